@@ -1,0 +1,166 @@
+//! When a fault is over: where the time is looked for, and in which order.
+
+use std::time::Duration;
+
+use engine::{Origin, Resume, Timestamp, Window};
+
+use crate::evidence::Evidence;
+use crate::profile::Refill;
+use crate::times::{next_month, reset as reset_in_prose, retry as retry_in_prose};
+use crate::{fields, limits, words};
+
+/// A shorter hint that comes with a spent day does not speak of the day: `RetryInfo` says 25 s
+/// while the quota is back at midnight.
+const HINT: Duration = Duration::from_mins(5);
+
+/// How the end of a fault is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// No time is looked for; whatever the reply says of one is not believed.
+    Never,
+    /// A stated time only.
+    Stated,
+    /// A stated time, else this many seconds, which the provider's documents name.
+    StatedOr(u64),
+    /// A stated time, else the reset of what is spent, else the window that the text names.
+    Limit,
+    /// As `Limit`, but this many seconds if all that fails.
+    LimitOr(u64),
+    /// The day's own reset; a short hint is not believed where days end at midnight.
+    Day,
+    /// A stated reset, else the first of the next month.
+    Month,
+    /// A stated reset; a time to retry is not believed.
+    Reset,
+}
+
+/// The end of the fault that the evidence shows.
+pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
+    match clock {
+        Clock::Never => None,
+        Clock::Stated => stated(seen),
+        Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
+        Clock::Limit => limit(seen),
+        Clock::LimitOr(secs) => limit(seen).or_else(|| computed(Some(after(seen, secs)))),
+        Clock::Day => day(seen),
+        Clock::Month => reset(seen).or_else(|| computed(next_month(seen.now))),
+        Clock::Reset => reset(seen),
+    }
+}
+
+/// A time that the body states in a field or in prose.
+pub(crate) fn written(seen: &Evidence<'_>) -> Option<Timestamp> {
+    fields::retry(&seen.body.value, seen.now).or_else(|| retry_in_prose(&seen.body.text, seen.now))
+}
+
+fn stated(seen: &Evidence<'_>) -> Option<Resume> {
+    let at = seen.headers.retry_after(seen.now).or_else(|| written(seen));
+    at.map(|at| Resume {
+        at,
+        origin: Origin::Stated,
+    })
+}
+
+fn reset(seen: &Evidence<'_>) -> Option<Resume> {
+    let at = fields::reset(&seen.body.value, seen.now)
+        .or_else(|| reset_in_prose(&seen.body.text, seen.now));
+    at.map(|at| Resume {
+        at,
+        origin: Origin::Stated,
+    })
+}
+
+fn limit(seen: &Evidence<'_>) -> Option<Resume> {
+    let named = || computed(limits::end_of(seen.window()?, &seen.profile, seen.now));
+    stated(seen)
+        .or_else(|| by_figures(seen))
+        .or_else(|| by_headers(seen))
+        .or_else(named)
+}
+
+fn day(seen: &Evidence<'_>) -> Option<Resume> {
+    let figures = words::figures(&seen.body.text).is_some();
+    if figures || seen.profile.refill == Refill::Continuous {
+        return stated(seen)
+            .or_else(|| by_figures(seen))
+            .or_else(|| by_headers(seen));
+    }
+    let long = stated(seen).filter(|resume| seen.now.until(resume.at) > HINT);
+    let midnight = || computed(limits::end_of(Window::Day, &seen.profile, seen.now));
+    long.or_else(|| by_day_headers(seen)).or_else(midnight)
+}
+
+/// The wait until a bucket that refills continuously has room for the request again:
+/// (used + requested - limit) / limit of the window.
+fn by_figures(seen: &Evidence<'_>) -> Option<Resume> {
+    let figures = words::figures(&seen.body.text)?;
+    let window = seen.window()?.length()?;
+    let over = figures
+        .used?
+        .checked_add(figures.requested)?
+        .checked_sub(figures.limit)?;
+    let nanos = window
+        .as_nanos()
+        .checked_mul(u128::from(over))?
+        .checked_div(figures.limit.into())?;
+    let wait = Duration::from_nanos(u64::try_from(nanos).ok()?).min(window);
+    (!wait.is_zero()).then(|| Resume {
+        at: seen.now.after(wait),
+        origin: Origin::Computed,
+    })
+}
+
+/// The reset of what is spent, the latest of several. Headers that never say what is left are
+/// taken to speak of the limit that was met.
+fn by_headers(seen: &Evidence<'_>) -> Option<Resume> {
+    let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
+    let met = seen
+        .budgets
+        .iter()
+        .filter(|budget| !counts || budget.remaining == Some(0));
+    let latest = met.filter(|budget| counts || budget.full_at.is_some());
+    let latest = latest
+        .filter_map(|budget| Some((budget.next_at?, budget.full_at)))
+        .max()?;
+    let origin = if latest.1 == Some(latest.0) {
+        Origin::Stated
+    } else {
+        Origin::Computed
+    };
+    Some(Resume {
+        at: latest.0,
+        origin,
+    })
+}
+
+/// The reset of the day: of what is spent if that is told, else of any daily budget, since they
+/// all come back together.
+fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
+    let daily = |window| matches!(window, Window::Day | Window::Unknown);
+    let spent = seen
+        .spent()
+        .filter(|budget| daily(budget.window))
+        .filter_map(|budget| budget.full_at);
+    let any = seen
+        .budgets
+        .iter()
+        .filter(|budget| budget.window == Window::Day);
+    let at = spent
+        .max()
+        .or_else(|| any.filter_map(|budget| budget.full_at).max());
+    at.map(|at| Resume {
+        at,
+        origin: Origin::Stated,
+    })
+}
+
+fn after(seen: &Evidence<'_>, secs: u64) -> Timestamp {
+    seen.now.after(Duration::from_secs(secs))
+}
+
+fn computed(at: Option<Timestamp>) -> Option<Resume> {
+    at.map(|at| Resume {
+        at,
+        origin: Origin::Computed,
+    })
+}

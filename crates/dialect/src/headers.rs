@@ -1,0 +1,66 @@
+//! The headers of a reply and those that an aggregator has put into its body, as one list.
+
+use std::time::Duration;
+
+use engine::Timestamp;
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::times::{believable, http_date, moment, number};
+use crate::tree::{scalar, walk};
+
+/// Longer values and further headers are not what this crate looks for.
+const LENGTH: usize = 256;
+const COUNT: usize = 128;
+
+/// Header names in lower case with their values; the reply's own come first.
+#[derive(Debug)]
+pub(crate) struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    pub(crate) fn of(own: &HeaderMap, body: &Value) -> Self {
+        let own = own.iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        let nested = walk(body).filter(|(key, _)| *key == "headers");
+        let nested = nested.filter_map(|(_, value)| value.as_object()).flatten();
+        let nested =
+            nested.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), scalar(value)?)));
+        let short = own
+            .chain(nested)
+            .filter(|(name, value)| name.len().max(value.len()) <= LENGTH);
+        Self(short.take(COUNT).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.iter()
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// `retry-after-ms`, else `retry-after` in any of its forms.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let millis = self
+            .get("retry-after-ms")
+            .and_then(|text| in_millis(text, now));
+        millis.or_else(|| {
+            let text = self.get("retry-after")?;
+            moment(text, now).or_else(|| http_date(text, self.get("date"), now))
+        })
+    }
+}
+
+/// Reads a count of milliseconds, whole or not.
+pub(crate) fn in_millis(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let (billionths, rest) = number(text.trim())?;
+    let nanos = u64::try_from(billionths / 1000)
+        .ok()
+        .filter(|_| rest.is_empty())?;
+    believable(now.after(Duration::from_nanos(nanos)), now)
+}

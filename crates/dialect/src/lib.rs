@@ -1,0 +1,145 @@
+//! What a provider's reply means.
+//!
+//! Status, headers and body go in; a fault with its scope and time, and the budgets that are
+//! left, come out. Nothing here knows the clock, the network or what is done about a fault.
+
+mod body;
+mod clock;
+mod detail;
+mod evidence;
+mod fields;
+mod headers;
+mod limits;
+mod parameter;
+mod profile;
+mod rules;
+mod times;
+mod tree;
+mod words;
+
+use engine::{Budget, Fault, FaultKind, Scope, Timestamp};
+use http::HeaderMap;
+
+use body::{ErrorBody, Form};
+use evidence::Evidence;
+
+/// The head of a reply, and who sent it when.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    /// The provider's id in the catalogue, such as `groq`; empty for one that is not in it.
+    pub provider: &'a str,
+    /// The model that was asked for, as this provider calls it.
+    pub model: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The HTTP headers.
+    pub headers: &'a HeaderMap,
+    /// When the reply came.
+    pub now: Timestamp,
+}
+
+/// Reads a failure: a reply with a status from 400 on, or any other that is no answer. Only the
+/// first 64 KiB of the body count.
+pub fn failure(reply: &Reply<'_>, body: &[u8]) -> Fault {
+    let body = ErrorBody::read(body);
+    if reply.status >= 400 {
+        return fault(&Evidence::gather(reply, body));
+    }
+    if body.carries_error() {
+        return within_success(reply, body);
+    }
+    not_an_answer(reply.status, &body)
+}
+
+/// Reads an error that came with a success: in the JSON body of a 200, or in the data of one
+/// event of a stream. `None` if the data carries no error.
+pub fn error_in_success(reply: &Reply<'_>, data: &[u8]) -> Option<Fault> {
+    if is_plain_answer(data) {
+        return None;
+    }
+    let body = ErrorBody::read(data);
+    body.carries_error().then(|| within_success(reply, body))
+}
+
+/// Reads what the headers of any reply say is left, and those that an aggregator has put into
+/// the error body.
+pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
+    let value = body
+        .map(|body| ErrorBody::read(body).value)
+        .unwrap_or_default();
+    let headers = headers::Headers::of(reply.headers, &value);
+    limits::read(&headers, &profile::of(reply.provider), reply.now)
+}
+
+/// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of
+/// letters, digits and underscores, as requests write it. `None` if none is named.
+pub fn refused_parameter(body: &[u8]) -> Option<String> {
+    parameter::refused(&ErrorBody::read(body))
+}
+
+/// The parameter that the provider wants in the place of the refused one, if it says so.
+pub fn replacement_for(param: &str, body: &[u8]) -> Option<String> {
+    parameter::replacement(param, &ErrorBody::read(body))
+}
+
+/// The largest `max_tokens` that the provider takes, in tokens, if it says so.
+pub fn stated_ceiling(body: &[u8]) -> Option<u64> {
+    parameter::ceiling(&ErrorBody::read(body))
+}
+
+fn fault(seen: &Evidence<'_>) -> Fault {
+    let meaning = rules::meaning(seen);
+    let lacks = meaning.kind == FaultKind::ParameterRefused
+        && parameter::refused(&seen.body).is_some_and(|name| parameter::is_essential(&name));
+    let kind = if lacks {
+        FaultKind::CapabilityMissing
+    } else {
+        meaning.kind
+    };
+    let detail = match seen.body.message.as_str() {
+        "" => format!(
+            "status {} without a message ({})",
+            seen.status, meaning.name
+        ),
+        message => detail::shown(message),
+    };
+    Fault {
+        kind,
+        scope: meaning.scope,
+        resume: meaning.resume,
+        detail,
+    }
+}
+
+fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
+    let status = body
+        .inner_status()
+        .or_else(|| rules::status_of(&body))
+        .unwrap_or(0);
+    let mut seen = Evidence::gather(reply, body);
+    seen.status = status;
+    seen.within_success = true;
+    fault(&seen)
+}
+
+/// A page in the place of an answer comes from something before the provider, such as a login
+/// page of the network; an empty reply from the model.
+fn not_an_answer(status: u16, body: &ErrorBody) -> Fault {
+    let scope = if body.form == Form::Html {
+        Scope::Provider
+    } else {
+        Scope::Model
+    };
+    let said = match body.message.as_str() {
+        "" => "nothing",
+        message => message,
+    };
+    let detail = detail::shown(&format!("status {status} with {said}"));
+    Fault::new(FaultKind::NotAnAnswer, scope, detail)
+}
+
+/// Whether data is an answer without a doubt, by bytes alone: this is asked of every event.
+fn is_plain_answer(data: &[u8]) -> bool {
+    let has = |word: &[u8]| data.windows(word.len()).any(|window| window == word);
+    has(b"\"choices\"") && !has(b"error") && !has(b"insufficient_system_resource")
+}

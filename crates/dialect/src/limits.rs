@@ -1,0 +1,184 @@
+//! Rate-limit headers of every dialect, read by the words in their names.
+
+use engine::{Budget, Dimension, Timestamp, Window};
+
+use crate::headers::Headers;
+use crate::profile::{Profile, Refill};
+use crate::times::{moment, next_midnight, next_month, number};
+
+/// The parts of names after which the telling words come, with what they count.
+const FAMILIES: &[(&str, Option<Dimension>)] = &[
+    ("ratelimit-", None),
+    ("rate-limit-", None),
+    ("tokenlimit-", Some(Dimension::Tokens)),
+    ("endpoint-call-", Some(Dimension::Requests)),
+];
+
+/// Words that tell kinds of tokens apart; a header with any other word is not understood.
+const KINDS: &[&str] = &[
+    "input",
+    "output",
+    "prompt",
+    "generated",
+    "cache",
+    "cached",
+    "adjusted",
+    "uncached",
+];
+
+/// No provider reports on more budgets than this.
+const COUNT: usize = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Limit,
+    Remaining,
+    Reset,
+}
+
+/// What one header is about, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Subject {
+    dimension: Dimension,
+    window: Option<Window>,
+    kinds: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Row {
+    subject: Subject,
+    limit: Option<u64>,
+    remaining: Option<u64>,
+    reset: Option<Timestamp>,
+}
+
+/// All budgets that the headers tell of.
+pub(crate) fn read(headers: &Headers, profile: &Profile, now: Timestamp) -> Vec<Budget> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, value) in headers.iter() {
+        let Some((role, subject)) = meaning(name) else {
+            continue;
+        };
+        let Some(row) = row_of(&mut rows, subject) else {
+            continue;
+        };
+        match role {
+            Role::Limit => row.limit = row.limit.or_else(|| count(value)),
+            Role::Remaining => row.remaining = row.remaining.or_else(|| count(value)),
+            Role::Reset => row.reset = row.reset.or_else(|| moment(value, now)),
+        }
+    }
+    let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
+    rows.into_iter()
+        .filter(told)
+        .map(|row| budget(&row, profile, now))
+        .collect()
+}
+
+fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {
+    let at = rows
+        .iter()
+        .position(|row| row.subject == subject)
+        .unwrap_or(rows.len());
+    if at == rows.len() && at < COUNT {
+        rows.push(Row {
+            subject,
+            limit: None,
+            remaining: None,
+            reset: None,
+        });
+    }
+    rows.get_mut(at)
+}
+
+fn meaning(name: &str) -> Option<(Role, Subject)> {
+    let (words, dimension) = FAMILIES.iter().find_map(|&(family, dimension)| {
+        name.find(family)
+            .map(|at| (&name[at + family.len()..], dimension))
+    })?;
+    let mut role = None;
+    let mut subject = Subject {
+        dimension: dimension.unwrap_or(Dimension::Requests),
+        window: None,
+        kinds: vec![],
+    };
+    for word in words.split('-') {
+        match word {
+            "limit" => role = Some(Role::Limit),
+            "remaining" => role = Some(Role::Remaining),
+            "reset" => role = Some(Role::Reset),
+            "requests" | "request" | "req" => subject.dimension = Dimension::Requests,
+            "tokens" | "token" => subject.dimension = Dimension::Tokens,
+            "second" => subject.window = Some(Window::Second),
+            "minute" => subject.window = Some(Window::Minute),
+            "hour" => subject.window = Some(Window::Hour),
+            "day" => subject.window = Some(Window::Day),
+            "month" => subject.window = Some(Window::Month),
+            kind if KINDS.contains(&kind) => subject.kinds.push(kind.to_owned()),
+            _ => return None,
+        }
+    }
+    Some((role?, subject))
+}
+
+fn count(value: &str) -> Option<u64> {
+    let (billionths, _) = number(value.trim())?;
+    u64::try_from(billionths / 1_000_000_000).ok()
+}
+
+fn budget(row: &Row, profile: &Profile, now: Timestamp) -> Budget {
+    let window = window_of(row, profile, now);
+    Budget {
+        dimension: row.subject.dimension,
+        window,
+        limit: row.limit,
+        remaining: row.remaining,
+        next_at: next(row, window, profile, now),
+        full_at: row.reset,
+    }
+}
+
+/// The window by the header's name, else by the provider's habit. A bucket that refills over a
+/// minute is full within one; if its reset is further off, the day's bucket is meant.
+fn window_of(row: &Row, profile: &Profile, now: Timestamp) -> Window {
+    let habit = match row.subject.dimension {
+        Dimension::Requests => profile.requests,
+        Dimension::Tokens => profile.tokens,
+    };
+    let far = row
+        .reset
+        .is_some_and(|reset| now.until(reset).as_secs() > 60);
+    let daily = profile.refill == Refill::Continuous && habit == Window::Minute && far;
+    row.subject
+        .window
+        .unwrap_or(if daily { Window::Day } else { habit })
+}
+
+/// When one more request, or enough tokens for one, can be had again. How many tokens the next
+/// request takes is not known, so a bucket of tokens is waited for until it is full.
+fn next(row: &Row, window: Window, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
+    if row.limit == Some(0) {
+        return None;
+    }
+    let continuous = profile.refill == Refill::Continuous;
+    if continuous && row.subject.dimension == Dimension::Requests {
+        let slot = row.limit.and_then(|limit| slot(window, limit, now));
+        return [slot, row.reset].into_iter().flatten().min();
+    }
+    row.reset.or_else(|| end_of(window, profile, now))
+}
+
+fn slot(window: Window, limit: u64, now: Timestamp) -> Option<Timestamp> {
+    let limit = u32::try_from(limit).ok()?;
+    Some(now.after(window.length()?.checked_div(limit)?))
+}
+
+/// The latest moment at which a window that began before now is over.
+pub(crate) fn end_of(window: Window, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
+    match (window, profile.refill) {
+        (Window::Day, Refill::Midnight(zone)) => next_midnight(now, zone),
+        (Window::Month, _) => next_month(now),
+        (Window::Second | Window::Minute | Window::Hour, _) => Some(now.after(window.length()?)),
+        (Window::Day, Refill::Continuous) | (Window::Unknown, _) => None,
+    }
+}

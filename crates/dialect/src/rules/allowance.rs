@@ -1,0 +1,149 @@
+//! Money, plans and allowances. The word "billing" proves nothing: the text of an ordinary limit
+//! per minute links to the billing page too.
+
+use engine::FaultKind::{DailyLimit, NoAllowance, OutOfCredit, RateLimited};
+
+use super::{ANY, Rule, Statuses, Whom};
+use crate::clock::Clock;
+use crate::evidence::Sign;
+
+/// Statuses with which a limit of an account is told.
+const LIMITS: Statuses = Statuses::Of(&[0, 400, 402, 403, 429]);
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "too many at the same time, whatever the quota is called",
+        statuses: Statuses::Of(&[0, 403, 429]),
+        any: &["concurrent", "concurrency", "并发"],
+        kind: RateLimited,
+        whom: Whom::Bucket,
+        clock: Clock::LimitOr(5),
+        ..ANY
+    },
+    Rule {
+        name: "too many at the same time, by number",
+        providers: &["zai"],
+        labels: &["1302"],
+        kind: RateLimited,
+        whom: Whom::Bucket,
+        clock: Clock::LimitOr(5),
+        ..ANY
+    },
+    Rule {
+        name: "no allowance",
+        statuses: Statuses::Of(&[0, 403, 429]),
+        signs: &[Sign::NoLimitAtAll],
+        kind: NoAllowance,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "model of a larger plan",
+        statuses: Statuses::Of(&[402, 403]),
+        any: &["requires a subscription", "requires a paid"],
+        kind: NoAllowance,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "month's included credit",
+        any: &["monthly included credits"],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Month,
+        ..ANY
+    },
+    Rule {
+        name: "free usage",
+        labels: &["freeusagelimiterror"],
+        any: &["free usage limit"],
+        kind: DailyLimit,
+        whom: Whom::Deployment,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "plan's usage",
+        statuses: LIMITS,
+        any: &[
+            "weekly usage limit",
+            "monthly usage limit",
+            "usage limit reached",
+        ],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "plan's usage, by number",
+        providers: &["zai"],
+        labels: &["1308"],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "money, by code",
+        labels: &[
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "billing_not_active",
+            "billing_hard_limit_reached",
+            "billing_error",
+            "exceeded_current_quota_error",
+            "enforced_spend_limit_reached",
+        ],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
+        ..ANY
+    },
+    Rule {
+        name: "money, by number",
+        providers: &["zai"],
+        labels: &["1113"],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
+        ..ANY
+    },
+    Rule {
+        name: "money, by sentence",
+        any: &[
+            "used all available credits",
+            "credit balance is too low",
+            "insufficient balance",
+            "insufficient credit",
+            "no prepaid credits",
+            "credits depleted",
+            "credits are depleted",
+            "out of credits",
+            "monthly spending limit",
+            "余额不足",
+            "欠费",
+        ],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
+        ..ANY
+    },
+    Rule {
+        name: "month's allowance",
+        statuses: LIMITS,
+        signs: &[Sign::MonthNamed],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Month,
+        ..ANY
+    },
+    Rule {
+        name: "payment required",
+        statuses: Statuses::Of(&[402]),
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
+        ..ANY
+    },
+];

@@ -1,0 +1,87 @@
+//! A key that is wrong, revoked or not entitled, under whatever status.
+
+use engine::FaultKind::{KeyRejected, ModelMissing};
+
+use super::{ANY, Rule, Statuses, Whom};
+
+/// Statuses with which a key is refused.
+const REFUSALS: Statuses = Statuses::Of(&[0, 400, 401, 403, 404, 422]);
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "key without this model",
+        statuses: Statuses::Of(&[401, 403]),
+        labels: &["model_not_found"],
+        any: &[
+            "access to model",
+            "access to the model",
+            "access to this model",
+            "access model",
+            "access {model}",
+            "access to {model}",
+            "entitled to model",
+            "entitled to {model}",
+            "allowed to use model",
+            "allowed to use {model}",
+        ],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "key, by code",
+        statuses: REFUSALS,
+        labels: &[
+            "invalid_api_key",
+            "wrong_api_key",
+            "api_key_invalid",
+            "authentication_error",
+            "unauthenticated",
+            "oauth_not_allowed",
+        ],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "key, by sentence",
+        statuses: REFUSALS,
+        any: &[
+            "incorrect api key",
+            "invalid api key",
+            "wrong api key",
+            "api key not valid",
+            "api key is invalid",
+            "api key not found",
+            "api key expired",
+            "api key has expired",
+            "api key does not exist",
+        ],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "country or region",
+        statuses: REFUSALS,
+        any: &[
+            "location is not supported",
+            "region is not supported",
+            "country, region, or territory not supported",
+            "not available in your country",
+            "not available in your region",
+        ],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "account that is not set up",
+        statuses: Statuses::Of(&[0, 400]),
+        providers: &["gemini"],
+        labels: &["failed_precondition"],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+];

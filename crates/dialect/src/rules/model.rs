@@ -1,0 +1,69 @@
+//! A model that is unknown or retired. A client's own mistake must not park a model, so a 400
+//! counts only in words that cannot mean anything else, or if it names the model.
+
+use engine::FaultKind::ModelMissing;
+
+use super::{ANY, Rule, Statuses, Whom};
+use crate::evidence::Sign;
+
+const GONE: Statuses = Statuses::Of(&[0, 400, 404, 410, 422]);
+
+/// What is said of a model that is not there.
+const ABSENT: &[&str] = &[
+    "does not exist",
+    "not exist",
+    "not found",
+    "no longer supported",
+    "no longer available",
+    "been deprecated",
+    "been removed",
+    "been retired",
+    "is not available",
+];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "provider that has closed",
+        labels: &["github_models_retirement_brownout"],
+        kind: ModelMissing,
+        whom: Whom::Provider,
+        ..ANY
+    },
+    Rule {
+        name: "model, by code",
+        statuses: GONE,
+        labels: &[
+            "model_not_found",
+            "model_decommissioned",
+            "deploymentnotfound",
+        ],
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "model, by sentence",
+        statuses: GONE,
+        any: &[
+            "model not found",
+            "missing model",
+            "model not exist",
+            "no such model",
+            "unknown model",
+            "not a valid model",
+            "has been decommissioned",
+            "reached its end of life",
+            "end of life",
+        ],
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "model, by its name",
+        statuses: GONE,
+        any: ABSENT,
+        all: &["model"],
+        signs: &[Sign::ModelNamed],
+        kind: ModelMissing,
+        ..ANY
+    },
+];

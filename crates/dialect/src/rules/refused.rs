@@ -1,0 +1,104 @@
+//! What a deployment does not take, or fails at, though the request is sound: another may serve.
+
+use engine::FaultKind::{CapabilityMissing, ParameterRefused, ServerError};
+
+use super::{ANY, Rule, Statuses, Whom};
+use crate::clock::Clock;
+
+/// Statuses with which a request is refused.
+const REFUSED: Statuses = Statuses::Of(&[0, 400, 404, 422]);
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "model's own failure",
+        labels: &["tool_use_failed", "json_validate_failed"],
+        kind: ServerError,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "failure further up",
+        statuses: Statuses::Of(&[400]),
+        any: &["upstream request failed"],
+        kind: ServerError,
+        whom: Whom::Model,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "refusal further up",
+        statuses: Statuses::Of(&[400]),
+        any: &["provider returned error"],
+        kind: ServerError,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "capability",
+        statuses: REFUSED,
+        any: &[
+            "support image",
+            "images are not supported",
+            "image input is not",
+            "image_url is only supported",
+            "support tool",
+            "support function calling",
+            "tool calling` is not supported",
+            "support response format",
+            "requested parameters",
+        ],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "history of another model",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        any: &["missing a thought_signature", "must be passed back"],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "parameter, by code",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        labels: &[
+            "unsupported_parameter",
+            "unsupported_value",
+            "unknown_parameter",
+            "extra_forbidden",
+            "literal_error",
+            "wrong_api_format",
+        ],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "parameter, by sentence",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        any: &[
+            "unsupported parameter",
+            "unsupported value",
+            "unknown parameter",
+            "unrecognized request argument",
+            "argument not supported",
+            "unexpected keyword argument",
+            "unknown name \"",
+            "extra inputs are not permitted",
+            "does not support parameter",
+            "is not supported",
+            "is unsupported",
+            "not supported with this model",
+            "not supported by this model",
+            "must be less than or equal to",
+            "must be at most",
+            "valid range of max_tokens",
+            "maximum allowed number of output tokens",
+            "max_tokens is too large",
+        ],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+];

@@ -1,0 +1,82 @@
+//! What a status means when nothing else in the reply tells.
+
+use engine::FaultKind::{
+    CallerMistake, KeyRejected, ModelMissing, Overloaded, RequestTooLarge, ServerError, Unreachable,
+};
+
+use super::{ANY, Rule, Statuses, Whom};
+use crate::clock::Clock;
+use crate::evidence::Sign;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "request",
+        statuses: Statuses::Of(&[400, 411, 415, 417, 422]),
+        kind: CallerMistake,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "guard page before the provider",
+        statuses: Statuses::Of(&[403]),
+        any: &[
+            "cloudflare",
+            "just a moment",
+            "attention required",
+            "captcha",
+        ],
+        signs: &[Sign::Page],
+        kind: ServerError,
+        whom: Whom::Provider,
+        ..ANY
+    },
+    Rule {
+        name: "key",
+        statuses: Statuses::Of(&[401, 403]),
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "model",
+        statuses: Statuses::Of(&[404, 410]),
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "size",
+        statuses: Statuses::Of(&[413, 414, 431]),
+        kind: RequestTooLarge,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "capacity",
+        statuses: Statuses::Of(&[498, 503, 529]),
+        kind: Overloaded,
+        whom: Whom::Outage,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "edge without its origin",
+        statuses: Statuses::From(520, 524),
+        kind: ServerError,
+        whom: Whom::Provider,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "edge without a certificate",
+        statuses: Statuses::From(525, 526),
+        kind: Unreachable,
+        whom: Whom::Provider,
+        ..ANY
+    },
+    Rule {
+        name: "fault of the provider",
+        kind: ServerError,
+        clock: Clock::Stated,
+        ..ANY
+    },
+];

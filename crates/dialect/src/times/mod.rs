@@ -1,0 +1,15 @@
+//! Every way in which a provider writes a time: spans, instants, prose and calendars. The rest of
+//! the crate never parses a time itself.
+
+mod calendar;
+mod duration;
+mod instant;
+mod prose;
+
+pub(crate) use calendar::{next_midnight, next_month};
+pub(crate) use duration::number;
+pub(crate) use instant::{believable, http_date, moment};
+pub(crate) use prose::{reset, retry};
+
+#[cfg(test)]
+mod tests;

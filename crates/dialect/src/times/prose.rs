@@ -1,0 +1,118 @@
+//! Times within a sentence: "Please try again in 7m12.5s", "will reset at 2026-11-23 00:00 UTC".
+
+use engine::Timestamp;
+
+use super::duration::leading;
+use super::instant::{believable, written};
+
+/// What stands before a span that says when to come back, the more telling first.
+const RETRY: &[&str] = &[
+    "try again in",
+    "try again after",
+    "retry again in",
+    "retry in",
+    "retry after",
+    "retry-after",
+    "retry_after",
+    "retrying in",
+    "retrying after",
+    "available again in",
+    "available in",
+    "again in",
+    "wait",
+    "请在",
+    "等待",
+];
+
+/// What stands before a span that says when a budget is whole again.
+const RESET: &[&str] = &[
+    "reset after",
+    "resets after",
+    "reset in",
+    "resets in",
+    "refresh in",
+    "refreshes in",
+    "renews in",
+];
+
+/// What stands before an instant at which to come back.
+const RETRY_AT: &[&str] = &[
+    "until",
+    "again at",
+    "again after",
+    "retry after",
+    "retry at",
+];
+
+/// What stands before an instant at which a budget is whole again.
+const RESET_AT: &[&str] = &[
+    "reset at",
+    "resets at",
+    "reset on",
+    "resets on",
+    "reset:",
+    "until",
+];
+
+/// Words that may stand between the telling words and the time.
+const FILLERS: &[&str] = &[
+    "about ",
+    "approximately ",
+    "at least ",
+    "another ",
+    "for ",
+    "up to ",
+    "the next ",
+];
+
+/// How often one phrase is looked at; a text that repeats it more often says nothing.
+const TRIES: usize = 8;
+
+/// When to come back, by a sentence in lower case.
+pub(crate) fn retry(text: &str, now: Timestamp) -> Option<Timestamp> {
+    spans(RETRY, text, now)
+        .or_else(|| instants(RETRY_AT, text, now))
+        .or_else(|| reset(text, now))
+}
+
+/// When a budget is whole again, by a sentence in lower case.
+pub(crate) fn reset(text: &str, now: Timestamp) -> Option<Timestamp> {
+    spans(RESET, text, now).or_else(|| instants(RESET_AT, text, now))
+}
+
+fn spans(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
+    let spans = tails(phrases, text).filter_map(leading);
+    spans
+        .map(|(span, _)| now.after(span))
+        .find_map(|at| believable(at, now))
+}
+
+fn instants(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
+    tails(phrases, text)
+        .filter_map(written)
+        .find_map(|at| believable(at, now))
+}
+
+/// What follows each phrase, without the filling words.
+fn tails<'a>(phrases: &'a [&'a str], text: &'a str) -> impl Iterator<Item = &'a str> {
+    phrases.iter().flat_map(move |phrase| {
+        let found = text.match_indices(phrase).take(TRIES);
+        found
+            .filter(|&(at, _)| begins_word(text, at))
+            .map(|(at, _)| filled(&text[at + phrase.len()..]))
+    })
+}
+
+fn begins_word(text: &str, at: usize) -> bool {
+    !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn filled(tail: &str) -> &str {
+    let mut tail = tail;
+    for _ in 0..3 {
+        tail = tail.trim_start_matches([' ', ':', '=', '~', '"', '\'', '`', '(', '\n']);
+        let filler = FILLERS.iter().find_map(|filler| tail.strip_prefix(filler));
+        tail = filler.unwrap_or(tail);
+    }
+    tail
+}

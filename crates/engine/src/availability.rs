@@ -1,0 +1,211 @@
+//! Whether one deployment may be tried now, and if not, why and until when.
+
+use crate::cell::{Gate, Shut};
+use crate::ledger::Ledger;
+use crate::registry::{Deployment, Registry};
+use crate::usage::UsedUp;
+use crate::{FaultKind, Origin, Timestamp, policy};
+
+/// What a request needs, as far as it decides who can serve it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The tokens that the request may use, estimated: prompt and answer.
+    pub tokens: u64,
+    /// Whether providers that cost money are forbidden.
+    pub free_only: bool,
+}
+
+/// Why a deployment is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A fault set it, or something it belongs to, aside.
+    Fault {
+        /// What it was set aside for.
+        kind: FaultKind,
+        /// The provider's own words.
+        detail: String,
+    },
+    /// The time of a guess is over and another request is probing.
+    Probing,
+    /// A person switched it off.
+    Disabled,
+    /// A declared or learned limit is used up.
+    LimitUsedUp(UsedUp),
+    /// As many requests are under way as are allowed at once.
+    Busy,
+    /// It costs money, and the request or the configuration forbids that.
+    PaidForbidden,
+    /// The request, as estimated, does not fit its context window.
+    DoesNotFit,
+}
+
+/// A deployment that is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Why.
+    pub reason: Reason,
+    /// The first moment at which it may be tried again; `None` when no time is known.
+    pub until: Option<Timestamp>,
+    /// How the moment is known.
+    pub origin: Origin,
+}
+
+impl Closed {
+    /// Whether it waits for a moment that is known and for the kind of fault that time heals.
+    pub fn is_waiting(&self) -> bool {
+        self.until.is_some()
+            && match &self.reason {
+                Reason::Fault { kind, .. } => {
+                    policy::is_rate(*kind) || self.origin != Origin::Guessed
+                }
+                Reason::LimitUsedUp(_) => true,
+                Reason::Probing
+                | Reason::Disabled
+                | Reason::Busy
+                | Reason::PaidForbidden
+                | Reason::DoesNotFit => false,
+            }
+    }
+
+    /// Whether only the configuration or a person opens it again, or a long time.
+    pub fn is_parked(&self) -> bool {
+        match &self.reason {
+            Reason::Fault { kind, .. } => {
+                self.until.is_none()
+                    || matches!(kind, FaultKind::ModelMissing | FaultKind::NoAllowance)
+            }
+            Reason::Disabled | Reason::PaidForbidden => true,
+            Reason::LimitUsedUp(_) => self.until.is_none(),
+            Reason::Probing | Reason::Busy | Reason::DoesNotFit => false,
+        }
+    }
+
+    /// Whether the provider itself said, in whatever form, when it will be open.
+    pub(crate) fn is_stated(&self) -> bool {
+        self.until.is_some() && !matches!(self.origin, Origin::Guessed | Origin::Person)
+    }
+}
+
+/// Whether one deployment may be tried now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It may.
+    Open,
+    /// One request may, as a probe.
+    HalfOpen,
+    /// It may not.
+    Closed(Closed),
+}
+
+/// Whether `deployment` may be tried now for a request that needs `needs`.
+pub fn availability(
+    registry: &Registry,
+    ledger: &Ledger,
+    deployment: &Deployment,
+    needs: &Needs,
+    now: Timestamp,
+) -> Availability {
+    let provider = registry.provider_of(deployment);
+    if ledger.tally(provider.slot).disabled {
+        return closed(Reason::Disabled, None, Origin::Person);
+    }
+    if needs.free_only && provider.spec.paid {
+        return closed(Reason::PaidForbidden, None, Origin::Declared);
+    }
+    let gates = gates(ledger, deployment, now);
+    let used_up = ledger.usage(deployment.usage).used_up(needs.tokens, now);
+    if let Some(closed) = longest(gates.shut.map(shut_by), used_up.map(used_up_by)) {
+        return Availability::Closed(closed);
+    }
+    let limits = &provider.spec.limits;
+    if ledger
+        .usage(deployment.key_usage)
+        .is_full(limits.concurrent)
+    {
+        return closed(Reason::Busy, None, Origin::Declared);
+    }
+    if gates.probing {
+        return closed(Reason::Probing, None, Origin::Guessed);
+    }
+    if limits.context.is_some_and(|context| needs.tokens > context) {
+        return closed(Reason::DoesNotFit, None, Origin::Declared);
+    }
+    if gates.half_open {
+        Availability::HalfOpen
+    } else {
+        Availability::Open
+    }
+}
+
+/// What the scopes of one deployment say together.
+#[derive(Default)]
+struct Gates<'a> {
+    /// The one that is shut the longest.
+    shut: Option<&'a Shut>,
+    probing: bool,
+    half_open: bool,
+}
+
+fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gates<'a> {
+    let mut gates = Gates::default();
+    for slot in deployment.scopes.all() {
+        match ledger.cell(slot).gate(now) {
+            Gate::Open => {}
+            Gate::HalfOpen => gates.half_open = true,
+            Gate::Probing => gates.probing = true,
+            Gate::Shut(shut) => {
+                if gates
+                    .shut
+                    .is_none_or(|other| later(shut.until, other.until))
+                {
+                    gates.shut = Some(shut);
+                }
+            }
+        }
+    }
+    gates
+}
+
+fn shut_by(shut: &Shut) -> Closed {
+    Closed {
+        reason: Reason::Fault {
+            kind: shut.kind,
+            detail: shut.detail.clone(),
+        },
+        until: shut.until,
+        origin: shut.origin,
+    }
+}
+
+fn used_up_by(used_up: UsedUp) -> Closed {
+    Closed {
+        until: used_up.until,
+        origin: used_up.origin,
+        reason: Reason::LimitUsedUp(used_up),
+    }
+}
+
+/// Of a fault and a limit the later end counts: before it, neither lets a request through.
+fn longest(fault: Option<Closed>, limit: Option<Closed>) -> Option<Closed> {
+    match (fault, limit) {
+        (Some(fault), Some(limit)) if later(limit.until, fault.until) => Some(limit),
+        (fault, limit) => fault.or(limit),
+    }
+}
+
+/// Whether the first end is later; no end is later than any.
+fn later(end: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (end, other) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(end), Some(other)) => end > other,
+    }
+}
+
+fn closed(reason: Reason, until: Option<Timestamp>, origin: Origin) -> Availability {
+    Availability::Closed(Closed {
+        reason,
+        until,
+        origin,
+    })
+}

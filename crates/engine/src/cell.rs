@@ -1,0 +1,328 @@
+//! One scope's memory of faults: shut until a moment, for a reason.
+//!
+//! A cooldown is a deadline, not a timer: nothing has to wake up to open it again. Its laws:
+//!
+//! * A deadline only moves later while it runs; of two, the later one stays with its own reason.
+//! * A time that the provider stated is believed: when it has passed, the scope is open.
+//! * A time that was guessed is probed: when it has passed, one request goes through, and the
+//!   others go elsewhere until it has succeeded.
+//! * Requests that were under way together strike once, not once each, and none of them puts a
+//!   guess in the place of what the provider stated to another.
+//! * An old success does not forgive a newer fault.
+
+use std::time::Duration;
+
+use crate::policy::{self, SetAside};
+use crate::{Fault, FaultKind, Origin, Timestamp};
+
+/// Why and until when a scope is shut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shut {
+    /// The first moment at which it may be tried again; `None` is "not before the configuration
+    /// or a person changes it".
+    pub until: Option<Timestamp>,
+    /// What it was shut for.
+    pub kind: FaultKind,
+    /// How the moment is known.
+    pub origin: Origin,
+    /// When it was shut.
+    pub since: Timestamp,
+    /// The provider's own words.
+    pub detail: String,
+}
+
+impl Shut {
+    fn runs_at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether an attempt that began at `started` was under way when this was shut: no attempt
+    /// begins in the very millisecond, since every shut lasts for one at least.
+    fn is_newer(&self, started: Timestamp) -> bool {
+        started <= self.since
+    }
+
+    fn ends_after(&self, other: &Self) -> bool {
+        match (self.until, other.until) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => mine >= theirs,
+        }
+    }
+}
+
+/// Whether a scope may be tried now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Gate<'a> {
+    Open,
+    /// A guessed time has passed: one request may probe.
+    HalfOpen,
+    /// A guessed time has passed and its probe is under way.
+    Probing,
+    Shut(&'a Shut),
+}
+
+/// One scope's faults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cell {
+    shut: Option<Shut>,
+    /// Cooldowns in a row without a success between them.
+    strikes: u32,
+    /// Breaker faults in a row.
+    faults: u32,
+    probing: bool,
+}
+
+impl Cell {
+    pub(crate) fn gate(&self, now: Timestamp) -> Gate<'_> {
+        match &self.shut {
+            None => Gate::Open,
+            Some(shut) if shut.runs_at(now) => Gate::Shut(shut),
+            Some(shut) if shut.origin != Origin::Guessed => Gate::Open,
+            Some(_) if self.probing => Gate::Probing,
+            Some(_) => Gate::HalfOpen,
+        }
+    }
+
+    /// Whether breaker faults have been seen since the last success.
+    pub(crate) const fn is_suspect(&self) -> bool {
+        self.faults > 0
+    }
+
+    pub(crate) const fn start_probe(&mut self) {
+        self.probing = true;
+    }
+
+    pub(crate) const fn end_probe(&mut self) {
+        self.probing = false;
+    }
+
+    /// Remembers a breaker fault that is repeated in place at once.
+    pub(crate) const fn note_fault(&mut self) {
+        self.faults = self.faults.saturating_add(1);
+    }
+
+    /// Takes a fault of an attempt that began at `started`.
+    pub(crate) fn strike(
+        &mut self,
+        fault: &Fault,
+        started: Timestamp,
+        now: Timestamp,
+        default_cooldown: Duration,
+    ) {
+        let set_aside = policy::rule(fault.kind).set_aside;
+        let together = self
+            .shut
+            .as_ref()
+            .is_some_and(|shut| shut.is_newer(started));
+        let Some((until, origin)) =
+            self.deadline(fault, set_aside, together, now, default_cooldown)
+        else {
+            return;
+        };
+        let kind = fault.kind;
+        if together && origin == Origin::Guessed && self.is_known(kind, now) {
+            return;
+        }
+        self.shut_until(
+            Shut {
+                until,
+                kind,
+                origin,
+                since: now,
+                detail: fault.detail.clone(),
+            },
+            now,
+        );
+    }
+
+    fn deadline(
+        &mut self,
+        fault: &Fault,
+        set_aside: SetAside,
+        together: bool,
+        now: Timestamp,
+        default_cooldown: Duration,
+    ) -> Option<(Option<Timestamp>, Origin)> {
+        if set_aside == SetAside::Never {
+            return None;
+        }
+        if let Some(resume) = fault.resume {
+            let at = resume.at.clamp(
+                now.after(policy::SHORTEST_COOLDOWN),
+                now.after(policy::LONGEST_STATED),
+            );
+            return Some((Some(at), resume.origin));
+        }
+        if set_aside == SetAside::Parked {
+            return Some((None, Origin::Guessed));
+        }
+        if let SetAside::Breaker { after } = set_aside {
+            if !together {
+                self.faults = self.faults.saturating_add(1);
+            }
+            if self.faults < after {
+                return None;
+            }
+        }
+        let strikes = if together {
+            self.strikes.saturating_sub(1)
+        } else {
+            self.strikes
+        };
+        if !together {
+            self.strikes = self.strikes.saturating_add(1);
+        }
+        let span =
+            policy::guess(set_aside, strikes, default_cooldown).max(policy::SHORTEST_COOLDOWN);
+        Some((Some(now.after(span)), Origin::Guessed))
+    }
+
+    /// Whether a time for this kind of fault is running that the provider stated.
+    fn is_known(&self, kind: FaultKind, now: Timestamp) -> bool {
+        self.shut.as_ref().is_some_and(|shut| {
+            shut.kind == kind && shut.origin != Origin::Guessed && shut.runs_at(now)
+        })
+    }
+
+    /// Shuts, unless a later deadline is running already.
+    pub(crate) fn shut_until(&mut self, shut: Shut, now: Timestamp) {
+        match &self.shut {
+            Some(current) if current.runs_at(now) && current.ends_after(&shut) => {}
+            _ => self.shut = Some(shut),
+        }
+    }
+
+    /// Takes a success of an attempt that began at `started`.
+    pub(crate) fn forgive(&mut self, started: Timestamp, now: Timestamp) {
+        let newer_fault = self.shut.as_ref().is_some_and(|shut| {
+            shut.is_newer(started) || (shut.runs_at(now) && shut.origin != Origin::Guessed)
+        });
+        if !newer_fault {
+            self.reset();
+        }
+    }
+
+    /// Forgets everything but a probe under way.
+    pub(crate) fn reset(&mut self) {
+        *self = Self {
+            probing: self.probing,
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scope;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn limited(until: Option<i64>) -> Fault {
+        let fault = Fault::new(FaultKind::RateLimited, Scope::Deployment, "");
+        match until {
+            Some(millis) => fault.until(at(millis), Origin::Stated),
+            None => fault,
+        }
+    }
+
+    fn until(cell: &Cell) -> Option<i64> {
+        cell.shut
+            .as_ref()
+            .and_then(|shut| shut.until)
+            .map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn a_deadline_only_moves_later() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(60_000)), at(0), at(10), MINUTE);
+        cell.strike(&limited(Some(1_000)), at(0), at(20), MINUTE);
+        assert_eq!(until(&cell), Some(60_000));
+        cell.strike(&limited(Some(90_000)), at(0), at(30), MINUTE);
+        assert_eq!(until(&cell), Some(90_000));
+    }
+
+    #[test]
+    fn a_stated_deadline_is_believed_to_the_millisecond() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(17)), at(0), at(0), MINUTE);
+        assert!(matches!(cell.gate(at(16)), Gate::Shut(_)));
+        assert_eq!(cell.gate(at(17)), Gate::Open);
+    }
+
+    #[test]
+    fn a_guessed_deadline_is_probed_by_one() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(None), at(0), at(0), MINUTE);
+        assert!(matches!(cell.gate(at(59_999)), Gate::Shut(_)));
+        assert_eq!(cell.gate(at(60_000)), Gate::HalfOpen);
+        cell.start_probe();
+        assert_eq!(cell.gate(at(60_000)), Gate::Probing);
+        cell.end_probe();
+        cell.forgive(at(60_000), at(60_100));
+        assert_eq!(cell.gate(at(60_100)), Gate::Open);
+    }
+
+    #[test]
+    fn requests_under_way_together_strike_once() {
+        let mut cell = Cell::default();
+        for now in 1..=50 {
+            cell.strike(&limited(None), at(0), at(now), MINUTE);
+        }
+        assert_eq!(cell.strikes, 1);
+        assert_eq!(until(&cell), Some(60_050));
+    }
+
+    #[test]
+    fn a_guess_does_not_replace_a_time_that_was_stated_to_another() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(60_000)), at(0), at(10), MINUTE);
+        cell.strike(&limited(None), at(0), at(20), MINUTE);
+        assert_eq!(until(&cell), Some(60_000));
+        assert_eq!(cell.gate(at(60_000)), Gate::Open);
+    }
+
+    #[test]
+    fn a_person_who_forgives_does_not_let_a_second_probe_in() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(None), at(0), at(0), MINUTE);
+        cell.start_probe();
+        cell.reset();
+        assert_eq!(cell.gate(at(1)), Gate::Open);
+        cell.strike(&limited(None), at(2), at(3), MINUTE);
+        assert_eq!(cell.gate(at(90_000)), Gate::Probing);
+    }
+
+    #[test]
+    fn an_old_success_does_not_forgive_a_newer_fault() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(60_000)), at(100), at(200), MINUTE);
+        cell.forgive(at(50), at(300));
+        assert_eq!(until(&cell), Some(60_000));
+    }
+
+    #[test]
+    fn one_fault_never_benches_and_the_second_does() {
+        let mut cell = Cell::default();
+        let fault = Fault::new(FaultKind::ServerError, Scope::Model, "");
+        cell.strike(&fault, at(0), at(1), MINUTE);
+        assert_eq!(cell.gate(at(1)), Gate::Open);
+        cell.strike(&fault, at(2), at(3), MINUTE);
+        assert_eq!(until(&cell), Some(2_003));
+        cell.strike(&fault, at(2_003), at(2_004), MINUTE);
+        assert_eq!(until(&cell), Some(6_004));
+    }
+
+    #[test]
+    fn nonsense_times_are_cut_and_never_shut_for_good() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(i64::MAX)), at(0), at(0), MINUTE);
+        assert_eq!(until(&cell), Some(31 * 86_400_000));
+    }
+}

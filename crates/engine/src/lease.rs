@@ -1,0 +1,212 @@
+//! The right to use a deployment once, and what its end does to the ledger.
+
+use crate::ledger::Ledger;
+use crate::ledger::ScopeSlot;
+use crate::registry::{Deployment, Patience, Registry};
+use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
+
+/// The right to use a deployment once. It must end in exactly one of [`Ledger::fail`],
+/// [`Ledger::finish`] and [`Ledger::abandon`].
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// Index into the registry's deployments.
+    pub deployment: usize,
+    /// Index into the chain of the request.
+    pub candidate: usize,
+    /// When it was taken.
+    pub started: Timestamp,
+    /// Whether the model asked for is not one that the configuration lists.
+    pub foreign_model: bool,
+    reserved: u64,
+    probed: [Option<ScopeSlot>; 5],
+}
+
+impl Lease {
+    /// Whether this request probes a scope whose guessed time is over.
+    pub fn is_probe(&self) -> bool {
+        self.probed.iter().any(Option::is_some)
+    }
+}
+
+impl Ledger {
+    /// Takes a lease: counts the request as sent and claims the probes of half-open scopes.
+    pub(crate) fn take(
+        &mut self,
+        registry: &Registry,
+        candidate: usize,
+        deployment: usize,
+        foreign_model: bool,
+        tokens: u64,
+        now: Timestamp,
+    ) -> Lease {
+        self.roll_day(now);
+        let chosen = &registry.deployments()[deployment];
+        let mut probed = [None; 5];
+        for (claim, slot) in probed.iter_mut().zip(chosen.scopes.all()) {
+            let cell = self.cell_mut(slot);
+            if cell.gate(now) == crate::cell::Gate::HalfOpen {
+                cell.start_probe();
+                *claim = Some(slot);
+            }
+        }
+        self.usage_mut(chosen.usage).take(tokens, now);
+        self.usage_mut(chosen.key_usage).take(0, now);
+        self.tally_mut(registry.provider_of(chosen).slot).requests += 1;
+        Lease {
+            deployment,
+            candidate,
+            started: now,
+            foreign_model,
+            reserved: tokens,
+            probed,
+        }
+    }
+
+    /// The provider has begun to answer: its faults are forgiven, its probe is over.
+    pub fn answer(&mut self, registry: &Registry, lease: &mut Lease, now: Timestamp) {
+        self.end_probes(lease);
+        let deployment = &registry.deployments()[lease.deployment];
+        for slot in deployment.scopes.all() {
+            self.cell_mut(slot).forgive(lease.started, now);
+        }
+        let today = self.is_today(lease.started);
+        let tally = self.tally_mut(registry.provider_of(deployment).slot);
+        tally.consecutive_errors = 0;
+        tally.successes += u64::from(today);
+    }
+
+    /// The answer is over; `tokens` is what it used, if that is known.
+    pub fn finish(&mut self, registry: &Registry, lease: &mut Lease, tokens: Option<u64>) {
+        self.end_probes(lease);
+        let deployment = &registry.deployments()[lease.deployment];
+        let today = self.is_today(lease.started);
+        let used = tokens.unwrap_or(0);
+        let usage = self.usage_mut(deployment.usage);
+        usage.release();
+        if let Some(tokens) = tokens {
+            usage.correct(lease.reserved, tokens, lease.started);
+        }
+        if today {
+            usage.tokens_today = usage.tokens_today.saturating_add(used);
+            let tally = self.tally_mut(registry.provider_of(deployment).slot);
+            tally.tokens = tally.tokens.saturating_add(used);
+        }
+        self.usage_mut(deployment.key_usage).release();
+    }
+
+    /// The attempt failed. Sets aside what the fault concerns.
+    pub fn fail(
+        &mut self,
+        registry: &Registry,
+        lease: &mut Lease,
+        fault: &Fault,
+        patience: &Patience,
+        now: Timestamp,
+    ) {
+        self.strike(registry, lease, fault, patience, now);
+        self.finish(registry, lease, Some(0));
+    }
+
+    /// A fault of an attempt whose lease goes on, such as one that is repeated in place, or of a
+    /// stream that was cut after it had begun.
+    pub fn strike(
+        &mut self,
+        registry: &Registry,
+        lease: &mut Lease,
+        fault: &Fault,
+        patience: &Patience,
+        now: Timestamp,
+    ) {
+        self.end_probes(lease);
+        let deployment = &registry.deployments()[lease.deployment];
+        let foreign = lease.foreign_model
+            && matches!(fault.kind, FaultKind::ModelMissing | FaultKind::NoAllowance);
+        let scope = if foreign {
+            None
+        } else {
+            deployment.scopes.of(&narrowed(fault))
+        };
+        let Some(slot) = scope else { return };
+        self.cell_mut(slot)
+            .strike(fault, lease.started, now, patience.default_cooldown);
+        let tally = self.tally_mut(registry.provider_of(deployment).slot);
+        tally.consecutive_errors += 1;
+        tally.last_error = Some(crate::ledger::LastError {
+            at: now,
+            text: format!("{}: {}", fault.kind.as_str(), fault.detail),
+        });
+    }
+
+    /// A fault that is about to be repeated in place: remembered, but nothing is set aside yet.
+    pub(crate) fn note(&mut self, registry: &Registry, lease: &mut Lease, fault: &Fault) {
+        let deployment = &registry.deployments()[lease.deployment];
+        if let Some(slot) = deployment.scopes.of(&fault.scope) {
+            self.cell_mut(slot).note_fault();
+        }
+        self.finish(registry, lease, Some(0));
+    }
+
+    /// The client left, or the attempt was given up without anybody's fault.
+    pub fn abandon(&mut self, registry: &Registry, lease: &mut Lease) {
+        self.finish(registry, lease, None);
+    }
+
+    /// Takes what a reply's headers reported of the provider's budgets. A time that is further
+    /// away than any real one is cut, so that no header can disable a provider for good.
+    pub fn learn(&mut self, registry: &Registry, lease: &Lease, budgets: &[Budget]) {
+        let slot = registry.deployments()[lease.deployment].usage;
+        let latest = lease.started.after(crate::policy::LONGEST_STATED);
+        self.usage_mut(slot).learn(budgets, latest);
+    }
+
+    /// Whether the deployment's model or provider has had faults since its last success.
+    pub(crate) fn is_suspect(&self, deployment: &Deployment) -> bool {
+        deployment
+            .scopes
+            .all()
+            .any(|slot| self.cell(slot).is_suspect())
+    }
+
+    fn end_probes(&mut self, lease: &mut Lease) {
+        for slot in &mut lease.probed {
+            if let Some(slot) = slot.take() {
+                self.cell_mut(slot).end_probe();
+            }
+        }
+    }
+}
+
+/// The scope that is really set aside: a fault that concerns only the request sets nothing aside.
+fn narrowed(fault: &Fault) -> Scope {
+    if crate::policy::is_requests_own(fault.kind) {
+        Scope::Request
+    } else {
+        fault.scope.clone()
+    }
+}
+
+impl Ledger {
+    /// Lets the keys of providers that spread take turns at the head of their runs in `chain`.
+    pub fn take_turns(&mut self, registry: &Registry, chain: &mut [crate::Candidate]) {
+        let mut rest = chain;
+        while let Some(first) = rest.first() {
+            let head = &registry.deployments()[first.deployment];
+            let (provider, model) = (head.provider, head.model.clone());
+            let length = rest
+                .iter()
+                .take_while(|candidate| {
+                    let other = &registry.deployments()[candidate.deployment];
+                    other.provider == provider && other.model == model
+                })
+                .count();
+            let (run, tail) = rest.split_at_mut(length);
+            let provider = &registry.providers()[provider];
+            if provider.spec.spread_keys && length > 1 {
+                let tally = self.tally_mut(provider.slot);
+                run.rotate_left(tally.turn % length);
+                tally.turn = tally.turn.wrapping_add(1);
+            }
+            rest = tail;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The rules of the rotation: what to try, when and why.
+//!
+//! Everything here is a function of state and of a moment that is handed in. Nothing here can
+//! read a clock, roll a die, open a socket or a file; it sees an upstream's failure only as a
+//! [`Fault`]. Two halves of state: the [`Registry`] says who may serve what, in which order, and
+//! is made anew from each configuration; the [`Ledger`] holds everything that changes. One
+//! request is one [`Rotation`] over both.
+
+mod availability;
+mod budget;
+mod calendar;
+mod cell;
+mod fault;
+mod lease;
+mod ledger;
+pub mod policy;
+mod refusal;
+mod registry;
+mod rotation;
+mod time;
+mod usage;
+mod view;
+mod window;
+
+pub use availability::{Availability, Closed, Needs, Reason, availability};
+pub use budget::{Budget, Dimension, Window};
+pub use calendar::{Day, DayStart};
+pub use cell::Shut;
+pub use fault::{Fault, FaultKind, Origin, Resume, Scope};
+pub use lease::Lease;
+pub use ledger::{LastError, Ledger};
+pub use refusal::{Refusal, Why};
+pub use registry::{
+    Candidate, ChainStep, Deployment, Limits, Patience, Provider, ProviderSpec, Registry,
+    RegistrySpec, UnknownModel,
+};
+pub use rotation::{Attempt, Remedy, Rotation, Step, Tried, Verdict};
+pub use time::Timestamp;
+pub use usage::UsedUp;
+pub use view::{DeclaredUse, DeploymentView, ProviderView, view};

@@ -1,0 +1,92 @@
+//! What a request is told when nobody can serve it: an honest status, and a time only if one is
+//! known.
+
+use std::time::Duration;
+
+use crate::availability::Closed;
+use crate::rotation::Tried;
+use crate::{FaultKind, Timestamp, policy};
+
+/// Why nobody can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Every deployment waits for a known time.
+    AllCooling,
+    /// The chain is empty.
+    NoneConfigured,
+    /// Every deployment is parked, switched off or forbidden.
+    AllParked,
+    /// All keys that were tried were refused.
+    KeysRefused,
+    /// The request itself is at fault: the error of this attempt goes back as it is.
+    RequestsOwn {
+        /// Index into the attempts of the rotation.
+        attempt: usize,
+    },
+    /// Faults of several kinds.
+    MixedFaults,
+}
+
+/// Nobody can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub why: Why,
+    /// How long until the soonest deployment is back, if every one waits for a known time.
+    pub retry_after: Option<Duration>,
+    /// For each candidate of the chain why it is passed over now; `None` for one that is open.
+    pub closed: Vec<Option<Closed>>,
+}
+
+pub(crate) fn refusal(closed: Vec<Option<Closed>>, tried: &[Tried], now: Timestamp) -> Refusal {
+    let why = why(&closed, tried);
+    let retry_after = (why == Why::AllCooling)
+        .then(|| {
+            closed
+                .iter()
+                .flatten()
+                .filter_map(|closed| closed.until)
+                .min()
+        })
+        .flatten()
+        .map(|soonest| now.until(soonest));
+    Refusal {
+        why,
+        retry_after,
+        closed,
+    }
+}
+
+fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
+    let every = |test: fn(&Closed) -> bool| closed.iter().all(|one| one.as_ref().is_some_and(test));
+    if closed.is_empty() {
+        return Why::NoneConfigured;
+    }
+    if let Some(attempt) = own_fault(tried) {
+        return Why::RequestsOwn { attempt };
+    }
+    if !tried.is_empty()
+        && tried
+            .iter()
+            .all(|tried| tried.fault.kind == FaultKind::KeyRejected)
+    {
+        return if every(Closed::is_parked) {
+            Why::KeysRefused
+        } else {
+            Why::MixedFaults
+        };
+    }
+    if every(Closed::is_parked) && tried.is_empty() {
+        return Why::AllParked;
+    }
+    if every(Closed::is_waiting) {
+        return Why::AllCooling;
+    }
+    Why::MixedFaults
+}
+
+/// The attempt whose error goes back when every attempt met the request's own fault.
+fn own_fault(tried: &[Tried]) -> Option<usize> {
+    let own = |tried: &Tried| policy::is_requests_own(tried.fault.kind);
+    (!tried.is_empty() && tried.iter().all(own)).then_some(0)
+}

@@ -1,0 +1,357 @@
+//! One request's journey over the deployments of its chain: what to try next, when to wait, when
+//! to give up. `next` says what to do, `settle` takes what came of it.
+//!
+//! The walk has no budget of its own but the chain's length: a request that finds eleven
+//! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
+
+use std::time::Duration;
+
+use crate::availability::{Availability, Closed, Needs, Reason, availability};
+use crate::lease::Lease;
+use crate::ledger::Ledger;
+use crate::policy::{self, Then};
+use crate::refusal::{Refusal, refusal};
+use crate::registry::{Candidate, Patience, Registry};
+use crate::{Fault, Timestamp};
+
+/// A deployment whose cooldown ends while the request waits is tried again, at most so often.
+const TRIES_PER_DEPLOYMENT: u32 = 3;
+
+/// A fault this soon after the attempt began is quick: repeating it costs the user little.
+pub(crate) const QUICK: Duration = Duration::from_millis(1500);
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send the request to this deployment.
+    Try(Attempt),
+    /// Nothing is open, but something will be soon: ask again at this moment, or when the ledger
+    /// has changed.
+    WaitUntil(Timestamp),
+    /// Nobody can serve.
+    Refuse(Refusal),
+}
+
+/// One attempt to make.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The lease under which it is made.
+    pub lease: Lease,
+    /// Whether no other deployment is left, so that this one may take its time.
+    pub is_last: bool,
+}
+
+/// What the caller can do about a fault besides going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing.
+    None,
+    /// The fault is one of the provider's moment (a 5xx, a reset): the same may work at once.
+    Repeat,
+    /// The caller can mend the request for this provider.
+    Repair,
+}
+
+/// What becomes of the request after an attempt that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on with [`Rotation::next`], which may name the same deployment once more.
+    Rotate,
+    /// Mend the request for this deployment, then go on with [`Rotation::next`].
+    Repair,
+    /// Give the client the provider's own answer.
+    Return,
+}
+
+/// What is remembered of one attempt.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// Index into the chain.
+    pub candidate: usize,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What came of it.
+    pub fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    tries: u32,
+    repeated: bool,
+    repairs: u32,
+    /// Not to be tried again for this request.
+    spent: bool,
+}
+
+/// One request's journey.
+#[derive(Debug)]
+pub struct Rotation {
+    chain: Vec<Candidate>,
+    progress: Vec<Progress>,
+    tried: Vec<Tried>,
+    needs: Needs,
+    patience: Patience,
+    deadline: Timestamp,
+    waited: Duration,
+    waiting_since: Option<Timestamp>,
+}
+
+impl Rotation {
+    /// A journey over `chain` that gives up at `deadline`.
+    pub fn new(
+        chain: Vec<Candidate>,
+        needs: Needs,
+        patience: Patience,
+        deadline: Timestamp,
+    ) -> Self {
+        let progress = vec![Progress::default(); chain.len()];
+        Self {
+            chain,
+            progress,
+            tried: Vec::new(),
+            needs,
+            patience,
+            deadline,
+            waited: Duration::ZERO,
+            waiting_since: None,
+        }
+    }
+
+    /// The deployments of the chain in the order in which they are tried.
+    pub fn chain(&self) -> &[Candidate] {
+        &self.chain
+    }
+
+    /// The attempts that failed so far, in order.
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
+
+    /// How many different deployments were tried.
+    pub fn deployments_tried(&self) -> usize {
+        self.progress
+            .iter()
+            .filter(|progress| progress.tries > 0)
+            .count()
+    }
+
+    /// What to do at `now`.
+    pub fn next(&mut self, registry: &Registry, ledger: &mut Ledger, now: Timestamp) -> Step {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited = self.waited.saturating_add(since.until(now));
+        }
+        if now >= self.deadline {
+            return Step::Refuse(self.refusal(registry, ledger, now));
+        }
+        if let Some(step) = self.first_open(registry, ledger, now) {
+            return step;
+        }
+        if let Some(until) = self.soonest(registry, ledger, now) {
+            self.waiting_since = Some(now);
+            return Step::WaitUntil(until);
+        }
+        if let Some(index) = self.last_resort(registry, ledger, now) {
+            return self.take(index, registry, ledger, now);
+        }
+        Step::Refuse(self.refusal(registry, ledger, now))
+    }
+
+    /// The first deployment that is open, or whose stated wait is short enough to stay with it.
+    fn first_open(
+        &mut self,
+        registry: &Registry,
+        ledger: &mut Ledger,
+        now: Timestamp,
+    ) -> Option<Step> {
+        for index in 0..self.chain.len() {
+            if self.progress[index].spent {
+                continue;
+            }
+            match self.availability(index, registry, ledger, now) {
+                Availability::Open | Availability::HalfOpen => {
+                    return Some(self.take(index, registry, ledger, now));
+                }
+                Availability::Closed(closed) => {
+                    if let Some(until) = self.worth_staying(&closed, now) {
+                        self.waiting_since = Some(now);
+                        return Some(Step::WaitUntil(until));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn worth_staying(&self, closed: &Closed, now: Timestamp) -> Option<Timestamp> {
+        let until = closed.until.filter(|_| closed.is_stated())?;
+        // All waits of a request count together: others may use up each new allowance first.
+        let wait = self.waited.saturating_add(now.until(until));
+        (wait <= self.patience.wait_in_place && until < self.deadline).then_some(until)
+    }
+
+    /// When the soonest deployment is back, if that is within the request's patience.
+    fn soonest(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
+        let patience = self.patience.max_wait.checked_sub(self.waited)?;
+        let latest = now.after(patience).min(self.deadline);
+        (0..self.chain.len())
+            .filter(|&index| !self.progress[index].spent)
+            .filter_map(
+                |index| match self.availability(index, registry, ledger, now) {
+                    Availability::Closed(Closed {
+                        until: Some(until), ..
+                    }) => (until < self.deadline).then_some(until),
+                    // A probe or a request under way ends at no known time: wait for news of it.
+                    Availability::Closed(Closed {
+                        reason: Reason::Probing | Reason::Busy,
+                        ..
+                    }) => (!patience.is_zero()).then_some(latest),
+                    Availability::Open | Availability::HalfOpen | Availability::Closed(_) => None,
+                },
+            )
+            .min()
+            .filter(|until| *until <= latest)
+    }
+
+    /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
+    /// better tried than refused.
+    fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
+        (0..self.chain.len())
+            .filter(|&index| !self.progress[index].spent)
+            .find(|&index| {
+                matches!(
+                    self.availability(index, registry, ledger, now),
+                    Availability::Closed(Closed {
+                        reason: Reason::Probing | Reason::DoesNotFit,
+                        ..
+                    })
+                )
+            })
+    }
+
+    fn take(
+        &mut self,
+        index: usize,
+        registry: &Registry,
+        ledger: &mut Ledger,
+        now: Timestamp,
+    ) -> Step {
+        self.progress[index].tries += 1;
+        let candidate = &self.chain[index];
+        let foreign = candidate.model.is_some();
+        let lease = ledger.take(
+            registry,
+            index,
+            candidate.deployment,
+            foreign,
+            self.needs.tokens,
+            now,
+        );
+        let is_last = !self.has_other(index, registry, ledger, now);
+        Step::Try(Attempt { lease, is_last })
+    }
+
+    /// Whether another deployment than `index` could be tried now.
+    fn has_other(
+        &self,
+        index: usize,
+        registry: &Registry,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> bool {
+        (0..self.chain.len()).any(|other| {
+            other != index
+                && !self.progress[other].spent
+                && self.is_open(other, registry, ledger, now)
+        })
+    }
+
+    fn is_open(&self, index: usize, registry: &Registry, ledger: &Ledger, now: Timestamp) -> bool {
+        !matches!(
+            self.availability(index, registry, ledger, now),
+            Availability::Closed(_)
+        )
+    }
+
+    fn availability(
+        &self,
+        index: usize,
+        registry: &Registry,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Availability {
+        let deployment = &registry.deployments()[self.chain[index].deployment];
+        availability(registry, ledger, deployment, &self.needs, now)
+    }
+
+    /// Takes what came of an attempt, and ends its lease.
+    pub fn settle(
+        &mut self,
+        registry: &Registry,
+        ledger: &mut Ledger,
+        mut lease: Lease,
+        fault: Fault,
+        remedy: Remedy,
+        now: Timestamp,
+    ) -> Verdict {
+        let suspect = ledger.is_suspect(&registry.deployments()[lease.deployment]);
+        let unexpected = !suspect && !lease.is_probe() && fault.resume.is_none();
+        let quick = lease.started.until(now) < QUICK;
+        let progress = &mut self.progress[lease.candidate];
+        let then = policy::rule(fault.kind).then;
+        let repeat = then == Then::OnceMoreThenNext
+            && remedy == Remedy::Repeat
+            && unexpected
+            && quick
+            && !progress.repeated;
+        let repair = then == Then::RepairThenNext
+            && remedy == Remedy::Repair
+            && progress.repairs < MOST_REPAIRS;
+        progress.repeated |= repeat;
+        progress.repairs += u32::from(repair);
+        let waits = may_return(&fault, progress.tries);
+        if repeat {
+            ledger.note(registry, &mut lease, &fault);
+        } else {
+            ledger.fail(registry, &mut lease, &fault, &self.patience, now);
+        }
+        let (candidate, started) = (lease.candidate, lease.started);
+        // What is open all the same would be tried again at once, with the same result.
+        let is_open = self.is_open(candidate, registry, ledger, now);
+        self.progress[candidate].spent = !repeat && !repair && (is_open || !waits);
+        self.tried.push(Tried {
+            candidate,
+            started,
+            ended: now,
+            fault,
+        });
+        match then {
+            Then::Return => Verdict::Return,
+            Then::RepairThenNext if repair => Verdict::Repair,
+            Then::Next | Then::OnceMoreThenNext | Then::RepairThenNext => Verdict::Rotate,
+        }
+    }
+
+    fn refusal(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Refusal {
+        let closed = (0..self.chain.len())
+            .map(
+                |index| match self.availability(index, registry, ledger, now) {
+                    Availability::Closed(closed) => Some(closed),
+                    Availability::Open | Availability::HalfOpen => None,
+                },
+            )
+            .collect();
+        refusal(closed, &self.tried, now)
+    }
+}
+
+/// A request with several parameters that a provider refuses is mended one by one, so often.
+const MOST_REPAIRS: u32 = 4;
+
+/// Whether the deployment may be tried once more for the same request when its cooldown is over:
+/// a limit passes with time, a fault or a silence is not paid for twice.
+fn may_return(fault: &Fault, tries: u32) -> bool {
+    let waits = policy::is_limit(fault.kind) || fault.resume.is_some();
+    waits && tries < TRIES_PER_DEPLOYMENT
+}

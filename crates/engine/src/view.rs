@@ -1,0 +1,153 @@
+//! The ledger as a person may see it: one view per provider and per deployment, read only.
+
+use crate::availability::{Availability, Closed, Needs, availability};
+use crate::ledger::{LastError, Ledger};
+use crate::registry::{Provider, Registry};
+use crate::{Budget, Dimension, Timestamp, Window};
+
+/// One provider at one moment.
+#[derive(Debug, Clone)]
+pub struct ProviderView {
+    /// Its name.
+    pub name: String,
+    /// Lower is tried first.
+    pub priority: i64,
+    /// Whether a person switched it off.
+    pub disabled: bool,
+    /// Why it cannot be used at all now: the deployment that is back first. `None` if one is
+    /// open.
+    pub closed: Option<Closed>,
+    /// Attempts sent in the current day.
+    pub requests: u64,
+    /// Tokens of the current day.
+    pub tokens: u64,
+    /// Answers of the current day.
+    pub successes: u64,
+    /// Faults since the last success.
+    pub consecutive_errors: u64,
+    /// The newest error.
+    pub last_error: Option<LastError>,
+    /// Its deployments, in the order in which they are tried.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// One deployment at one moment.
+#[derive(Debug, Clone)]
+pub struct DeploymentView {
+    /// The key's fingerprint; empty without a key.
+    pub key: String,
+    /// The upstream's model id.
+    pub model: String,
+    /// Whether it may be tried.
+    pub availability: Availability,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Attempts sent in the current day.
+    pub requests: u64,
+    /// Tokens of the current day.
+    pub tokens: u64,
+    /// Declared limits and how much of them is used.
+    pub declared: Vec<DeclaredUse>,
+    /// What the newest replies reported.
+    pub learned: Vec<Budget>,
+}
+
+/// A declared limit and its use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredUse {
+    /// What is counted.
+    pub dimension: Dimension,
+    /// Over which span.
+    pub window: Window,
+    /// How many are allowed.
+    pub limit: u64,
+    /// How many are used.
+    pub used: u64,
+    /// When all of it is free again, without further use.
+    pub free_at: Timestamp,
+}
+
+/// All providers at `now`, in order of priority.
+pub fn view(registry: &Registry, ledger: &mut Ledger, now: Timestamp) -> Vec<ProviderView> {
+    ledger.roll_day(now);
+    registry
+        .providers()
+        .iter()
+        .map(|provider| provider_view(registry, ledger, provider, now))
+        .collect()
+}
+
+fn provider_view(
+    registry: &Registry,
+    ledger: &Ledger,
+    provider: &Provider,
+    now: Timestamp,
+) -> ProviderView {
+    let deployments: Vec<_> = provider
+        .deployments
+        .iter()
+        .map(|&index| deployment_view(registry, ledger, index, now))
+        .collect();
+    let tally = ledger.tally(provider.slot);
+    ProviderView {
+        name: provider.spec.name.clone(),
+        priority: provider.spec.priority,
+        disabled: tally.disabled,
+        closed: all_closed(&deployments),
+        requests: tally.requests,
+        tokens: tally.tokens,
+        successes: tally.successes,
+        consecutive_errors: tally.consecutive_errors,
+        last_error: tally.last_error.clone(),
+        deployments,
+    }
+}
+
+/// The soonest of the closed deployments, if all are closed.
+fn all_closed(deployments: &[DeploymentView]) -> Option<Closed> {
+    let mut soonest: Option<&Closed> = None;
+    for deployment in deployments {
+        let Availability::Closed(closed) = &deployment.availability else {
+            return None;
+        };
+        let sooner = match (soonest.and_then(|other| other.until), closed.until) {
+            (_, None) => soonest.is_none(),
+            (None, Some(_)) => true,
+            (Some(other), Some(until)) => until < other,
+        };
+        if sooner {
+            soonest = Some(closed);
+        }
+    }
+    soonest.cloned()
+}
+
+fn deployment_view(
+    registry: &Registry,
+    ledger: &Ledger,
+    index: usize,
+    now: Timestamp,
+) -> DeploymentView {
+    let deployment = &registry.deployments()[index];
+    let usage = ledger.usage(deployment.usage);
+    let spec = &registry.provider_of(deployment).spec;
+    DeploymentView {
+        key: spec.keys[deployment.key].clone(),
+        model: deployment.model.clone(),
+        availability: availability(registry, ledger, deployment, &Needs::default(), now),
+        in_flight: usage.in_flight,
+        requests: usage.requests_today,
+        tokens: usage.tokens_today,
+        declared: usage
+            .declared(now)
+            .map(|(dimension, window, limit, used, free_at)| DeclaredUse {
+                dimension,
+                window,
+                limit,
+                used,
+                free_at,
+            })
+            .collect(),
+        learned: usage.learned().to_vec(),
+    }
+}

@@ -1,0 +1,254 @@
+//! Counts over a span of time, for limits per minute and per day.
+
+use crate::{DayStart, Timestamp};
+
+/// A count over the last `span`, kept in buckets, rounded to the strict side by one bucket, so
+/// that no span of that length ever holds more than what was admitted against it.
+#[derive(Debug, Clone)]
+pub(crate) struct Rolling {
+    bucket_millis: i64,
+    counts: Vec<u64>,
+    /// The number, since the epoch, of the newest bucket.
+    newest: i64,
+}
+
+impl Rolling {
+    pub(crate) fn minute() -> Self {
+        Self::new(1_000, 61)
+    }
+
+    pub(crate) fn day() -> Self {
+        Self::new(300_000, 289)
+    }
+
+    fn new(bucket_millis: i64, buckets: usize) -> Self {
+        Self {
+            bucket_millis,
+            counts: vec![0; buckets],
+            newest: 0,
+        }
+    }
+
+    fn bucket(&self, now: Timestamp) -> i64 {
+        now.as_millis().div_euclid(self.bucket_millis)
+    }
+
+    fn slot(&self, bucket: i64) -> usize {
+        bucket.rem_euclid(self.counts.len() as i64) as usize
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let target = self.bucket(now);
+        if target <= self.newest {
+            return;
+        }
+        let steps = target
+            .saturating_sub(self.newest)
+            .min(self.counts.len() as i64);
+        for bucket in (target - steps + 1)..=target {
+            let slot = self.slot(bucket);
+            self.counts[slot] = 0;
+        }
+        self.newest = target;
+    }
+
+    pub(crate) fn add(&mut self, now: Timestamp, amount: u64) {
+        self.advance(now);
+        let slot = self.slot(self.newest);
+        self.counts[slot] = self.counts[slot].saturating_add(amount);
+    }
+
+    /// Puts `after` in the place of `before`, which was added at `then`, if that still counts.
+    pub(crate) fn replace(&mut self, then: Timestamp, before: u64, after: u64) {
+        let bucket = self.bucket(then);
+        if self.newest - bucket < self.counts.len() as i64 && bucket <= self.newest {
+            let slot = self.slot(bucket);
+            self.counts[slot] = replaced(self.counts[slot], before, after);
+        }
+    }
+
+    pub(crate) fn used(&self, now: Timestamp) -> u64 {
+        let oldest = self.bucket(now) - self.counts.len() as i64 + 1;
+        self.live_buckets()
+            .filter(|(bucket, _)| *bucket >= oldest)
+            .fold(0, |sum, (_, count)| sum.saturating_add(count))
+    }
+
+    /// The first moment at which at most `allowed` are left in the span.
+    pub(crate) fn falls_to(&self, allowed: u64) -> Timestamp {
+        let counts = self.live_buckets().map(|(_, count)| count);
+        let mut left = counts.fold(0_u64, u64::saturating_add);
+        let mut when = Timestamp::default();
+        for (bucket, count) in self.live_buckets() {
+            if left <= allowed {
+                break;
+            }
+            left = left.saturating_sub(count);
+            let freed = (bucket + self.counts.len() as i64) * self.bucket_millis;
+            when = Timestamp::from_millis(freed);
+        }
+        when
+    }
+
+    fn live_buckets(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        let first = self.newest - self.counts.len() as i64 + 1;
+        (first..=self.newest).map(|bucket| (bucket, self.counts[self.slot(bucket)]))
+    }
+}
+
+/// A count over a calendar day that begins anew at a fixed instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Calendar {
+    start: DayStart,
+    ends: Timestamp,
+    begins: Timestamp,
+    used: u64,
+}
+
+impl Calendar {
+    pub(crate) fn new(start: DayStart) -> Self {
+        Self {
+            start,
+            ends: Timestamp::default(),
+            begins: Timestamp::default(),
+            used: 0,
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        if now >= self.ends {
+            let day = self.start.day_at(now);
+            self.begins = day.begins;
+            self.ends = day.ends;
+            self.used = 0;
+        }
+    }
+}
+
+/// How a limit's span ends: it rolls on, or it begins anew at a fixed instant.
+#[derive(Debug, Clone)]
+pub(crate) enum Count {
+    Rolling(Rolling),
+    Calendar(Calendar),
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, now: Timestamp, amount: u64) {
+        match self {
+            Self::Rolling(rolling) => rolling.add(now, amount),
+            Self::Calendar(calendar) => {
+                calendar.advance(now);
+                calendar.used = calendar.used.saturating_add(amount);
+            }
+        }
+    }
+
+    /// Puts `after` in the place of `before`, which was added at `then`. What was added in an
+    /// earlier span stays there.
+    pub(crate) fn replace(&mut self, then: Timestamp, before: u64, after: u64) {
+        match self {
+            Self::Rolling(rolling) => rolling.replace(then, before, after),
+            Self::Calendar(calendar) if then >= calendar.begins => {
+                calendar.used = replaced(calendar.used, before, after);
+            }
+            Self::Calendar(_) => {}
+        }
+    }
+
+    pub(crate) fn used(&self, now: Timestamp) -> u64 {
+        match self {
+            Self::Rolling(rolling) => rolling.used(now),
+            Self::Calendar(calendar) if now < calendar.ends => calendar.used,
+            Self::Calendar(_) => 0,
+        }
+    }
+
+    /// The first moment after `now` at which at most `allowed` of the span are used.
+    pub(crate) fn falls_to(&self, allowed: u64, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Rolling(rolling) => rolling.falls_to(allowed).max(now),
+            Self::Calendar(calendar) => calendar.ends.max(now),
+        }
+    }
+
+    pub(crate) fn for_day(start: Option<&DayStart>) -> Self {
+        match start {
+            Some(start) => Self::Calendar(Calendar::new(start.clone())),
+            None => Self::Rolling(Rolling::day()),
+        }
+    }
+}
+
+const fn replaced(count: u64, before: u64, after: u64) -> u64 {
+    count.saturating_sub(before).saturating_add(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_rolling_minute_never_holds_more_than_was_admitted(
+            gaps in proptest::collection::vec(0_i64..20_000, 1..200), limit in 1_u64..20,
+        ) {
+            let mut count = Rolling::minute();
+            let mut now = 1_000_000_i64;
+            let mut admitted: Vec<i64> = Vec::new();
+            for gap in gaps {
+                now += gap;
+                let moment = Timestamp::from_millis(now);
+                if count.used(moment) < limit {
+                    count.add(moment, 1);
+                    admitted.push(now);
+                } else {
+                    let free = count.falls_to(limit - 1);
+                    prop_assert!(count.used(free) < limit);
+                    prop_assert!(count.used(Timestamp::from_millis(free.as_millis() - 1)) >= limit);
+                }
+                let inside = admitted.iter().filter(|then| now - **then < 60_000).count();
+                prop_assert!(inside as u64 <= limit);
+            }
+        }
+    }
+
+    #[test]
+    fn a_correction_counts_from_the_moment_of_the_request() {
+        let mut count = Rolling::minute();
+        let then = Timestamp::from_secs(100);
+        count.add(then, 10);
+        count.add(Timestamp::from_secs(150), 1);
+        count.replace(then, 10, 6);
+        assert_eq!(count.used(Timestamp::from_secs(150)), 7);
+        assert_eq!(count.used(Timestamp::from_secs(161)), 1);
+        count.add(Timestamp::from_secs(200), 1);
+        count.replace(then, 6, 99);
+        assert_eq!(count.used(Timestamp::from_secs(200)), 2);
+    }
+
+    #[test]
+    fn a_correction_after_midnight_stays_in_the_day_of_the_request() {
+        let midnight = DayStart::midnight(jiff::tz::TimeZone::UTC);
+        let mut count = Count::for_day(Some(&midnight));
+        let (evening, morning) = (Timestamp::from_secs(86_399), Timestamp::from_secs(86_401));
+        count.add(evening, 10);
+        count.add(morning, 1);
+        count.replace(evening, 10, 500);
+        assert_eq!(count.used(morning), 1);
+    }
+
+    #[test]
+    fn absurd_amounts_neither_overflow_nor_stay() {
+        let mut count = Rolling::minute();
+        for second in 100..103 {
+            count.add(Timestamp::from_secs(second), u64::MAX);
+        }
+        let last = Timestamp::from_secs(103);
+        assert_eq!(count.used(last), u64::MAX);
+        assert!(count.falls_to(0) > last);
+        assert_eq!(count.used(Timestamp::from_secs(163)), 0);
+        count.add(Timestamp::from_secs(300), 1);
+        assert_eq!(count.used(Timestamp::from_secs(300)), 1);
+    }
+}

@@ -1,0 +1,129 @@
+//! Laws of waiting, and of not waiting in vain.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail loudly"
+)]
+
+mod common;
+
+use common::{HOUR, NOON, SECOND, Said, World, at, fault, limited, millis, plain};
+use engine::{DayStart, FaultKind, Needs, Origin, Patience, Remedy, Scope, Why};
+use jiff::tz::TimeZone;
+
+#[test]
+fn what_sets_nothing_aside_is_not_tried_twice_for_one_request() {
+    for (kind, scope) in [
+        (FaultKind::RequestTooLarge, Scope::Deployment),
+        (FaultKind::TokensLimited, Scope::Request),
+        (FaultKind::RateLimited, Scope::Request),
+    ] {
+        let mut world = World::new(plain(2));
+        let journey = world.request();
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+        let seen = fault(kind, scope).until(at(NOON + SECOND), Origin::Stated);
+        world.fail(journey, seen, Remedy::None);
+        assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
+    }
+}
+
+#[test]
+fn a_request_does_not_wait_in_place_for_ever() {
+    let mut world = World::new(plain(2));
+    world.patience = Patience {
+        wait_in_place: millis(5 * SECOND),
+        ..Patience::default()
+    };
+    let patient = world.request();
+    for _ in 0..5 {
+        let rival = world.request();
+        let said = world.next(rival);
+        if matches!(said, Said::Try { ref door, .. } if door == "p0/k/m") {
+            world.fail(rival, limited(world.now, 2 * SECOND), Remedy::None);
+        } else {
+            world.abandon(rival);
+        }
+        match world.next(patient) {
+            Said::Wait(then) => world.now = at(then),
+            Said::Try { door, .. } => return assert_eq!(door, "p1/k/m"),
+            Said::Refuse(why, _) => panic!("{why:?}"),
+        }
+    }
+    panic!("it waited for more than five seconds");
+}
+
+#[test]
+fn a_limit_of_zero_is_no_wait() {
+    let mut specs = plain(1);
+    specs[0].limits.requests_per_minute = Some(0);
+    let mut world = World::new(specs);
+    let journey = world.request();
+    assert_eq!(world.next(journey), Said::Refuse(Why::AllParked, None));
+}
+
+#[test]
+fn a_limit_of_zero_lasts_longer_than_one_that_is_used_up() {
+    let mut specs = plain(1);
+    specs[0].limits.requests_per_day = Some(1);
+    let mut world = World::new(specs.clone());
+    world.served_by();
+    specs[0].limits.requests_per_minute = Some(0);
+    world.reload(specs);
+    let journey = world.request();
+    assert_eq!(world.next(journey), Said::Refuse(Why::AllParked, None));
+}
+
+#[test]
+fn an_estimate_above_the_whole_limit_holds_nobody_back_for_ever() {
+    let mut specs = plain(1);
+    specs[0].limits.tokens_per_minute = Some(1_000);
+    let mut world = World::new(specs);
+    let needs = Needs {
+        tokens: 5_000,
+        free_only: false,
+    };
+    let journey = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+}
+
+#[test]
+fn a_wait_that_outlasts_the_request_is_not_begun() {
+    let mut world = World::new(plain(1));
+    let first = world.request();
+    world.next(first);
+    world.fail(first, limited(world.now, 4 * SECOND), Remedy::None);
+    let hasty = world.begin(Needs::default(), 4 * SECOND);
+    let said = world.next(hasty);
+    assert_eq!(said, Said::Refuse(Why::AllCooling, Some(4 * SECOND)));
+    let patient = world.begin(Needs::default(), 4 * SECOND + 1);
+    assert!(matches!(world.next(patient), Said::Wait(_)));
+}
+
+#[test]
+fn a_daily_limit_without_a_time_wins_over_a_stated_short_wait() {
+    let mut world = World::new(plain(2));
+    let (short, daily) = (world.request(), world.request());
+    world.next(short);
+    world.next(daily);
+    world.pass(SECOND);
+    world.fail(short, limited(world.now, 25 * SECOND), Remedy::None);
+    let spent = fault(FaultKind::DailyLimit, Scope::Deployment);
+    world.fail(daily, spent, Remedy::None);
+    world.pass(HOUR - 1);
+    assert_eq!(world.served_by().unwrap(), "p1/k/m");
+}
+
+#[test]
+fn of_a_fault_and_a_used_up_limit_the_later_end_is_told() {
+    let mut specs = plain(1);
+    specs[0].limits.requests_per_day = Some(1);
+    specs[0].limits.day = Some(DayStart::midnight(TimeZone::UTC));
+    let mut world = World::new(specs);
+    let journey = world.request();
+    world.next(journey);
+    world.fail(journey, limited(world.now, 5 * SECOND), Remedy::None);
+    let said = world.next(journey);
+    assert_eq!(said, Said::Refuse(Why::AllCooling, Some(12 * HOUR)));
+}

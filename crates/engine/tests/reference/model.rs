@@ -1,0 +1,400 @@
+//! The rules once more, naive: everything is kept for ever in plain lists and searched anew.
+
+use engine::{FaultKind, Limits, Needs, Patience, ProviderSpec, Remedy, Scope};
+
+#[path = "walk.rs"]
+mod walk;
+
+use super::common::{HOUR, MINUTE, SECOND};
+use super::rules::{Aside, Goes, aside, goes, is_limit, is_own, scope_of};
+
+const FOREVER: i64 = i64::MAX;
+
+/// One way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) provider: String,
+    pub(crate) key: String,
+    pub(crate) model: String,
+    limits: Limits,
+    paid: bool,
+}
+
+impl Door {
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.provider, self.key, self.model)
+    }
+
+    /// All that a fault of this door may concern.
+    fn places(&self) -> Vec<String> {
+        let scopes = [
+            Scope::Provider,
+            Scope::Key,
+            Scope::Model,
+            Scope::ModelClass(String::new()),
+            Scope::Deployment,
+        ];
+        let mut places: Vec<_> = scopes
+            .iter()
+            .filter_map(|scope| scope_of(self, scope))
+            .collect();
+        places.dedup();
+        places
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Shut {
+    until: i64,
+    kind: FaultKind,
+    guessed: bool,
+    since: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    shut: Option<Shut>,
+    guesses: u32,
+    faults: u32,
+}
+
+/// One attempt that was ever sent.
+#[derive(Debug)]
+struct Sent {
+    door: Door,
+    at: i64,
+    tokens: u64,
+    under_way: bool,
+    probes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    count: u32,
+    repeated: bool,
+    repairs: u32,
+    spent: bool,
+}
+
+#[derive(Debug)]
+struct Journey {
+    chain: Vec<Door>,
+    tries: Vec<Tries>,
+    tried: Vec<FaultKind>,
+    needs: Needs,
+    deadline: i64,
+    waited: i64,
+    waiting_since: Option<i64>,
+    /// The door that is being tried, and the attempt.
+    trying: Option<(usize, usize)>,
+}
+
+/// What keeps a door shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Off,
+    Paid,
+    Fault { kind: FaultKind, guessed: bool },
+    Limit,
+    Busy,
+    Probing,
+    TooLong,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    HalfOpen,
+    Closed(Cause, Option<i64>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) now: i64,
+    pub(crate) patience: Patience,
+    providers: Vec<ProviderSpec>,
+    memories: Vec<(String, Memory)>,
+    sent: Vec<Sent>,
+    left: Vec<(String, u64, i64)>,
+    off: Vec<String>,
+    known: Vec<String>,
+    journeys: Vec<Journey>,
+}
+
+impl Model {
+    pub(crate) fn load(&mut self, providers: Vec<ProviderSpec>) {
+        self.known.extend(providers.iter().map(|p| p.name.clone()));
+        self.providers = providers;
+        let mut places: Vec<String> = self.doors().iter().flat_map(Door::places).collect();
+        places.sort();
+        self.memories
+            .retain(|(place, _)| places.binary_search(place).is_ok());
+    }
+
+    fn doors(&self) -> Vec<Door> {
+        let mut doors = Vec::new();
+        for spec in &self.providers {
+            for model in &spec.models {
+                for key in &spec.keys {
+                    doors.push(Door {
+                        provider: spec.name.clone(),
+                        key: key.clone(),
+                        model: model.clone(),
+                        limits: spec.limits.clone(),
+                        paid: spec.paid,
+                    });
+                }
+            }
+        }
+        doors
+    }
+
+    pub(crate) fn switch(&mut self, provider: &str, off: bool) {
+        self.off.retain(|name| name != provider);
+        if off && self.known.iter().any(|name| name == provider) {
+            self.off.push(provider.to_owned());
+        }
+    }
+
+    pub(crate) fn reset(&mut self, provider: &str) {
+        let prefix = format!("{provider}/");
+        self.memories
+            .retain(|(place, _)| !place.starts_with(&prefix));
+        self.left.retain(|(door, ..)| !door.starts_with(&prefix));
+    }
+
+    pub(crate) fn begin(&mut self, needs: Needs, deadline: i64) {
+        let chain = self.doors();
+        self.journeys.push(Journey {
+            tries: vec![Tries::default(); chain.len()],
+            chain,
+            tried: Vec::new(),
+            needs,
+            deadline: self.now + deadline,
+            waited: 0,
+            waiting_since: None,
+            trying: None,
+        });
+    }
+
+    fn memory(&self, place: &str) -> Memory {
+        let found = self.memories.iter().find(|(other, _)| other == place);
+        found.map(|(_, memory)| memory.clone()).unwrap_or_default()
+    }
+
+    fn remember(&mut self, place: &str, memory: Memory) {
+        self.memories.retain(|(other, _)| other != place);
+        self.memories.push((place.to_owned(), memory));
+    }
+
+    fn state(&self, door: &Door, needs: &Needs) -> State {
+        if self.off.contains(&door.provider) {
+            return State::Closed(Cause::Off, None);
+        }
+        if needs.free_only && door.paid {
+            return State::Closed(Cause::Paid, None);
+        }
+        let (mut half_open, mut probing) = (false, false);
+        let mut longest: Option<(i64, Cause)> = None;
+        for place in door.places() {
+            let Some(shut) = self.memory(&place).shut else {
+                continue;
+            };
+            let (kind, guessed) = (shut.kind, shut.guessed);
+            if self.now < shut.until || shut.until == FOREVER {
+                if longest.is_none_or(|(until, _)| shut.until > until) {
+                    longest = Some((shut.until, Cause::Fault { kind, guessed }));
+                }
+            } else if guessed {
+                let probed = self.sent.iter().any(|sent| sent.probes.contains(&place));
+                (half_open, probing) = (half_open || !probed, probing || probed);
+            }
+        }
+        if let Some(until) = self.limit_until(door, needs.tokens)
+            && longest.is_none_or(|(other, _)| until > other)
+        {
+            longest = Some((until, Cause::Limit));
+        }
+        if let Some((until, cause)) = longest {
+            return State::Closed(cause, (until != FOREVER).then_some(until));
+        }
+        let mine = |sent: &&Sent| sent.door.provider == door.provider && sent.door.key == door.key;
+        let under_way = self.sent.iter().filter(|sent| sent.under_way);
+        let busy = under_way.filter(mine).count() as u64;
+        if door.limits.concurrent.is_some_and(|limit| busy >= limit) {
+            return State::Closed(Cause::Busy, None);
+        }
+        if probing {
+            return State::Closed(Cause::Probing, None);
+        }
+        if door
+            .limits
+            .context
+            .is_some_and(|context| needs.tokens > context)
+        {
+            return State::Closed(Cause::TooLong, None);
+        }
+        if half_open {
+            State::HalfOpen
+        } else {
+            State::Open
+        }
+    }
+
+    /// When every declared limit, and what the provider said is left, lets the request through.
+    fn limit_until(&self, door: &Door, tokens: u64) -> Option<i64> {
+        let limits = &door.limits;
+        let rolling = |bucket: i64, span: i64| move |at: i64| (at / bucket + 1) * bucket + span;
+        let minute = rolling(SECOND, MINUTE);
+        let day = |at: i64| match &limits.day {
+            Some(start) => start.next_after(super::common::at(at)).as_millis(),
+            None => rolling(5 * MINUTE, 24 * HOUR)(at),
+        };
+        let mut latest = None;
+        for (limit, wanted, requests, counts_until) in [
+            (
+                limits.requests_per_minute,
+                1,
+                true,
+                &minute as &dyn Fn(i64) -> i64,
+            ),
+            (limits.requests_per_day, 1, true, &day),
+            (limits.tokens_per_minute, tokens, false, &minute),
+            (limits.tokens_per_day, tokens, false, &day),
+        ] {
+            let Some(limit) = limit else { continue };
+            let wanted = wanted.min(limit).max(1);
+            let mut moment = self.now;
+            while self.used(door, moment, requests, counts_until) + wanted > limit {
+                moment = self.next_end(door, moment, counts_until);
+            }
+            if moment > self.now {
+                latest = latest.max(Some(moment));
+            }
+        }
+        let spent = self
+            .left
+            .iter()
+            .filter(|(name, left, until)| *name == door.name() && *left == 0 && *until > self.now);
+        latest.max(spent.map(|(.., until)| *until).max())
+    }
+
+    fn sent_by<'a>(&'a self, door: &Door) -> impl Iterator<Item = &'a Sent> {
+        let name = door.name();
+        self.sent
+            .iter()
+            .filter(move |sent| sent.door.name() == name)
+    }
+
+    fn used(&self, door: &Door, now: i64, requests: bool, until: &dyn Fn(i64) -> i64) -> u64 {
+        self.sent_by(door)
+            .filter(|sent| until(sent.at) > now)
+            .map(|sent| if requests { 1 } else { sent.tokens })
+            .sum()
+    }
+
+    fn next_end(&self, door: &Door, now: i64, until: &dyn Fn(i64) -> i64) -> i64 {
+        let ends = self.sent_by(door).map(|sent| until(sent.at));
+        ends.filter(|end| *end > now).min().unwrap()
+    }
+
+    pub(crate) fn answer(&mut self, number: usize, tokens: Option<u64>, left: Option<(u64, i64)>) {
+        let (_, sent) = self.journeys[number].trying.take().unwrap();
+        let (door, started) = (self.sent[sent].door.clone(), self.sent[sent].at);
+        if let Some((left, wait)) = left {
+            let others = self.sent_by(&door).filter(|sent| sent.under_way).count() as u64 - 1;
+            let report = (door.name(), left.saturating_sub(others), self.now + wait);
+            self.left.retain(|(name, ..)| *name != door.name());
+            self.left.push(report);
+        }
+        for place in door.places() {
+            let memory = self.memory(&place);
+            let stays = memory.shut.is_some_and(|shut| {
+                started <= shut.since || (!shut.guessed && self.now < shut.until)
+            });
+            if !stays {
+                self.remember(&place, Memory::default());
+            }
+        }
+        self.end(sent, tokens);
+    }
+
+    /// What becomes of a request after a fault: whether it goes on, is mended, or returns.
+    pub(crate) fn fail(
+        &mut self,
+        number: usize,
+        kind: FaultKind,
+        scope: &Scope,
+        over: Option<i64>,
+        remedy: Remedy,
+    ) -> Goes {
+        let (index, sent) = self.journeys[number].trying.take().unwrap();
+        let door = self.sent[sent].door.clone();
+        let calm = door.places().iter().all(|p| self.memory(p).faults == 0);
+        let first = calm && self.sent[sent].probes.is_empty() && over.is_none();
+        let quick = self.now - self.sent[sent].at < 1_500;
+        let tries = &mut self.journeys[number].tries[index];
+        let once = goes(kind) == Goes::Once && remedy == Remedy::Repeat;
+        let repeat = once && first && quick && !tries.repeated;
+        let mend = goes(kind) == Goes::Mend && remedy == Remedy::Repair && tries.repairs < 4;
+        tries.repeated |= repeat;
+        tries.repairs += u32::from(mend);
+        let may_return = (is_limit(kind) || over.is_some()) && tries.count < 3;
+        self.sent[sent].probes.clear();
+        let place = scope_of(&door, scope).filter(|_| !is_own(kind));
+        if let Some(place) = place {
+            let mut memory = self.memory(&place);
+            if repeat {
+                memory.faults += 1;
+            } else {
+                self.strike(&mut memory, kind, over, self.sent[sent].at);
+            }
+            self.remember(&place, memory);
+        }
+        self.end(sent, Some(0));
+        self.journeys[number].tried.push(kind);
+        let state = self.states(number)[index];
+        let open = matches!(state, State::Open | State::HalfOpen);
+        self.journeys[number].tries[index].spent = !repeat && !mend && (!may_return || open);
+        match goes(kind) {
+            Goes::Back => Goes::Back,
+            Goes::Mend if mend => Goes::Mend,
+            Goes::Next | Goes::Once | Goes::Mend => Goes::Next,
+        }
+    }
+
+    fn strike(&self, memory: &mut Memory, kind: FaultKind, over: Option<i64>, started: i64) {
+        let now = self.now;
+        let old = memory.shut.clone();
+        let together = old.as_ref().is_some_and(|shut| started <= shut.since);
+        let (until, guessed) = match (aside(kind), over) {
+            (Aside::Not, _) => return,
+            (_, Some(over)) => (over.clamp(now + 1, now + 31 * 24 * HOUR), false),
+            (Aside::Parked, None) => (FOREVER, true),
+            (Aside::Guess { after, spans }, None) => {
+                if after > 0 {
+                    memory.faults += u32::from(!together);
+                    if memory.faults < after {
+                        return;
+                    }
+                }
+                let power = memory.guesses.saturating_sub(u32::from(together));
+                memory.guesses += u32::from(!together);
+                let span = spans(self.patience.default_cooldown.as_millis() as i64, power);
+                (now + span.max(1), true)
+            }
+        };
+        if let Some(old) = old.filter(|old| now < old.until) {
+            let known = together && guessed && until != FOREVER && !old.guessed && old.kind == kind;
+            if known || old.until >= until {
+                return;
+            }
+        }
+        memory.shut = Some(Shut {
+            until,
+            kind,
+            guessed,
+            since: now,
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! Simulated providers with true limits, as pure state machines: they count for themselves and
+//! know nothing of the rules that they test.
+
+use engine::{Fault, FaultKind, Origin, Scope, Timestamp};
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+
+use super::common::{MINUTE, at};
+
+/// What one limit counts over.
+#[derive(Debug, Clone)]
+pub(crate) enum Span {
+    /// Minutes that begin with the clock's.
+    ClockMinute,
+    /// Days that begin at midnight in a zone.
+    Day(TimeZone),
+    /// A bucket that refills continuously, full in a minute.
+    Bucket,
+}
+
+/// One limit of a provider.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    span: Span,
+    most: u64,
+    counts_tokens: bool,
+    /// In parts of which a minute's milliseconds make one unit, so that a bucket is exact.
+    used: i64,
+    /// When the present window ends; for a bucket, when it was last looked at.
+    mark: i64,
+}
+
+impl Limit {
+    pub(crate) fn requests(most: u64, span: Span) -> Self {
+        Self {
+            span,
+            most,
+            counts_tokens: false,
+            used: 0,
+            mark: 0,
+        }
+    }
+
+    pub(crate) fn tokens(most: u64, span: Span) -> Self {
+        Self {
+            counts_tokens: true,
+            ..Self::requests(most, span)
+        }
+    }
+
+    fn wanted(&self, tokens: u64) -> i64 {
+        MINUTE * if self.counts_tokens { tokens as i64 } else { 1 }
+    }
+
+    fn look(&mut self, now: i64) {
+        match &self.span {
+            Span::Bucket => {
+                let refilled = (now - self.mark).saturating_mul(self.most as i64);
+                self.used = self.used.saturating_sub(refilled).max(0);
+                self.mark = now;
+            }
+            Span::ClockMinute | Span::Day(_) if now < self.mark => {}
+            Span::ClockMinute => {
+                self.used = 0;
+                self.mark = (now.div_euclid(MINUTE) + 1) * MINUTE;
+            }
+            Span::Day(zone) => {
+                self.used = 0;
+                self.mark = next_midnight(zone, now);
+            }
+        }
+    }
+
+    /// When a request of `tokens` would be taken, if not now.
+    fn refuses_until(&mut self, now: i64, tokens: u64) -> Option<i64> {
+        self.look(now);
+        let over = self.used + self.wanted(tokens) - self.most as i64 * MINUTE;
+        if over <= 0 {
+            return None;
+        }
+        Some(match self.span {
+            Span::Bucket => now + (over as u64).div_ceil(self.most) as i64,
+            Span::ClockMinute | Span::Day(_) => self.mark,
+        })
+    }
+}
+
+fn next_midnight(zone: &TimeZone, now: i64) -> i64 {
+    let local = jiff::Timestamp::from_millisecond(now)
+        .unwrap()
+        .to_zoned(zone.clone());
+    let tomorrow = local.date().checked_add(1.day()).unwrap();
+    let midnight = tomorrow.to_zoned(zone.clone()).unwrap();
+    midnight.timestamp().as_millisecond()
+}
+
+/// One provider.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Upstream {
+    pub(crate) limits: Vec<Limit>,
+    /// Whether its refusals say when they are over.
+    pub(crate) states_times: bool,
+    /// From when to when it is down, and how that shows.
+    pub(crate) outages: Vec<(i64, i64, FaultKind)>,
+    /// What it says to every request: a wrong key, a retired model.
+    pub(crate) always: Option<(FaultKind, Scope)>,
+    /// All attempts that it saw: when, and whether it took them.
+    pub(crate) seen: Vec<(i64, bool)>,
+}
+
+impl Upstream {
+    pub(crate) fn limited(limits: Vec<Limit>, states_times: bool) -> Self {
+        Self {
+            limits,
+            states_times,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.seen.iter().filter(|(_, taken)| !taken).count()
+    }
+
+    /// Whether it would take a request now.
+    pub(crate) fn would_take(&mut self, now: i64, tokens: u64) -> bool {
+        self.complaint(now, tokens).is_none()
+    }
+
+    /// When the next request will be taken, if it is known that one would not be now.
+    pub(crate) fn spent_until(&mut self, now: i64, tokens: u64) -> Option<i64> {
+        let limits = self.limits.iter_mut();
+        limits
+            .filter_map(|limit| limit.refuses_until(now, tokens))
+            .max()
+    }
+
+    fn complaint(&mut self, now: i64, tokens: u64) -> Option<Fault> {
+        if let Some((kind, scope)) = &self.always {
+            return Some(Fault::new(*kind, scope.clone(), "never"));
+        }
+        let down = self.outages.iter();
+        let mut down = down.filter(|(from, to, _)| (*from..*to).contains(&now));
+        if let Some((.., kind)) = down.next() {
+            return Some(Fault::new(*kind, Scope::Model, "down"));
+        }
+        let until = self.spent_until(now, tokens)?;
+        let daily = until - now > MINUTE;
+        let kind = if daily {
+            FaultKind::DailyLimit
+        } else {
+            FaultKind::RateLimited
+        };
+        let fault = Fault::new(kind, Scope::Deployment, "too many");
+        let stated = self.states_times;
+        Some(if stated {
+            fault.until(at(until), Origin::Stated)
+        } else {
+            fault
+        })
+    }
+
+    /// Takes a request, or says why not.
+    pub(crate) fn ask(&mut self, now: Timestamp, tokens: u64) -> Result<(), Fault> {
+        let now = now.as_millis();
+        let complaint = self.complaint(now, tokens);
+        self.seen.push((now, complaint.is_none()));
+        if let Some(fault) = complaint {
+            return Err(fault);
+        }
+        for limit in &mut self.limits {
+            limit.used += limit.wanted(tokens);
+        }
+        Ok(())
+    }
+}

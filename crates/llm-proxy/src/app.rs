@@ -1,0 +1,269 @@
+//! The running program's shared state, and the one place where the rules' ledger is locked.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use engine::{DayStart, Lease, Ledger, Timestamp};
+use jiff::tz::TimeZone;
+use settings::Settings;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::observe::log::Log;
+use crate::observe::metrics::Metrics;
+use crate::source::Source;
+use crate::world::World;
+
+/// Learned facts are few; a provider that keeps refusing new names cannot make them many.
+const MOST_REFUSED_PARAMETERS: usize = 64;
+
+/// The running program's shared state.
+#[derive(Debug)]
+pub struct App {
+    started: Timestamp,
+    source: Source,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) log: Log,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: TaskTracker,
+    /// Told whenever something may have opened: a probe that ended, a reset, a reload.
+    pub(crate) news: Notify,
+    world: ArcSwap<World>,
+    ledger: Mutex<Ledger>,
+    /// Parameters that a provider's model was seen to refuse, for the life of the process.
+    refused: Mutex<HashMap<(String, String), BTreeSet<String>>>,
+    /// Models chosen from a provider's own list.
+    pub(crate) discovered: Mutex<HashMap<String, String>>,
+}
+
+impl App {
+    /// Makes the state from a configuration.
+    pub fn new(
+        settings: Settings,
+        source: Source,
+        clock: Arc<Clock>,
+        log: Log,
+    ) -> Result<Arc<Self>, String> {
+        let now = clock.now();
+        let mut ledger = Ledger::new(local_day(&settings), now);
+        let world = World::new(settings, &mut ledger, None)?;
+        Ok(Arc::new(Self {
+            started: now,
+            source,
+            clock,
+            log,
+            metrics: Metrics::default(),
+            tasks: TaskTracker::new(),
+            news: Notify::new(),
+            world: ArcSwap::from_pointee(world),
+            ledger: Mutex::new(ledger),
+            refused: Mutex::default(),
+            discovered: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Locks the ledger: for a moment, and never across an await.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// Swaps a new configuration in. Requests in flight finish with the old one; counters,
+    /// cooldowns and parked marks stay with the providers that keep their names.
+    pub(crate) fn adopt(&self, settings: Settings) -> Result<usize, String> {
+        let before = self.world();
+        let mut ledger = self.ledger();
+        ledger.set_local_day(local_day(&settings), self.clock.now());
+        let world = World::new(settings, &mut ledger, Some(&before))?;
+        let loaded = world.registry.providers().len();
+        self.world.store(Arc::new(world));
+        drop(ledger);
+        lock(&self.discovered).clear();
+        self.news.notify_waiters();
+        Ok(loaded)
+    }
+
+    /// Reads the configuration anew and swaps it in; a bad one changes nothing.
+    pub(crate) fn reload(&self) -> Result<usize, Vec<String>> {
+        let settings = self.source.read().map_err(|problems| {
+            self.log.error(format_args!(
+                "The configuration stays as it was: {}",
+                problems.join("; ")
+            ));
+            problems
+        })?;
+        self.source.tell(&settings, &self.log);
+        let loaded = self.adopt(settings).map_err(|problem| vec![problem])?;
+        self.log
+            .info(format_args!("Configuration reloaded: {loaded} providers"));
+        Ok(loaded)
+    }
+
+    /// Forgets cooldowns and parked marks of one provider, or of all.
+    pub(crate) fn reset(&self, provider: Option<&str>) {
+        self.ledger().reset(provider);
+        self.log.info(format_args!(
+            "Reset by a person: {}",
+            provider.unwrap_or("all providers")
+        ));
+        self.news.notify_waiters();
+    }
+
+    /// Switches a provider off or on.
+    pub(crate) fn set_disabled(&self, provider: &str, disabled: bool) {
+        self.ledger().set_disabled(provider, disabled);
+        let what = if disabled { "off" } else { "on" };
+        self.log
+            .info(format_args!("{provider}: switched {what} by a person"));
+        self.news.notify_waiters();
+    }
+
+    pub(crate) fn is_known(&self, provider: &str) -> bool {
+        self.world().registry.provider_named(provider).is_some()
+    }
+
+    /// What to say of a provider that is not there.
+    pub(crate) fn unknown_provider(&self, name: &str) -> String {
+        let world = self.world();
+        let names = world
+            .registry
+            .providers()
+            .iter()
+            .map(|provider| provider.spec.name.as_str());
+        let near = names
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .min()
+            .filter(|(distance, _)| *distance <= 3)
+            .map(|(_, known)| format!(" (did you mean {known:?}?)"));
+        let shown: String = name.chars().take(100).collect();
+        format!("there is no provider {shown:?}{}", near.unwrap_or_default())
+    }
+
+    /// Seconds since the epoch at which the process started.
+    pub(crate) const fn started_at(&self) -> i64 {
+        self.started.as_millis() / 1000
+    }
+
+    /// The parameters that this provider's model was seen to refuse.
+    pub(crate) fn refused_parameters(&self, provider: &str, model: &str) -> Vec<String> {
+        let refused = lock(&self.refused);
+        if refused.is_empty() {
+            return Vec::new();
+        }
+        let known = refused.get(&(provider.to_owned(), model.to_owned()));
+        known
+            .map(|names| names.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Remembers a refused parameter. Whether it is news.
+    pub(crate) fn remember_refused(&self, provider: &str, model: &str, name: &str) -> bool {
+        let mut refused = lock(&self.refused);
+        let names = refused
+            .entry((provider.to_owned(), model.to_owned()))
+            .or_default();
+        names.len() < MOST_REFUSED_PARAMETERS && names.insert(name.to_owned())
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn local_day(settings: &Settings) -> DayStart {
+    DayStart::midnight(
+        settings
+            .server
+            .timezone
+            .clone()
+            .unwrap_or_else(TimeZone::system),
+    )
+}
+
+/// A lease that settles itself when the request is dropped: a client that leaves blames nobody,
+/// and frees what it held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    app: Arc<App>,
+    world: Arc<World>,
+    lease: Option<Lease>,
+}
+
+impl Held {
+    pub(crate) fn new(app: &Arc<App>, world: &Arc<World>, lease: Lease) -> Self {
+        Self {
+            app: Arc::clone(app),
+            world: Arc::clone(world),
+            lease: Some(lease),
+        }
+    }
+
+    /// Hands the lease to the rotation, which settles it.
+    pub(crate) fn take(mut self) -> Option<Lease> {
+        self.lease.take()
+    }
+
+    /// The provider has begun to answer.
+    pub(crate) fn answered(&mut self, budgets: &[engine::Budget]) {
+        let now = self.app.clock.now();
+        if let Some(lease) = &mut self.lease {
+            let was_probe = lease.is_probe();
+            let mut ledger = self.app.ledger();
+            ledger.answer(&self.world.registry, lease, now);
+            ledger.learn(&self.world.registry, lease, budgets);
+            drop(ledger);
+            if was_probe {
+                self.app.news.notify_waiters();
+            }
+        }
+    }
+
+    /// Takes what a failed reply's headers said of the provider's limits.
+    pub(crate) fn learn(&self, budgets: &[engine::Budget]) {
+        if let (Some(lease), false) = (&self.lease, budgets.is_empty()) {
+            self.app
+                .ledger()
+                .learn(&self.world.registry, lease, budgets);
+        }
+    }
+
+    /// The answer is over.
+    pub(crate) fn finished(mut self, tokens: Option<u64>) {
+        if let Some(mut lease) = self.lease.take() {
+            self.app
+                .ledger()
+                .finish(&self.world.registry, &mut lease, tokens);
+            self.app.news.notify_waiters();
+        }
+    }
+
+    /// The answer broke off after it had begun.
+    pub(crate) fn broken(mut self, fault: &engine::Fault, tokens: Option<u64>) {
+        let now = self.app.clock.now();
+        if let Some(mut lease) = self.lease.take() {
+            let mut ledger = self.app.ledger();
+            ledger.strike(
+                &self.world.registry,
+                &mut lease,
+                fault,
+                &self.world.patience,
+                now,
+            );
+            ledger.finish(&self.world.registry, &mut lease, tokens);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mut lease) = self.lease.take() {
+            self.app.ledger().abandon(&self.world.registry, &mut lease);
+            self.app.news.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The program: everything that acts. What it decides is decided in the `engine` crate.
+//!
+//! A request comes in by [`server`], walks the chain in `server::relay`, goes out by `upstream`,
+//! and comes back the same way. [`app`] holds the shared state, `world` one configuration made
+//! ready to serve.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod observe;
+mod parent;
+mod probe;
+mod reload;
+pub mod serve;
+mod server;
+pub mod source;
+mod upstream;
+mod world;

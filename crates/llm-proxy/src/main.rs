@@ -1,0 +1,7 @@
+//! The `llm-proxy` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    llm_proxy::cli::main()
+}

@@ -1,0 +1,255 @@
+//! The log: one line per decision, never a prompt, an answer or a key.
+//!
+//! Lines are handed to a thread of their own through a bounded buffer, so that a parent process
+//! that does not read our output can never hold up a request. What does not fit is counted, and
+//! the count is told.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::Clock;
+
+/// What may wait for a slow reader of our output; more is dropped and counted.
+const MOST_PENDING: usize = 1 << 20;
+
+/// Lines that come close together are written together.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How long the last lines may take at the end.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
+
+/// How loud a line is; the names are those of the Python original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// For finding faults in the proxy itself.
+    Debug,
+    /// What was decided.
+    #[default]
+    Info,
+    /// Something that the user may want to mend.
+    Warning,
+    /// Something that the user must mend.
+    Error,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl std::str::FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "debug" | "trace" => Ok(Self::Debug),
+            "info" => Ok(Self::Info),
+            "warning" | "warn" => Ok(Self::Warning),
+            "error" => Ok(Self::Error),
+            _ => Err(format!(
+                "unknown log level {text:?}: use debug, info, warning or error"
+            )),
+        }
+    }
+}
+
+/// The form of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// `2025-11-06 10:30:00 - INFO - message`, in local time.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    dropped: u64,
+    closed: bool,
+    drained: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pending: Mutex<Pending>,
+    news: Condvar,
+}
+
+/// The log of the process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+    format: Format,
+    least: Level,
+    zone: TimeZone,
+    clock: Arc<Clock>,
+}
+
+impl Log {
+    /// Starts the writing thread.
+    pub fn to_stdout(
+        format: Format,
+        least: Level,
+        zone: TimeZone,
+        clock: Arc<Clock>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            pending: Mutex::default(),
+            news: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.write_all_lines())?;
+        Ok(Self {
+            shared,
+            format,
+            least,
+            zone,
+            clock,
+        })
+    }
+
+    /// Logs a decision.
+    pub fn info(&self, message: impl fmt::Display) {
+        self.line(Level::Info, &message);
+    }
+
+    /// Logs something that the user may want to mend.
+    pub fn warning(&self, message: impl fmt::Display) {
+        self.line(Level::Warning, &message);
+    }
+
+    /// Logs something that the user must mend.
+    pub fn error(&self, message: impl fmt::Display) {
+        self.line(Level::Error, &message);
+    }
+
+    /// Logs something for finding faults in the proxy itself.
+    pub fn debug(&self, message: impl fmt::Display) {
+        self.line(Level::Debug, &message);
+    }
+
+    fn line(&self, level: Level, message: &dyn fmt::Display) {
+        if level < self.least {
+            return;
+        }
+        let mut line = String::with_capacity(128);
+        self.format_line(&mut line, level, message);
+        self.shared.append(line.as_bytes());
+    }
+
+    /// Writes a line as it is, without time and level, such as the one that says where we listen.
+    pub fn plain(&self, line: &str) {
+        self.shared.append(format!("{line}\n").as_bytes());
+    }
+
+    fn format_line(&self, line: &mut String, level: Level, message: &dyn fmt::Display) {
+        let now = jiff::Timestamp::from_millisecond(self.clock.now().as_millis())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(self.zone.clone());
+        // Text from a provider may hold line ends; a log line is one line.
+        let message = message.to_string().replace(['\n', '\r'], " ");
+        let written = match self.format {
+            Format::Text => {
+                let time = now.strftime("%Y-%m-%d %H:%M:%S");
+                writeln!(line, "{time} - {} - {message}", level.name())
+            }
+            Format::Json => {
+                let time = now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
+                let object =
+                    serde_json::json!({"time": time, "level": level.name(), "message": message});
+                writeln!(line, "{object}")
+            }
+        };
+        debug_assert!(written.is_ok(), "writing to a string does not fail");
+    }
+
+    /// Writes what is pending, for at most half a second, and ends the writing thread.
+    pub fn close(&self) {
+        let mut pending = self.shared.lock();
+        pending.closed = true;
+        self.shared.news.notify_all();
+        while !pending.drained {
+            let (guard, timeout) = self
+                .shared
+                .news
+                .wait_timeout(pending, LAST_CHANCE)
+                .unwrap_or_else(PoisonError::into_inner);
+            pending = guard;
+            if timeout.timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, line: &[u8]) {
+        let mut pending = self.lock();
+        if pending.bytes.len() + line.len() > MOST_PENDING {
+            pending.dropped += 1;
+            return;
+        }
+        let was_idle = pending.bytes.is_empty();
+        pending.bytes.extend_from_slice(line);
+        drop(pending);
+        if was_idle {
+            self.news.notify_all();
+        }
+    }
+
+    fn write_all_lines(&self) {
+        loop {
+            let Some(bytes) = self.next_lines() else {
+                return;
+            };
+            let mut out = io::stdout().lock();
+            // A reader that is gone is no reason to stop serving.
+            let _ = out.write_all(&bytes).and_then(|()| out.flush());
+        }
+    }
+
+    fn next_lines(&self) -> Option<Vec<u8>> {
+        let mut pending = self.lock();
+        while pending.bytes.is_empty() && !pending.closed {
+            pending = self
+                .news
+                .wait(pending)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if !pending.closed {
+            drop(pending);
+            thread::sleep(LINGER);
+            pending = self.lock();
+        }
+        if pending.bytes.is_empty() {
+            pending.drained = true;
+            self.news.notify_all();
+            return None;
+        }
+        let mut bytes = std::mem::take(&mut pending.bytes);
+        let dropped = std::mem::take(&mut pending.dropped);
+        if dropped > 0 {
+            bytes.extend_from_slice(format!("({dropped} log lines dropped)\n").as_bytes());
+        }
+        Some(bytes)
+    }
+}

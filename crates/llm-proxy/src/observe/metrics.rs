@@ -1,0 +1,104 @@
+//! Counters for Prometheus. Labels are provider names and a fixed set of words, so that no
+//! request can make them many.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+
+use engine::ProviderView;
+
+use crate::app::lock;
+
+/// The counters of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    attempts: Mutex<BTreeMap<(String, &'static str), u64>>,
+    tokens: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Metrics {
+    /// Counts an attempt by what came of it: `answered`, `interrupted`, or the kind of fault.
+    pub(crate) fn attempt(&self, provider: &str, result: &'static str) {
+        *lock(&self.attempts)
+            .entry((provider.to_owned(), result))
+            .or_default() += 1;
+    }
+
+    /// Counts tokens that a provider reported.
+    pub(crate) fn tokens(&self, provider: &str, tokens: u64) {
+        if tokens > 0 {
+            *lock(&self.tokens).entry(provider.to_owned()).or_default() += tokens;
+        }
+    }
+
+    /// The text of `GET /metrics`.
+    pub(crate) fn render(&self, providers: &[ProviderView]) -> String {
+        let mut text = String::new();
+        head(
+            &mut text,
+            "llm_proxy_attempts_total",
+            "counter",
+            "Attempts by provider and result.",
+        );
+        for ((provider, result), count) in lock(&self.attempts).iter() {
+            let provider = escaped(provider);
+            let _ = writeln!(
+                text,
+                "llm_proxy_attempts_total{{provider=\"{provider}\",result=\"{result}\"}} {count}"
+            );
+        }
+        head(
+            &mut text,
+            "llm_proxy_tokens_total",
+            "counter",
+            "Tokens that providers reported.",
+        );
+        for (provider, count) in lock(&self.tokens).iter() {
+            let _ = writeln!(
+                text,
+                "llm_proxy_tokens_total{{provider=\"{}\"}} {count}",
+                escaped(provider)
+            );
+        }
+        head(
+            &mut text,
+            "llm_proxy_provider_available",
+            "gauge",
+            "Whether the provider may be tried.",
+        );
+        for view in providers {
+            let up = u8::from(view.closed.is_none());
+            let _ = writeln!(
+                text,
+                "llm_proxy_provider_available{{provider=\"{}\"}} {up}",
+                escaped(&view.name)
+            );
+        }
+        head(
+            &mut text,
+            "llm_proxy_in_flight",
+            "gauge",
+            "Requests under way.",
+        );
+        for view in providers {
+            let count: u64 = view.deployments.iter().map(|one| one.in_flight).sum();
+            let _ = writeln!(
+                text,
+                "llm_proxy_in_flight{{provider=\"{}\"}} {count}",
+                escaped(&view.name)
+            );
+        }
+        text
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn escaped(label: &str) -> String {
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

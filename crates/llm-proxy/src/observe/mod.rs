@@ -1,0 +1,4 @@
+//! What the program tells about itself: log lines and counters.
+
+pub mod log;
+pub(crate) mod metrics;

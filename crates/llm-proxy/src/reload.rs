@@ -1,0 +1,90 @@
+//! Three of the four doors to a new configuration: a saved file, `SIGHUP`, and the watch that
+//! tells a saved file from one that was only touched. The fourth is `POST /reload`. All lead to
+//! [`App::reload`].
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::source::folder;
+
+/// Editors write a file in several steps; the last of them counts.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Reloads on `SIGHUP` until `stop`.
+pub(crate) async fn on_hangup(app: Arc<App>, stop: CancellationToken) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        app.log
+            .warning("SIGHUP cannot be listened to; use POST /reload");
+        return;
+    };
+    loop {
+        tokio::select! {
+            hangup = hangups.recv() => if hangup.is_none() { return },
+            () = stop.cancelled() => return,
+        }
+        // The reload tells of itself in the log.
+        let _ = app.reload();
+    }
+}
+
+/// Reloads when one of `files` changes, until `stop`.
+pub(crate) async fn on_change(app: Arc<App>, files: Vec<PathBuf>, stop: CancellationToken) {
+    let touched = Arc::new(Notify::new());
+    let _watcher = match watch(&files, &touched) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            app.log.warning(format_args!(
+                "the configuration file cannot be watched ({error}); use llm-proxy reload"
+            ));
+            return;
+        }
+    };
+    let mut before = contents(&files);
+    loop {
+        tokio::select! {
+            () = touched.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        tokio::time::sleep(SETTLE).await;
+        let after = contents(&files);
+        if after != before {
+            before = after;
+            let _ = app.reload();
+        }
+    }
+}
+
+/// Watches the folders: editors put a new file in the place of the old one.
+fn watch(files: &[PathBuf], touched: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    let news = Arc::clone(touched);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            news.notify_one();
+        }
+    })?;
+    let mut folders: Vec<_> = files.iter().map(|file| folder(file)).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+fn contents(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        fs::read(file).ok().hash(&mut hasher);
+    }
+    hasher.finish()
+}

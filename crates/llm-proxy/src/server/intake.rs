@@ -1,0 +1,104 @@
+//! A request as it comes in: read once, checked, and held to its end.
+
+use bytes::{Bytes, BytesMut};
+use engine::{Needs, Timestamp};
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use wire::Endpoint;
+use wire::request::RequestScan;
+
+use super::error::ProxyError;
+
+/// Bytes of prompt per token, for estimates: English text has about four.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// A request to be proxied.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) scan: RequestScan,
+    pub(crate) arrived: Timestamp,
+}
+
+impl Intake {
+    /// Reads what the request asks for.
+    pub(crate) fn parse(
+        endpoint: Endpoint,
+        headers: HeaderMap,
+        body: Bytes,
+        arrived: Timestamp,
+    ) -> Result<Self, ProxyError> {
+        let scan = RequestScan::parse(&body, endpoint).map_err(|problem| {
+            let code = if problem.param.is_some() {
+                "invalid_value"
+            } else {
+                "invalid_json"
+            };
+            let message = format!("the request body cannot be read: {problem}");
+            ProxyError::bad_request(code, message).about(problem.param)
+        })?;
+        Ok(Self {
+            endpoint,
+            headers,
+            body,
+            scan,
+            arrived,
+        })
+    }
+
+    /// What the request needs, as far as it decides who can serve it.
+    pub(crate) fn needs(&self, free_only: bool) -> Needs {
+        let prompt = self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN;
+        let answer = self
+            .scan
+            .max_completion_tokens
+            .or(self.scan.max_tokens)
+            .unwrap_or(0);
+        Needs {
+            tokens: prompt.saturating_add(answer),
+            free_only,
+        }
+    }
+}
+
+/// Reads a request's body, of at most `limit` bytes.
+pub(crate) async fn read_body(mut body: Incoming, limit: u64) -> Result<Bytes, ProxyError> {
+    let announced = body.size_hint();
+    if announced.lower() > limit {
+        return Err(ProxyError::too_large(limit));
+    }
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            ProxyError::bad_request("incomplete_body", "the request body ended before its time")
+        })?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if (first.len() + whole.len() + piece.len()) as u64 > limit {
+            return Err(ProxyError::too_large(limit));
+        }
+        if first.is_empty() && whole.is_empty() {
+            first = piece;
+        } else {
+            if whole.is_empty() {
+                whole.reserve(
+                    usize::try_from(announced.lower())
+                        .unwrap_or(0)
+                        .max(first.len()),
+                );
+            }
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
+}

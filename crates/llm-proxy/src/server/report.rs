@@ -1,0 +1,269 @@
+//! What is told of a request's hops: in the log, in the headers, in an error's body.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use engine::{Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::journey::{Hop, Journey};
+use crate::world::World;
+
+pub(crate) const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
+pub(crate) const X_MODEL: HeaderName = HeaderName::from_static("x-model");
+pub(crate) const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
+pub(crate) const X_ROTATION: HeaderName = HeaderName::from_static("x-rotation");
+pub(crate) const X_DROPPED: HeaderName = HeaderName::from_static("x-dropped-params");
+
+/// The rotation header names at most so many hops.
+const MOST_HOPS_TOLD: usize = 40;
+
+/// A span as a person writes it: `30s`, `1.5s`, `17ms`, `2h5m`.
+pub(crate) fn span(span: Duration) -> String {
+    let millis = span.as_millis();
+    let seconds = span.as_secs();
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 if millis % 1000 == 0 => format!("{seconds}s"),
+        1..60 => format!("{:.1}s", span.as_secs_f64()),
+        60..3600 if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A moment as RFC 3339 with whole seconds and an offset.
+pub(crate) fn moment(moment: Timestamp, zone: &TimeZone) -> Option<String> {
+    let zoned = jiff::Timestamp::from_millisecond(moment.as_millis())
+        .ok()?
+        .to_zoned(zone.clone());
+    Some(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+}
+
+/// The log's line for the newest hop, which failed.
+pub(crate) fn failed_line(provider: &str, hops: &[Hop], kind: FaultKind) -> String {
+    let mut line = format!("{provider}: {}", kind.as_str().replace('_', " "));
+    if let Some(hop) = hops.last() {
+        let _ = write!(line, " ({})", hop.word);
+        if let Some(wait) = hop.wait {
+            let _ = write!(line, ", back in {}", span(wait));
+        }
+        if !hop.detail.is_empty() {
+            let _ = write!(line, ": {}", hop.detail);
+        }
+    }
+    line
+}
+
+/// `groq=429;retry=30s, cerebras=200`
+fn rotation_header(hops: &[Hop]) -> String {
+    let mut text = String::new();
+    for hop in hops.iter().take(MOST_HOPS_TOLD) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}{}={}", hop.provider, hop.word);
+        if let Some(wait) = hop.wait {
+            let _ = write!(text, ";retry={}", retry(wait));
+        }
+    }
+    text
+}
+
+/// Seconds, with a fraction where there is one.
+fn retry(wait: Duration) -> String {
+    // What is stated as 30 s has lost some milliseconds on its way to us.
+    let rounded = Duration::from_millis((wait.as_millis() as u64).div_ceil(10) * 10);
+    let text = format!("{:.2}", rounded.as_secs_f64());
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Adds who served, and how the request came there.
+pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
+    if let Some(hop) = journey.hops.last() {
+        insert(headers, X_PROVIDER, &hop.provider);
+        insert(headers, X_MODEL, &hop.model);
+    }
+    insert(
+        headers,
+        X_ATTEMPTS,
+        &journey.deployments_tried().to_string(),
+    );
+    if journey.hops.len() > 1 {
+        insert(headers, X_ROTATION, &rotation_header(&journey.hops));
+    }
+}
+
+/// Sets a header to a text from outside; what cannot stand in a header is replaced.
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    let safe: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&safe) {
+        headers.insert(name, value);
+    }
+}
+
+/// Why a deployment is passed over, in words.
+pub(crate) fn reason(closed: &Closed) -> String {
+    match &closed.reason {
+        Reason::Fault { kind, detail } if detail.is_empty() => kind.as_str().replace('_', " "),
+        Reason::Fault { kind, detail } => format!("{}: {detail}", kind.as_str().replace('_', " ")),
+        Reason::Probing => "another request is probing whether it is back".to_owned(),
+        Reason::Disabled => "switched off".to_owned(),
+        Reason::LimitUsedUp(used) => {
+            let what = match used.dimension {
+                engine::Dimension::Requests => "requests",
+                engine::Dimension::Tokens => "tokens",
+            };
+            let limit = used
+                .limit
+                .map(|limit| format!(" of {limit}"))
+                .unwrap_or_default();
+            format!("{what} per {}{limit} used up", used.window.as_str())
+        }
+        Reason::Busy => "as many requests under way as allowed".to_owned(),
+        Reason::PaidForbidden => "costs money, which is forbidden here".to_owned(),
+        Reason::DoesNotFit => "the request does not fit its context window".to_owned(),
+    }
+}
+
+/// The word for why a deployment is passed over.
+pub(crate) fn reason_word(closed: &Closed) -> &'static str {
+    match &closed.reason {
+        Reason::Fault { kind, .. } => kind.as_str(),
+        Reason::Probing => "probing",
+        Reason::Disabled => "disabled",
+        Reason::LimitUsedUp(_) => "limit_used_up",
+        Reason::Busy => "busy",
+        Reason::PaidForbidden => "paid_forbidden",
+        Reason::DoesNotFit => "does_not_fit",
+    }
+}
+
+/// One sentence on why nobody can serve.
+pub(crate) fn refusal_message(refusal: &Refusal, hops: &[Hop]) -> String {
+    match refusal.why {
+        Why::NoneConfigured => "no provider is configured for this request".to_owned(),
+        Why::AllParked => {
+            "every provider is set aside until its key, model or configuration changes; \
+             llm-proxy status says why"
+                .to_owned()
+        }
+        Why::AllCooling => {
+            let soonest = refusal.retry_after.map(span).unwrap_or_default();
+            format!("every provider is rate-limited; the first is back in {soonest}")
+        }
+        Why::KeysRefused => {
+            "every provider refused its key; llm-proxy status says which".to_owned()
+        }
+        Why::RequestsOwn { .. } => "the request itself was refused".to_owned(),
+        Why::MixedFaults if hops.is_empty() => {
+            "no provider can take this request now; llm-proxy status says why".to_owned()
+        }
+        Why::MixedFaults => format!("no provider could answer: {}", rotation_header(hops)),
+    }
+}
+
+/// Each attempt with its reason and time, then each deployment that was passed over.
+pub(crate) fn attempts(
+    chain: &[Candidate],
+    world: &World,
+    hops: &[Hop],
+    refusal: &Refusal,
+) -> Vec<Value> {
+    let zone = world.zone();
+    let mut told: Vec<Value> = hops
+        .iter()
+        .map(|hop| {
+            json!({
+                "provider": hop.provider,
+                "model": hop.model,
+                "status": hop.word.parse::<u16>().ok(),
+                "result": hop.word,
+                "reason": hop.kind.map(FaultKind::as_str),
+                "message": hop.detail,
+                "available_at": hop.until.and_then(|until| moment(until, &zone)),
+                "retry_after_seconds": hop.wait.map(|wait| wait.as_secs_f64()),
+                "duration_ms": hop.took.as_millis() as u64,
+            })
+        })
+        .collect();
+    for (candidate, closed) in chain.iter().zip(&refusal.closed) {
+        let deployment = &world.registry.deployments()[candidate.deployment];
+        let provider = &world.registry.provider_of(deployment).spec;
+        let model = candidate.model.as_ref().unwrap_or(&deployment.model);
+        let was_tried = hops.iter().any(|hop| {
+            hop.provider == provider.name
+                && hop.model == *model
+                && hop.key == provider.keys[deployment.key]
+        });
+        if let (Some(closed), false) = (closed, was_tried) {
+            told.push(json!({
+                "provider": provider.name,
+                "model": model,
+                "status": null,
+                "result": "skipped",
+                "reason": reason_word(closed),
+                "message": reason(closed),
+                "available_at": closed.until.and_then(|until| moment(until, &zone)),
+            }));
+        }
+    }
+    told
+}
+
+/// The value of `name` in a URL's query.
+pub(crate) fn query_value(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        (key == name && !value.is_empty()).then(|| percent_decoded(&value.replace('+', " ")))
+    })
+}
+
+/// Text with its `%XX` undone.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = match &bytes[at..] {
+            [b'%', high, low, ..] => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        plain.push(escaped.map_or(bytes[at], |(high, low)| (high * 16 + low) as u8));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_as_people_write_them() {
+        let cases = [
+            (17, "17ms"),
+            (1_500, "1.5s"),
+            (30_000, "30s"),
+            (60_000, "1m"),
+            (425_000, "7m5s"),
+            (7_500_000, "2h5m"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(retry(Duration::from_millis(29_997)), "30s");
+        assert_eq!(retry(Duration::from_millis(1_500)), "1.5s");
+    }
+}

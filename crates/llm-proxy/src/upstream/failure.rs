@@ -1,0 +1,103 @@
+//! An attempt that failed: the fault as the rules see it, and the provider's own answer in case
+//! it is the one that the client gets.
+
+use bytes::Bytes;
+use engine::{Fault, FaultKind, Remedy, Scope};
+use http::{HeaderMap, StatusCode};
+
+/// The provider's own answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Original {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) fault: Fault,
+    pub(crate) remedy: Remedy,
+    /// What the rotation header says of it: a status, or a word such as `timeout`.
+    pub(crate) word: String,
+    pub(crate) original: Option<Original>,
+}
+
+impl Failure {
+    /// Silence for longer than the limit.
+    pub(crate) fn silence(detail: &str) -> Self {
+        let fault = Fault::new(FaultKind::TimedOut, Scope::Model, detail);
+        Self {
+            fault,
+            remedy: Remedy::None,
+            word: "timeout".to_owned(),
+            original: None,
+        }
+    }
+
+    /// A connection that ended before the answer did.
+    pub(crate) fn lost(detail: impl Into<String>) -> Self {
+        let fault = Fault::new(FaultKind::ConnectionLost, Scope::Model, detail);
+        Self {
+            fault,
+            remedy: Remedy::Repeat,
+            word: "reset".to_owned(),
+            original: None,
+        }
+    }
+
+    /// No connection could be made.
+    pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
+        let fault = Fault::new(FaultKind::Unreachable, Scope::Provider, detail);
+        Self {
+            fault,
+            remedy: Remedy::None,
+            word: "unreachable".to_owned(),
+            original: None,
+        }
+    }
+
+    /// A reply that is no answer.
+    pub(crate) fn no_answer(detail: &str) -> Self {
+        let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Model, detail);
+        Self {
+            fault,
+            remedy: Remedy::None,
+            word: "no-answer".to_owned(),
+            original: None,
+        }
+    }
+}
+
+impl Failure {
+    /// What a connection's error means.
+    pub(crate) fn connection(error: &hyper_util::client::legacy::Error) -> Self {
+        let detail = super::send::describe(error);
+        if error.is_connect() {
+            Self::unreachable(detail)
+        } else {
+            Self::lost(detail)
+        }
+    }
+
+    /// A list of models that was refused.
+    pub(crate) fn list_refused(status: StatusCode, body: &Bytes) -> Self {
+        let kind = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FaultKind::KeyRejected,
+            _ => FaultKind::ServerError,
+        };
+        let scope = if kind == FaultKind::KeyRejected {
+            Scope::Key
+        } else {
+            Scope::Model
+        };
+        let detail = format!("its list of models answered {status}, {} bytes", body.len());
+        let word = status.as_u16().to_string();
+        Self {
+            fault: Fault::new(kind, scope, detail),
+            remedy: Remedy::None,
+            word,
+            original: None,
+        }
+    }
+}

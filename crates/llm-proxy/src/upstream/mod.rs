@@ -1,0 +1,18 @@
+//! The way to the providers: connections, requests, replies. Nothing here knows that there are
+//! other deployments, or whether there will be another try.
+
+mod body;
+mod client;
+mod connector;
+mod decode;
+mod failure;
+mod plain;
+mod request;
+mod send;
+mod stream;
+
+pub(crate) use client::{Client, ClientOptions};
+pub(crate) use failure::{Failure, Original};
+pub(crate) use request::{list_models, prepare};
+pub(crate) use send::{Answer, Asked, Limits, Outcome, send};
+pub(crate) use stream::{EventStream, StreamEnd};

@@ -1,0 +1,235 @@
+//! One deployment's own copy of the request: its URL, its key, its model, and the parameters that
+//! it takes. Everything else of the client's bytes goes on as it is.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    HeaderName, HeaderValue, ORIGIN, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method, Request, Uri};
+use settings::StreamUsage;
+use wire::Endpoint;
+use wire::json::{Kind, View, quote};
+use wire::splice::{Edit, splice};
+
+use super::body::Segments;
+use crate::server::Intake;
+use crate::world::Route;
+
+/// Request headers that are the client's business with us, or its credentials, and never go on.
+const KEPT_HERE: [&str; 21] = [
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "openai-organization",
+    "openai-project",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-real-ip",
+    "access-control-request-method",
+    "access-control-request-headers",
+    "dnt",
+    "http2-settings",
+    "cookie2",
+];
+
+/// A request that is ready for one deployment.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) request: Request<Segments>,
+    /// Parameters that were left out or renamed, by the client's names.
+    pub(crate) adapted: Vec<String>,
+    /// Whether usage was asked for on our own account, so that the client must not see it.
+    pub(crate) hide_usage: bool,
+}
+
+/// Makes the request for one deployment. `refused` are parameters that it was seen to refuse.
+pub(crate) fn prepare(
+    intake: &Intake,
+    route: &Route,
+    key: usize,
+    model: &str,
+    refused: &[String],
+) -> Prepared {
+    let mut edits = Vec::new();
+    if intake.scan.model.as_deref() != Some(model) {
+        edits.extend(Edit::set(&intake.scan.layout, "model", &quote(model)));
+    }
+    let adapted = adapt(intake, route, model, refused, &mut edits);
+    let hide_usage = ask_for_usage(intake, route, &adapted, refused, &mut edits);
+    let spliced = splice(&intake.body, &intake.scan.layout, &edits);
+    let mut request = Request::new(Segments::from(spliced.segments));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = route.uri(intake.endpoint).clone();
+    *request.headers_mut() = headers(&intake.headers, route, key);
+    Prepared {
+        request,
+        adapted,
+        hide_usage,
+    }
+}
+
+/// Leaves out and renames what the deployment does not take under the client's name.
+fn adapt(
+    intake: &Intake,
+    route: &Route,
+    model: &str,
+    refused: &[String],
+    edits: &mut Vec<Edit>,
+) -> Vec<String> {
+    let layout = &intake.scan.layout;
+    let provider = &route.provider;
+    let mut adapted: Vec<String> = Vec::new();
+    let rules = provider
+        .param_rules
+        .iter()
+        .filter(|rule| rule.applies_to(model));
+    let dropped = rules
+        .clone()
+        .flat_map(|rule| &rule.drop)
+        .chain(&provider.drop_params)
+        .chain(refused);
+    for name in dropped {
+        if !adapted.contains(name) && layout.named(name).next().is_some() {
+            edits.extend(Edit::unset(layout, name));
+            adapted.push(name.clone());
+        }
+    }
+    for (old, new) in rules.flat_map(|rule| &rule.rename) {
+        if adapted.contains(old) || layout.named(old).next().is_none() {
+            continue;
+        }
+        if layout.named(new).next().is_some() {
+            edits.extend(Edit::unset(layout, old));
+        } else {
+            edits.extend(layout.named(old).map(|(index, _)| Edit::Rename {
+                index,
+                to: new.clone(),
+            }));
+        }
+        adapted.push(old.clone());
+    }
+    adapted
+}
+
+/// Asks for the token counts of a stream where the client did not. Returns whether it did.
+fn ask_for_usage(
+    intake: &Intake,
+    route: &Route,
+    adapted: &[String],
+    refused: &[String],
+    edits: &mut Vec<Edit>,
+) -> bool {
+    const NAME: &str = "stream_options";
+    let is_left_out = adapted.iter().chain(refused).any(|name| name == NAME);
+    let asks = intake.scan.stream
+        && !intake.scan.client_wants_usage
+        && route.provider.stream_usage == StreamUsage::Ask
+        && !is_left_out;
+    if asks {
+        let given = intake
+            .scan
+            .value_spans(NAME)
+            .last()
+            .map(|span| &intake.body[span]);
+        edits.extend(Edit::set(&intake.scan.layout, NAME, &with_usage(given)));
+    }
+    // A provider that tells usage unasked tells it to a client that may not want it.
+    asks
+}
+
+fn with_usage(given: Option<&[u8]>) -> Bytes {
+    let mut options = b"{\"include_usage\":true".to_vec();
+    let given = given
+        .and_then(|text| View::parse(text).ok())
+        .filter(|view| view.kind() == Kind::Object);
+    for (key, value) in given.iter().flat_map(|view| view.members()) {
+        if key != "include_usage" {
+            options.push(b',');
+            options.extend_from_slice(&quote(&key));
+            options.push(b':');
+            options.extend_from_slice(value.raw());
+        }
+    }
+    options.push(b'}');
+    options.into()
+}
+
+fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(client.len() + 4);
+    let named = named_by_connection(client);
+    for (name, value) in client {
+        if goes_on(name)
+            && !named
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(name.as_str()))
+        {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &route.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some((name, value)) = route.credentials.get(key).and_then(Option::as_ref) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers
+}
+
+/// The headers that the client's `Connection` names as meant for one hop.
+fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
+    let values = client
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect()
+}
+
+fn goes_on(name: &HeaderName) -> bool {
+    let is_hop = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT].contains(name);
+    let is_ours = [
+        HOST,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        AUTHORIZATION,
+        COOKIE,
+        ORIGIN,
+        REFERER,
+        ACCEPT_ENCODING,
+    ]
+    .contains(name);
+    !is_hop && !is_ours && !KEPT_HERE.contains(&name.as_str()) && !name.as_str().starts_with("sec-")
+}
+
+/// A request for the list of models.
+pub(crate) fn list_models(route: &Arc<Route>, key: usize) -> Request<Segments> {
+    let mut request = Request::new(Segments::default());
+    *request.uri_mut() = route.models.clone();
+    *request.headers_mut() = headers(&HeaderMap::new(), route, key);
+    request.headers_mut().remove(CONTENT_TYPE);
+    request
+}
+
+impl Route {
+    fn uri(&self, endpoint: Endpoint) -> &Uri {
+        match endpoint {
+            Endpoint::Chat => &self.chat,
+            Endpoint::Completions => &self.completions,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One attempt: send the request, wait for the head and for the first sign of an answer, and say
+//! what came. Up to that moment nothing has gone to the client.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::{Budget, Fault, FaultKind, Remedy, Scope};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use wire::Endpoint;
+use wire::reply::{completion_to_events, events_to_completion};
+
+use super::client::Client;
+use super::decode::Decoder;
+use super::failure::{Failure, Original};
+use super::plain::{LARGEST_ANSWER, PlainReply, collect, judge};
+use super::request::Prepared;
+use super::stream::EventStream;
+use crate::clock::Clock;
+use crate::world::Route;
+
+/// The largest error body that is read; the reason stands at its beginning.
+const LARGEST_ERROR: usize = 1 << 20;
+
+/// How long an error's body may keep us after its head.
+const ERROR_BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an attempt may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Before the head of a plain reply, or the first meaningful event of a stream.
+    pub(crate) first: Duration,
+    /// Between pieces after that.
+    pub(crate) stall: Duration,
+    /// The whole attempt until its answer begins.
+    pub(crate) attempt: Duration,
+}
+
+/// What is asked of whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) route: &'a Arc<Route>,
+    pub(crate) model: &'a str,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) stream: bool,
+    /// Whether the client asked for a stream's token counts.
+    pub(crate) client_wants_usage: bool,
+    pub(crate) clock: &'a Clock,
+}
+
+/// The beginning of an answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The whole answer.
+    Plain(PlainReply),
+    /// A stream whose first meaningful event has come.
+    Stream(Box<EventStream>),
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What the reply's headers said is left of the provider's limits.
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) result: Result<Answer, Failure>,
+}
+
+/// Makes one attempt.
+pub(crate) async fn send(
+    client: &Client,
+    prepared: &Prepared,
+    asked: Asked<'_>,
+    limits: Limits,
+) -> Outcome {
+    let mut budgets = Vec::new();
+    let attempt = async {
+        let reply = match timeout(limits.first, client.send(&prepared.request)).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => return Err(Failure::connection(&error)),
+            Err(_) => return Err(Failure::silence("no reply in time")),
+        };
+        budgets = dialect::budgets(&asked.reply(reply.status(), reply.headers()), None);
+        read(reply, prepared, asked, limits).await
+    };
+    // A plain reply is late when its head is, a stream when its first word is.
+    let whole = if asked.stream {
+        limits.first.min(limits.attempt)
+    } else {
+        limits.attempt
+    };
+    let result = match timeout(whole, attempt).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::silence("no answer in time")),
+    };
+    Outcome {
+        budgets,
+        result: result.map_err(|failure| asked.redacted(failure)),
+    }
+}
+
+async fn read(
+    reply: Response<Incoming>,
+    prepared: &Prepared,
+    asked: Asked<'_>,
+    limits: Limits,
+) -> Result<Answer, Failure> {
+    let (head, body) = reply.into_parts();
+    let (status, mut headers) = (head.status, head.headers);
+    let Some(decoder) = Decoder::for_headers(&headers) else {
+        return Err(Failure::no_answer(
+            "the reply is compressed in a way that was not asked for",
+        ));
+    };
+    if decoder.changes() {
+        headers.remove(CONTENT_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+    if !status.is_success() {
+        let patience = limits.stall.min(ERROR_BODY_PATIENCE);
+        let body = collect(body, decoder, LARGEST_ERROR, patience)
+            .await
+            .unwrap_or_default();
+        return Err(asked.refused(status, headers, body));
+    }
+    let kind = content_type(&headers);
+    if asked.stream && !kind.contains("json") && !kind.contains("html") {
+        let stream = EventStream::begin(body, decoder, status, headers, prepared, asked, limits);
+        return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
+    }
+    let body = collect(body, decoder, LARGEST_ANSWER, limits.stall).await?;
+    let body = if asked.stream || !kind.contains("event-stream") {
+        body
+    } else {
+        headers.insert(
+            CONTENT_TYPE,
+            http::HeaderValue::from_static("application/json"),
+        );
+        headers.remove(CONTENT_LENGTH);
+        events_to_completion(&body, asked.endpoint)
+            .ok_or_else(|| Failure::no_answer("the reply is a stream without an answer"))?
+    };
+    let facts = judge(&body, &asked, status.as_u16(), &headers)?;
+    let body = if asked.stream {
+        as_events(&body, asked, &mut headers)?
+    } else {
+        body
+    };
+    let body = asked.route.redactor.apply(&body);
+    Ok(Answer::Plain(PlainReply {
+        status,
+        headers,
+        body,
+        usage: facts.usage,
+    }))
+}
+
+/// A plain completion where a stream was asked for.
+fn as_events(body: &Bytes, asked: Asked<'_>, headers: &mut HeaderMap) -> Result<Bytes, Failure> {
+    headers.insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("text/event-stream"),
+    );
+    headers.remove(CONTENT_LENGTH);
+    completion_to_events(body, asked.endpoint, asked.client_wants_usage)
+        .ok_or_else(|| Failure::no_answer("the reply cannot be turned into a stream"))
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_ascii_lowercase()
+}
+
+impl Asked<'_> {
+    pub(super) fn reply<'r>(
+        &'r self,
+        status: StatusCode,
+        headers: &'r HeaderMap,
+    ) -> dialect::Reply<'r> {
+        dialect::Reply {
+            provider: self.route.provider.catalogue_id.unwrap_or_default(),
+            model: self.model,
+            status: status.as_u16(),
+            headers,
+            now: self.clock.now(),
+        }
+    }
+
+    /// A reply that is an error by its status.
+    fn refused(&self, status: StatusCode, headers: HeaderMap, body: Bytes) -> Failure {
+        let fault = if status.is_redirection() {
+            Fault::new(
+                FaultKind::ServerError,
+                Scope::Provider,
+                "a redirect, which is not followed with a key",
+            )
+        } else {
+            dialect::failure(&self.reply(status, &headers), &body)
+        };
+        let remedy = if fault.kind == FaultKind::ParameterRefused {
+            Remedy::Repair
+        } else if status.is_server_error() {
+            Remedy::Repeat
+        } else {
+            Remedy::None
+        };
+        let word = status.as_u16().to_string();
+        Failure {
+            fault,
+            remedy,
+            word,
+            original: Some(Original {
+                status,
+                headers,
+                body,
+            }),
+        }
+    }
+
+    /// A success that carries an error.
+    pub(super) fn error_inside(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        data: &[u8],
+    ) -> Option<Failure> {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        let fault = dialect::error_in_success(&self.reply(status, headers), data)?;
+        let word = format!(
+            "{}-{}",
+            status.as_u16(),
+            fault.kind.as_str().replace('_', "-")
+        );
+        let original = Some(Original {
+            status: StatusCode::BAD_GATEWAY,
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(data),
+        });
+        Some(Failure {
+            fault,
+            remedy: Remedy::None,
+            word,
+            original,
+        })
+    }
+
+    /// The failure without any key that the provider may have echoed.
+    fn redacted(&self, mut failure: Failure) -> Failure {
+        let redactor = &self.route.redactor;
+        failure.fault.detail = self.route.redact_text(&failure.fault.detail);
+        if let Some(original) = &mut failure.original {
+            let body = redactor.apply(&original.body);
+            if body.len() != original.body.len() {
+                original.headers.remove(CONTENT_LENGTH);
+            }
+            original.body = body;
+        }
+        failure
+    }
+}
+
+/// An error and its causes in one line. The HTTP library's errors name no URL.
+pub(super) fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

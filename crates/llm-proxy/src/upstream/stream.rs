@@ -1,0 +1,401 @@
+//! A stream of events: held until the first meaningful one, then passed on one by one.
+//!
+//! Up to that event everything can still rotate: an error inside a 200, an end, a reset, silence.
+//! After it, whole events go on with their bytes unchanged, and a stream that does not end as it
+//! should is told as interrupted, never as finished.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+use wire::chunk::{ChunkFacts, ChunkKind, classify};
+use wire::sse::{DONE, Event, Framer};
+use wire::usage::Usage;
+
+use super::decode::Decoder;
+use super::failure::Failure;
+use super::request::Prepared;
+use super::send::{Asked, Limits, describe};
+use crate::clock;
+use crate::world::Route;
+
+/// The largest single event.
+const LARGEST_EVENT: usize = 16 << 20;
+
+/// How much may come before the first meaningful event.
+const MOST_HELD_EVENTS: usize = 2_000;
+const MOST_HELD_BYTES: usize = 2 << 20;
+
+/// How long a stream that gave its finish reason may take to end.
+const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(crate) enum StreamEnd {
+    /// As it should.
+    Complete,
+    /// In the middle.
+    Interrupted(Failure),
+}
+
+/// What becomes of one event.
+enum Passed {
+    Forward { event: Bytes, meaningful: bool },
+    Hidden,
+    Done(Bytes),
+    Failed(Failure),
+}
+
+/// A stream whose first meaningful event has come.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    source: Source,
+    filter: Filter,
+    ready: VecDeque<Bytes>,
+    stall: Duration,
+    silence: Pin<Box<Sleep>>,
+    end: Option<StreamEnd>,
+}
+
+/// Where the events come from.
+struct Source {
+    body: Incoming,
+    decoder: Decoder,
+    framer: Framer,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What has been seen of the stream.
+#[derive(Debug)]
+struct Filter {
+    route: std::sync::Arc<Route>,
+    status: u16,
+    hide_usage: bool,
+    usage: Option<Usage>,
+    /// Whether text, reasoning, a tool call or a refusal has come.
+    output: bool,
+    finish_reason: Option<String>,
+}
+
+impl EventStream {
+    /// Holds the stream until its first meaningful event.
+    pub(super) async fn begin(
+        body: Incoming,
+        decoder: Decoder,
+        status: StatusCode,
+        headers: HeaderMap,
+        prepared: &Prepared,
+        asked: Asked<'_>,
+        limits: Limits,
+    ) -> Result<Self, Failure> {
+        let mut stream = Self {
+            source: Source {
+                body,
+                decoder,
+                framer: Framer::new(LARGEST_EVENT),
+                ended: false,
+            },
+            filter: Filter {
+                route: std::sync::Arc::clone(asked.route),
+                status: status.as_u16(),
+                hide_usage: prepared.hide_usage,
+                usage: None,
+                output: false,
+                finish_reason: None,
+            },
+            status,
+            headers,
+            ready: VecDeque::new(),
+            stall: limits.stall,
+            silence: Box::pin(tokio::time::sleep(limits.stall)),
+            end: None,
+        };
+        stream.hold(&asked).await?;
+        stream
+            .silence
+            .as_mut()
+            .reset(clock::deadline_in(limits.stall));
+        Ok(stream)
+    }
+
+    async fn hold(&mut self, asked: &Asked<'_>) -> Result<(), Failure> {
+        let mut held_bytes = 0;
+        loop {
+            while let Some(event) = self.source.framer.next_event() {
+                let event = event.map_err(|_| Failure::no_answer("an event is too large"))?;
+                held_bytes += event.raw().len();
+                if self.take(&event, asked)? {
+                    return Ok(());
+                }
+            }
+            if self.ready.len() > MOST_HELD_EVENTS || held_bytes > MOST_HELD_BYTES {
+                return Err(Failure::no_answer("too much came before the first word"));
+            }
+            match self.source.body.frame().await {
+                Some(Ok(frame)) => {
+                    let Ok(piece) = frame.into_data() else {
+                        continue;
+                    };
+                    self.source.push(piece)?;
+                }
+                Some(Err(error)) => return Err(Failure::lost(describe(&error))),
+                None => return self.ended_while_held(asked),
+            }
+        }
+    }
+
+    /// Takes one event; whether it is the one that commits.
+    fn take(&mut self, event: &Event, asked: &Asked<'_>) -> Result<bool, Failure> {
+        match self.filter.pass(event, Some(asked)) {
+            Passed::Forward { event, meaningful } => {
+                self.ready.push_back(event);
+                Ok(meaningful)
+            }
+            Passed::Hidden => Ok(false),
+            Passed::Done(event) => {
+                self.filter.must_have_generated()?;
+                self.ready.push_back(event);
+                self.end = Some(StreamEnd::Complete);
+                Ok(true)
+            }
+            Passed::Failed(failure) => Err(failure),
+        }
+    }
+
+    /// The body is over before a word: an empty answer, or one whose last event lacks its end.
+    fn ended_while_held(&mut self, asked: &Asked<'_>) -> Result<(), Failure> {
+        self.source.ended = true;
+        if let Some(event) = self.source.last_event()
+            && self.take(&event, asked)?
+        {
+            return Ok(());
+        }
+        if self.ready.is_empty() {
+            return Err(Failure::no_answer("the stream is empty"));
+        }
+        if self.filter.finish_reason.is_none() {
+            return Err(Failure::lost("the stream ended before the first word"));
+        }
+        self.filter.must_have_generated()
+    }
+
+    /// The next bytes for the client; `None` when the stream is over, see [`Self::end`].
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            if self.end.is_some() {
+                return Poll::Ready(None);
+            }
+            match self.source.framer.next_event() {
+                Some(Ok(event)) => self.pass(&event),
+                Some(Err(_)) => self.interrupt(Failure::no_answer("an event is too large")),
+                None if self.source.ended => self.finish(),
+                None => ready!(self.poll_source(cx)),
+            }
+        }
+    }
+
+    fn pass(&mut self, event: &Event) {
+        match self.filter.pass(event, None) {
+            Passed::Forward { event, .. } => self.ready.push_back(event),
+            Passed::Hidden => {}
+            Passed::Done(event) => {
+                self.ready.push_back(event);
+                self.end = Some(StreamEnd::Complete);
+            }
+            Passed::Failed(failure) => self.interrupt(failure),
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.source.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let patience = if self.filter.finish_reason.is_some() {
+                    AFTER_FINISH
+                } else {
+                    self.stall
+                };
+                self.silence
+                    .as_mut()
+                    .reset(clock::deadline_in(patience.min(self.stall)));
+                if let Ok(piece) = frame.into_data()
+                    && let Err(failure) = self.source.push(piece)
+                {
+                    self.interrupt(failure);
+                }
+            }
+            Poll::Ready(Some(Err(error))) => self.interrupt(Failure::lost(describe(&error))),
+            Poll::Ready(None) => self.source.ended = true,
+            Poll::Pending => {
+                ready!(self.silence.as_mut().poll(cx));
+                self.interrupt(Failure::silence("the stream fell silent"));
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The body is over.
+    fn finish(&mut self) {
+        if let Some(event) = self.source.last_event() {
+            self.pass(&event);
+        }
+        if self.end.is_none() {
+            self.interrupt(Failure::lost("the stream ended in the middle"));
+        }
+    }
+
+    /// Ends the stream: as complete where only the last mark is missing, else as interrupted.
+    fn interrupt(&mut self, failure: Failure) {
+        self.end = Some(if self.filter.finish_reason.is_some() {
+            self.ready.push_back(Bytes::from_static(DONE));
+            StreamEnd::Complete
+        } else {
+            StreamEnd::Interrupted(failure)
+        });
+    }
+
+    /// How the stream ended, once [`Self::poll_next`] has given `None`.
+    pub(crate) fn take_end(&mut self) -> Option<StreamEnd> {
+        self.end.take()
+    }
+
+    /// The token counts seen so far.
+    pub(crate) const fn usage(&self) -> Option<&Usage> {
+        self.filter.usage.as_ref()
+    }
+
+    /// The connection's rest: read to its end, the connection can serve again.
+    pub(crate) fn into_rest(self) -> Option<Incoming> {
+        (!self.source.ended).then_some(self.source.body)
+    }
+}
+
+impl Source {
+    fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
+        let piece = self
+            .decoder
+            .push(piece)
+            .map_err(|error| Failure::lost(error.to_string()))?;
+        self.framer.push(piece);
+        Ok(())
+    }
+
+    /// An event whose blank line is missing at the end of the body, if it is whole otherwise.
+    fn last_event(&mut self) -> Option<Event> {
+        let event = self.framer.finish()?;
+        if event.is_terminated() {
+            return Some(event);
+        }
+        let whole = !matches!(
+            classify(&event.data(), event.name()).kind,
+            ChunkKind::Broken
+        );
+        if !whole || event.is_comment_only() {
+            return None;
+        }
+        let mut framer = Framer::new(LARGEST_EVENT);
+        framer.push(event.raw().clone());
+        framer.push(Bytes::from_static(b"\n\n"));
+        framer.next_event()?.ok()
+    }
+}
+
+impl Filter {
+    fn pass(&mut self, event: &Event, asked: Option<&Asked<'_>>) -> Passed {
+        let raw = || self.route.redactor.apply(event.raw());
+        if event.is_empty() || event.is_comment_only() {
+            return Passed::Forward {
+                event: raw(),
+                meaningful: false,
+            };
+        }
+        let data = event.data();
+        let facts = classify(&data, event.name());
+        if facts.usage.is_some() {
+            self.usage.clone_from(&facts.usage);
+        }
+        match facts.kind {
+            ChunkKind::Done => Passed::Done(raw()),
+            ChunkKind::Error => Passed::Failed(self.failure(&data, asked)),
+            ChunkKind::Content if facts.finish_is_error => {
+                Passed::Failed(self.failure(&data, asked))
+            }
+            ChunkKind::Broken => Passed::Hidden,
+            ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
+            ChunkKind::Content => {
+                let event = raw();
+                Passed::Forward {
+                    event,
+                    meaningful: self.note(facts),
+                }
+            }
+            ChunkKind::UsageOnly | ChunkKind::Preamble => Passed::Forward {
+                event: raw(),
+                meaningful: false,
+            },
+        }
+    }
+
+    /// Notes what a content event brings; whether it is output, and not only an end.
+    fn note(&mut self, facts: ChunkFacts) -> bool {
+        let text = facts.text.is_some_and(|text| !text.is_empty());
+        self.output |= text
+            || facts.tool_call
+            || facts.reasoning
+            || facts.other_output
+            || (facts.other_choices && facts.finish_reason.is_none());
+        if facts.finish_reason.is_some() {
+            self.finish_reason = facts.finish_reason;
+        }
+        self.output
+            || self
+                .finish_reason
+                .as_deref()
+                .is_some_and(|reason| reason != "stop")
+    }
+
+    /// A stream that ended with nothing in it is no answer, unless tokens were spent.
+    fn must_have_generated(&self) -> Result<(), Failure> {
+        let tokens = self
+            .usage
+            .as_ref()
+            .and_then(|usage| usage.completion_tokens);
+        if self.output || tokens.is_some_and(|tokens| tokens > 0) {
+            Ok(())
+        } else {
+            Err(Failure::no_answer(
+                "the stream is empty and no token was generated",
+            ))
+        }
+    }
+
+    fn failure(&self, data: &[u8], asked: Option<&Asked<'_>>) -> Failure {
+        let inside =
+            asked.and_then(|asked| asked.error_inside(self.status, &HeaderMap::new(), data));
+        inside.unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(&data[..data.len().min(300)]);
+            let mut failure = Failure::lost(self.route.redact_text(&text));
+            failure.word = "error-event".to_owned();
+            failure
+        })
+    }
+}

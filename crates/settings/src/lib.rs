@@ -1,0 +1,38 @@
+//! Configuration: file, environment and catalogue in, a valid [`Settings`] or every problem at once
+//! out.
+//!
+//! [`parse`] is the pure heart: it turns a text and an [`Env`] into settings and touches nothing.
+//! [`load`] finds and reads the files around it. The crate knows nothing of HTTP, of state, or of
+//! the running server.
+
+mod catalogue;
+mod endpoints;
+mod env;
+mod expand;
+mod init;
+mod keys;
+mod load;
+mod model;
+mod params;
+mod problem;
+mod read;
+mod secret;
+mod url;
+mod values;
+mod yaml;
+
+pub use catalogue::{AuthStyle, Catalogue, CatalogueEntry, FreeTier, StreamUsage};
+pub use endpoints::{Endpoints, endpoints};
+pub use env::{Env, Warnings};
+pub use init::{env_example, starter_config};
+pub use keys::{reference, schema};
+pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs};
+pub use model::{
+    Chain, KeyOrder, Limits, ModelChoice, Provider, ProviderKey, Rotation, Server, Settings,
+    Skipped, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
+};
+pub use params::ParamRule;
+pub use problem::{Fault, Problem};
+pub use read::parse;
+pub use secret::Secret;
+pub use values::DailyReset;

@@ -1,0 +1,65 @@
+//! Which request parameters a provider refuses or calls otherwise, as data.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Parameters that are left out of a request, or sent under another name, for some models.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParamRule {
+    /// The models meant, as ids or beginnings (`grok-4*`); empty means all.
+    pub models: Vec<String>,
+    /// Models not meant, in the same form.
+    pub except_models: Vec<String>,
+    /// Names of parameters to leave out.
+    pub drop: Vec<String>,
+    /// New names by old names.
+    pub rename: BTreeMap<String, String>,
+}
+
+impl ParamRule {
+    /// Tells whether the rule is meant for a model.
+    pub fn applies_to(&self, model: &str) -> bool {
+        let among = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, model));
+        (self.models.is_empty() || among(&self.models)) && !among(&self.except_models)
+    }
+}
+
+/// Tells whether an id is the pattern, or begins with what stands before the pattern's last `*`.
+pub(crate) fn matches(pattern: &str, id: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => id.starts_with(beginning),
+        None => pattern == id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalogue::Catalogue;
+
+    fn dropped(provider: &str, model: &str) -> Vec<String> {
+        let rules = &Catalogue::builtin().find(provider).unwrap().parameters;
+        rules
+            .iter()
+            .filter(|rule| rule.applies_to(model))
+            .flat_map(|rule| rule.drop.clone())
+            .collect()
+    }
+
+    #[test]
+    fn rules_hold_for_the_models_they_name() {
+        assert!(dropped("xai", "grok-4.7").contains(&"stop".to_owned()));
+        assert!(dropped("xai", "grok-3").is_empty());
+        assert!(dropped("cerebras", "gpt-oss-120b").is_empty());
+        assert_eq!(dropped("cerebras", "gemma-4-31b"), ["reasoning_effort"]);
+        assert!(dropped("mistral", "any").contains(&"stream_options".to_owned()));
+    }
+
+    #[test]
+    fn mistral_calls_the_seed_random_seed() {
+        let rules = &Catalogue::builtin().find("mistral").unwrap().parameters;
+        assert_eq!(rules[0].rename["seed"], "random_seed");
+        assert_eq!(rules[0].rename["max_completion_tokens"], "max_tokens");
+    }
+}

@@ -1,0 +1,312 @@
+//! What one stream event means, before and after the first byte goes to the client.
+
+use crate::json::{Kind, View};
+use crate::output::{Output, finish_reason, tells_error};
+use crate::usage::Usage;
+
+/// The meaning of one event's data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ChunkKind {
+    /// `[DONE]`: the stream is complete.
+    Done,
+    /// The provider failed; the data says how, in the provider's dialect.
+    Error,
+    /// Output or a finish reason: from here on the answer is committed.
+    Content,
+    /// Nothing yet: a role, an empty delta, a lifecycle frame, a keep-alive.
+    #[default]
+    Preamble,
+    /// Token counts and no choices.
+    UsageOnly,
+    /// Not a JSON object.
+    Broken,
+}
+
+/// The facts of one event's data.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChunkFacts {
+    /// What the event means.
+    pub kind: ChunkKind,
+    /// Token counts, where the event has some.
+    pub usage: Option<Usage>,
+    /// Why the first choice that ends here ended.
+    pub finish_reason: Option<String>,
+    /// Whether that reason is a failure of the provider.
+    pub finish_is_error: bool,
+    /// Whether part of a tool call is in it.
+    pub tool_call: bool,
+    /// Whether reasoning is in it.
+    pub reasoning: bool,
+    /// Whether a refusal, sound, an image or an unknown content part is in it.
+    pub other_output: bool,
+    /// The text of the choice with index 0; `None` if it has none.
+    pub text: Option<String>,
+    /// Whether it speaks of a choice with another index than 0.
+    pub other_choices: bool,
+    /// The completion's id.
+    pub id: Option<String>,
+    /// The model that the provider names.
+    pub model: Option<String>,
+}
+
+impl ChunkFacts {
+    fn of_kind(kind: ChunkKind) -> Self {
+        Self {
+            kind,
+            ..Self::default()
+        }
+    }
+}
+
+/// Reads one event's `data` and `event` name.
+pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
+    let data = data.trim_ascii();
+    if data == b"[DONE]" {
+        return ChunkFacts::of_kind(ChunkKind::Done);
+    }
+    if name == Some("error") {
+        return ChunkFacts::of_kind(ChunkKind::Error);
+    }
+    if data.is_empty() {
+        return ChunkFacts::default();
+    }
+    let Ok(view) = View::parse(data) else {
+        return ChunkFacts::of_kind(ChunkKind::Broken);
+    };
+    match view.kind() {
+        Kind::Object => of_object(view),
+        Kind::Array if view.elements().any(tells_error) => ChunkFacts::of_kind(ChunkKind::Error),
+        Kind::Array | Kind::String | Kind::Number | Kind::Bool | Kind::Null => {
+            ChunkFacts::of_kind(ChunkKind::Broken)
+        }
+    }
+}
+
+fn of_object(object: View<'_>) -> ChunkFacts {
+    let mut facts = ChunkFacts {
+        usage: Usage::of(object),
+        ..ChunkFacts::default()
+    };
+    let mut has_choices = false;
+    for (key, value) in object.members() {
+        match key.as_ref() {
+            "id" => facts.id = value.as_str().map(Into::into),
+            "model" => facts.model = value.as_str().map(Into::into),
+            "choices" => {
+                for choice in value.elements() {
+                    has_choices = true;
+                    add_choice(&mut facts, choice);
+                }
+            }
+            _ => {}
+        }
+    }
+    facts.kind = kind(&facts, has_choices, tells_error(object));
+    facts
+}
+
+fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
+    let has_output =
+        facts.text.is_some() || facts.reasoning || facts.tool_call || facts.other_output;
+    if has_output {
+        ChunkKind::Content
+    } else if has_error || facts.finish_is_error {
+        ChunkKind::Error
+    } else if facts.finish_reason.is_some() {
+        ChunkKind::Content
+    } else if facts.usage.is_some() && !has_choices {
+        ChunkKind::UsageOnly
+    } else {
+        ChunkKind::Preamble
+    }
+}
+
+fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
+    let output = Output::of_choice(choice);
+    let is_first = choice
+        .get("index")
+        .is_none_or(|index| index.as_u64().unwrap_or(0) == 0);
+    facts.other_choices |= !is_first;
+    facts.reasoning |= output.reasoning;
+    facts.tool_call |= output.tool_call;
+    facts.other_output |= output.other;
+    if !output.text.is_empty() {
+        if is_first {
+            facts.text.get_or_insert_default().push_str(&output.text);
+        } else {
+            facts.other_output = true;
+        }
+    }
+    if facts.finish_reason.is_none() {
+        facts.finish_reason = finish_reason(choice);
+        facts.finish_is_error = is_failure(facts.finish_reason.as_deref());
+    }
+}
+
+/// `error` is `OpenRouter`'s, `insufficient_system_resource` `DeepSeek`'s word for a cut answer.
+fn is_failure(reason: Option<&str>) -> bool {
+    matches!(reason, Some("error" | "insufficient_system_resource"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ChunkKind::{Broken, Content, Done, Error, Preamble, UsageOnly};
+    use super::*;
+
+    fn delta(delta: &str) -> String {
+        format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#)
+    }
+
+    #[test]
+    fn deltas_have_their_kinds() {
+        let table = [
+            (r#"{"role":"assistant","content":""}"#, Preamble),
+            (
+                r#"{"role":"assistant","content":null,"tool_calls":[],"refusal":null}"#,
+                Preamble,
+            ),
+            ("{}", Preamble),
+            ("null", Preamble),
+            (r#"{"content":[]}"#, Preamble),
+            (r#"{"content":[{"type":"text","text":""}]}"#, Preamble),
+            (
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":""}]}]}"#,
+                Preamble,
+            ),
+            (r#"{"reasoning":"","reasoning_details":[]}"#, Preamble),
+            (r#"{"content":" "}"#, Content),
+            (r#"{"content":[{"type":"text","text":"a"}]}"#, Content),
+            (
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}"#,
+                Content,
+            ),
+            (
+                r#"{"content":[{"type":"image_url","image_url":{"url":"x"}}]}"#,
+                Content,
+            ),
+            (r#"{"reasoning":"a"}"#, Content),
+            (r#"{"reasoning_content":"a"}"#, Content),
+            (r#"{"reasoning_details":[{"text":"a"}]}"#, Content),
+            (r#"{"thinking":"a"}"#, Content),
+            (r#"{"tool_calls":[{"index":0}]}"#, Content),
+            (r#"{"function_call":{"name":"f"}}"#, Content),
+            (r#"{"refusal":"no"}"#, Content),
+            (r#"{"audio":{"id":"a"}}"#, Content),
+        ];
+        for (text, kind) in table {
+            assert_eq!(classify(delta(text).as_bytes(), None).kind, kind, "{text}");
+        }
+    }
+
+    fn assert_kinds(table: &[(&str, ChunkKind)]) {
+        for (text, kind) in table {
+            assert_eq!(classify(text.as_bytes(), None).kind, *kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn data_has_its_kind() {
+        assert_kinds(&[
+            ("[DONE]", Done),
+            (" [DONE]\r", Done),
+            ("", Preamble),
+            (r#"{"type":"keepalive"}"#, Preamble),
+            (r#"{"type":"ping"}"#, Preamble),
+            (r#"{"type":"response.created","response":{}}"#, Preamble),
+            (r#"{"error":null,"choices":[]}"#, Preamble),
+            (r#"{"error":""}"#, Preamble),
+            (r#"{"choices":[{"delta":{},"finish_reason":""}]}"#, Preamble),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason":null}],"usage":{"total_tokens":1}}"#,
+                Preamble,
+            ),
+            (r#"{"choices":[],"usage":{"total_tokens":1}}"#, UsageOnly),
+            (r#"{"usage":{"total_tokens":1}}"#, UsageOnly),
+            (
+                r#"{"x_groq":{"usage":{"total_tokens":1}},"choices":[]}"#,
+                UsageOnly,
+            ),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+                Content,
+            ),
+            (
+                r#"{"choices":[{"text":"a","finish_reason":null}]}"#,
+                Content,
+            ),
+            (
+                r#"{"choices":[{"text":"","finish_reason":null}]}"#,
+                Preamble,
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#,
+                Content,
+            ),
+            (r#"{"choices":[{"#, Broken),
+            ("Tokens per minute", Broken),
+            ("5", Broken),
+            ("[]", Broken),
+        ]);
+        assert_eq!(classify(b"{}", Some("ping")).kind, Preamble);
+    }
+
+    #[test]
+    fn errors_are_known_in_every_dialect() {
+        assert_kinds(&[
+            (r#"{"error":{"code":429}}"#, Error),
+            (r#"{"error":{}}"#, Error),
+            (r#"{"error":"INSUFFICIENT QUOTA"}"#, Error),
+            (r#"{"error":{"message":"m"},"status_code":429}"#, Error),
+            (r#"[{"error":{"code":429}}]"#, Error),
+            (r#"{"text":"[DONE]","error":{"code":429}}"#, Error),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+                Error,
+            ),
+            (r#"{"object":"error","message":"m"}"#, Error),
+            (r#"{"x_groq":{"error":"over capacity"}}"#, Error),
+            (
+                r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502}}"#,
+                Error,
+            ),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
+                Error,
+            ),
+        ]);
+        assert_eq!(classify(b"plain words", Some("error")).kind, Error);
+    }
+
+    #[test]
+    fn the_facts_are_read() {
+        let data = br#"{"id":"c1","model":"m","choices":[
+            {"index":0,"delta":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}},
+            {"index":1,"delta":{"content":"x","tool_calls":[{}]},"finish_reason":"tool_calls"}],
+            "usage":{"total_tokens":3}}"#;
+        let facts = classify(data, None);
+        assert_eq!(
+            (facts.id.as_deref(), facts.model.as_deref()),
+            (Some("c1"), Some("m"))
+        );
+        assert_eq!(facts.text.as_deref(), Some("ab"));
+        assert_eq!(facts.finish_reason.as_deref(), Some("tool_calls"));
+        assert!(facts.tool_call && facts.other_choices && !facts.finish_is_error);
+        assert_eq!(facts.usage.and_then(|usage| usage.total()), Some(3));
+    }
+
+    #[test]
+    fn depth_is_no_fault_and_no_danger() {
+        for levels in [300, 100_000] {
+            let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            let data = format!(
+                r#"{{"deep":{deep},"choices":[{{"x":{deep},"delta":{{"content":"a"}}}}]}}"#
+            );
+            assert_eq!(classify(data.as_bytes(), None).text.as_deref(), Some("a"));
+            assert_eq!(classify("[".repeat(levels).as_bytes(), None).kind, Broken);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What counts as output: the one rule for a stream's deltas and a plain reply's messages.
+
+use std::borrow::Cow;
+
+use crate::json::{Kind, View};
+
+/// What one or more choices gave.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Text of the content, or of a legacy choice.
+    pub(crate) text: String,
+    pub(crate) reasoning: bool,
+    pub(crate) tool_call: bool,
+    /// A refusal, sound, images, or a content part of another kind.
+    pub(crate) other: bool,
+}
+
+impl Output {
+    /// What a choice of a chunk (`delta`), of a reply (`message`) or of a legacy one (`text`) gave.
+    pub(crate) fn of_choice(choice: View<'_>) -> Self {
+        let mut output = Self::default();
+        for (key, value) in choice.members() {
+            match key.as_ref() {
+                "delta" | "message" => output.add_message(value),
+                "text" => output.text.push_str(&value.as_str().unwrap_or_default()),
+                _ => {}
+            }
+        }
+        output
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        !self.text.is_empty() || self.reasoning || self.tool_call || self.other
+    }
+
+    fn add_message(&mut self, message: View<'_>) {
+        for (key, value) in message.members() {
+            match key.as_ref() {
+                "content" => self.add_content(value),
+                "reasoning" | "reasoning_content" | "reasoning_details" | "thinking" => {
+                    self.reasoning |= value.is_filled();
+                }
+                "tool_calls" | "function_call" => self.tool_call |= value.is_filled(),
+                "refusal" | "audio" | "images" => self.other |= value.is_filled(),
+                _ => {}
+            }
+        }
+    }
+
+    fn add_content(&mut self, content: View<'_>) {
+        self.text.push_str(&content.as_str().unwrap_or_default());
+        for part in content.elements() {
+            self.text.push_str(&part.as_str().unwrap_or_default());
+            for (key, value) in part.members() {
+                match key.as_ref() {
+                    "text" => self.text.push_str(&value.as_str().unwrap_or_default()),
+                    "thinking" => self.reasoning |= has_text(value),
+                    "type" | "id" => {}
+                    _ => self.other |= value.is_filled(),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a string, or any part of a list of parts, has text.
+fn has_text(value: View<'_>) -> bool {
+    let is_filled = |part: View<'_>| part.get("text").is_some_and(View::is_filled);
+    value.kind() == Kind::String && value.is_filled() || value.elements().any(is_filled)
+}
+
+/// Why a choice ended; an empty string, which some send with every chunk, is no reason.
+pub(crate) fn finish_reason(choice: View<'_>) -> Option<String> {
+    let reason = choice
+        .get("finish_reason")
+        .filter(|reason| !reason.is_null())?;
+    let text = reason
+        .as_str()
+        .unwrap_or_else(|| String::from_utf8_lossy(reason.raw()));
+    Some(text)
+        .filter(|text| !text.is_empty())
+        .map(Cow::into_owned)
+}
+
+/// Whether an object that has no output is an error: an `error` that says something, in the
+/// object or in Groq's `x_groq`, or an object that calls itself one.
+pub(crate) fn tells_error(object: View<'_>) -> bool {
+    object.members().any(|(key, value)| match key.as_ref() {
+        "error" => is_error(value),
+        "x_groq" => value.get("error").is_some_and(is_error),
+        "object" | "type" => value.raw() == b"\"error\"",
+        _ => false,
+    })
+}
+
+fn is_error(value: View<'_>) -> bool {
+    value.is_filled()
+        || matches!(value.kind(), Kind::Object | Kind::Number)
+        || value.raw() == b"true"
+}

@@ -1,0 +1,248 @@
+//! A stream gathered into the one plain completion that the client asked for.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::MAX_CHOICES;
+use super::fields::Fields;
+use crate::Endpoint;
+use crate::json::{Kind, ObjectText, View, array_text, quote};
+use crate::sse::Framer;
+
+/// Gathers a stream's chunks into a plain completion. What it holds grows with what is pushed, so
+/// the caller bounds the stream.
+#[derive(Debug)]
+pub struct Gather {
+    endpoint: Endpoint,
+    top: Top,
+    choices: BTreeMap<u64, Choice>,
+}
+
+/// The completion's own members, the latest value of each.
+#[derive(Debug, Default)]
+struct Top(Vec<(String, Vec<u8>)>);
+
+#[derive(Debug, Default)]
+struct Choice {
+    /// The choice's members but the message.
+    fields: Fields,
+    message: Fields,
+    finish_reason: Option<Vec<u8>>,
+}
+
+impl Gather {
+    /// An empty completion of `endpoint`'s kind.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            top: Top::default(),
+            choices: BTreeMap::new(),
+        }
+    }
+
+    /// Adds one event's data. What is no chunk adds nothing.
+    pub fn push(&mut self, data: &[u8]) {
+        let Ok(chunk) = View::parse(data) else { return };
+        for (key, value) in chunk.members() {
+            match key.as_ref() {
+                "object" => {}
+                "choices" => value.elements().for_each(|choice| self.add_choice(choice)),
+                key => self.top.set(key, value),
+            }
+        }
+    }
+
+    /// The completion; `None` if no chunk had a choice.
+    pub fn finish(self) -> Option<Bytes> {
+        if self.choices.is_empty() {
+            return None;
+        }
+        let endpoint = self.endpoint;
+        let object = match endpoint {
+            Endpoint::Chat => "chat.completion",
+            Endpoint::Completions => "text_completion",
+        };
+        let close = |(index, choice): (u64, Choice)| choice.close(index, endpoint);
+        let choices = array_text(self.choices.into_iter().map(close));
+        let mut text = ObjectText::new();
+        for (key, raw) in &self.top.0 {
+            text.put(key, raw);
+        }
+        text.put("object", &quote(object));
+        text.put("choices", &choices);
+        Some(text.close().into())
+    }
+
+    fn add_choice(&mut self, choice: View<'_>) {
+        if choice.kind() != Kind::Object {
+            return;
+        }
+        let index = choice.get("index").and_then(View::as_u64).unwrap_or(0);
+        if self.choices.len() < MAX_CHOICES || self.choices.contains_key(&index) {
+            self.choices.entry(index).or_default().add(choice);
+        }
+    }
+}
+
+impl Top {
+    /// More members than any completion has; a flood of keys is cut off here.
+    const MAX_KEYS: usize = 64;
+
+    fn set(&mut self, key: &str, value: View<'_>) {
+        let has_room = self.0.len() < Self::MAX_KEYS;
+        match self.0.iter_mut().find(|(held, _)| held == key) {
+            Some(_) if value.is_null() => {}
+            Some((_, held)) => *held = value.raw().to_vec(),
+            None if has_room => {
+                self.0.push((key.to_owned(), value.raw().to_vec()));
+            }
+            None => {}
+        }
+    }
+}
+
+impl Choice {
+    fn add(&mut self, choice: View<'_>) {
+        for (key, value) in choice.members() {
+            match key.as_ref() {
+                "delta" | "message" => self.message.merge(value, 2, |_| true),
+                "finish_reason" if !value.is_null() => {
+                    self.finish_reason = Some(value.raw().to_vec());
+                }
+                _ => {}
+            }
+        }
+        let is_own = |key: &str| !matches!(key, "delta" | "message" | "index" | "finish_reason");
+        self.fields.merge(choice, 2, is_own);
+    }
+
+    fn close(self, index: u64, endpoint: Endpoint) -> Vec<u8> {
+        let mut text = ObjectText::new();
+        text.put("index", index.to_string().as_bytes());
+        if endpoint == Endpoint::Chat {
+            text.put("message", &close_message(self.message));
+        }
+        self.fields.write(&mut text);
+        text.put(
+            "finish_reason",
+            self.finish_reason.as_deref().unwrap_or(b"null"),
+        );
+        text.close()
+    }
+}
+
+fn close_message(message: Fields) -> Vec<u8> {
+    let mut text = ObjectText::new();
+    if !message.has("role") {
+        text.put("role", b"\"assistant\"");
+    }
+    if !message.has("content") {
+        text.put("content", b"null");
+    }
+    message.write(&mut text);
+    text.close()
+}
+
+/// Gathers a whole event stream, as [`Gather`] does. Error events must be looked for before.
+pub fn events_to_completion(body: &Bytes, endpoint: Endpoint) -> Option<Bytes> {
+    let mut framer = Framer::new(body.len());
+    framer.push(body.clone());
+    let mut gather = Gather::new(endpoint);
+    while let Some(Ok(event)) = framer.next_event() {
+        gather.push(&event.data());
+    }
+    if let Some(event) = framer.finish() {
+        gather.push(&event.data());
+    }
+    gather.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::completion_to_events;
+
+    fn gathered(chunks: &[&str], endpoint: Endpoint) -> String {
+        let mut gather = Gather::new(endpoint);
+        for chunk in chunks {
+            gather.push(chunk.as_bytes());
+        }
+        String::from_utf8(gather.finish().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn text_reasoning_and_usage_come_together() {
+        let chunks = [
+            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"r"}}],"usage":null}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"a\ud83d","reasoning":"s"}}]}"#,
+            "broken",
+            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"\ude00b"},"finish_reason":"stop"}]}"#,
+            r#"{"id":"c","choices":[],"usage":{"total_tokens":1e0}}"#,
+            "[DONE]",
+        ];
+        assert_eq!(
+            gathered(&chunks, Endpoint::Chat),
+            r#"{"id":"c","model":"m","usage":{"total_tokens":1e0},"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a\ud83d\ude00b","reasoning":"rs"},"finish_reason":"stop"}]}"#
+        );
+    }
+
+    #[test]
+    fn tool_calls_are_joined_by_index_and_parted_by_id() {
+        let chunks = [
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":":1}"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"{}"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"id":"c"},{"id":"d"}]},"finish_reason":"tool_calls"}]}"#,
+        ];
+        assert_eq!(
+            gathered(&chunks, Endpoint::Chat),
+            r#"{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"b","function":{"name":"g","arguments":"{}"}},{"id":"c"},{"id":"d"}]},"finish_reason":"tool_calls"}]}"#
+        );
+    }
+
+    #[test]
+    fn parts_and_text_become_parts() {
+        let chunks = [
+            r#"{"choices":[{"delta":{"content":""}}]}"#,
+            r#"{"choices":[{"delta":{"content":[{"type":"thinking"}]}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+        ];
+        let expected = r#""content":[{"type":"thinking"},{"type":"text","text":"a"}]"#;
+        assert!(gathered(&chunks, Endpoint::Chat).contains(expected));
+    }
+
+    #[test]
+    fn choices_and_log_probabilities_are_kept_apart() {
+        let chunks = [
+            r#"{"choices":[{"index":1,"text":"x","logprobs":{"tokens":["x"]}},{"index":0,"text":"a"}]}"#,
+            r#"{"choices":[{"index":1,"text":"y","logprobs":{"tokens":["y"]},"finish_reason":"stop"}]}"#,
+        ];
+        assert_eq!(
+            gathered(&chunks, Endpoint::Completions),
+            r#"{"object":"text_completion","choices":[{"index":0,"text":"a","finish_reason":null},{"index":1,"text":"xy","logprobs":{"tokens":["x","y"]},"finish_reason":"stop"}]}"#
+        );
+    }
+
+    #[test]
+    fn a_completion_survives_the_way_there_and_back() {
+        let body = r#"{"id":"c","created":1,"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[{"id":"t","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"total_tokens":3}}"#;
+        let events = completion_to_events(body.as_bytes(), Endpoint::Chat, true).unwrap();
+        let back = events_to_completion(&events, Endpoint::Chat).unwrap();
+        let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&back), value(body.as_bytes()));
+    }
+
+    #[test]
+    fn nothing_gives_nothing_and_a_flood_is_bounded() {
+        let nothing = Bytes::from_static(b"data: {\"choices\":[]}\n\n");
+        assert_eq!(events_to_completion(&nothing, Endpoint::Chat), None);
+        let keys = (0..20_000)
+            .map(|i| format!("\"k{i}\":1,"))
+            .collect::<Vec<_>>()
+            .concat();
+        let flood = format!(r#"{{{keys}"choices":[{{"delta":{{{keys}"content":"a"}}}}]}}"#);
+        assert!(gathered(&[&flood], Endpoint::Chat).len() < 5000);
+    }
+}

@@ -1,0 +1,138 @@
+//! One event: its exact bytes and what its fields say.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::BOM;
+
+/// One event as it came, with the blank line that ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    raw: Bytes,
+    is_first: bool,
+    is_terminated: bool,
+}
+
+impl Event {
+    pub(super) fn new(raw: Bytes, is_first: bool, is_terminated: bool) -> Self {
+        Self {
+            raw,
+            is_first,
+            is_terminated,
+        }
+    }
+
+    /// The exact bytes, with the ending blank line.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Whether the ending blank line came; false only for what a cut stream left over.
+    pub fn is_terminated(&self) -> bool {
+        self.is_terminated
+    }
+
+    /// The data: the values of all `data` fields, joined by line feeds. Empty if there are none.
+    pub fn data(&self) -> Cow<'_, [u8]> {
+        let mut values = self
+            .fields()
+            .filter(|(name, _)| *name == b"data")
+            .map(|(_, value)| value);
+        let first = values.next().unwrap_or_default();
+        let Some(second) = values.next() else {
+            return Cow::Borrowed(first);
+        };
+        let mut joined = [first, b"\n", second].concat();
+        for value in values {
+            joined.push(b'\n');
+            joined.extend_from_slice(value);
+        }
+        Cow::Owned(joined)
+    }
+
+    /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
+    pub fn name(&self) -> Option<&str> {
+        let (_, value) = self.fields().filter(|(name, _)| *name == b"event").last()?;
+        std::str::from_utf8(value)
+            .ok()
+            .filter(|name| !name.is_empty())
+    }
+
+    /// Whether there are comments and nothing else.
+    pub fn is_comment_only(&self) -> bool {
+        !self.is_empty() && self.fields().next().is_none()
+    }
+
+    /// Whether there is nothing but line ends.
+    pub fn is_empty(&self) -> bool {
+        self.content()
+            .iter()
+            .all(|byte| matches!(byte, b'\n' | b'\r'))
+    }
+
+    fn content(&self) -> &[u8] {
+        let without_bom = self.raw.strip_prefix(BOM).filter(|_| self.is_first);
+        without_bom.unwrap_or(&self.raw)
+    }
+
+    /// Name and value of each field line; comments and blank lines are passed over.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        // Between CR and LF of a CRLF this sees an empty line, which is no field either way.
+        let lines = self.content().split(|byte| matches!(byte, b'\n' | b'\r'));
+        lines
+            .filter(|line| !line.is_empty() && line[0] != b':')
+            .map(|line| {
+                let Some(colon) = memchr::memchr(b':', line) else {
+                    return (line, &[][..]);
+                };
+                let value = &line[colon + 1..];
+                (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(raw: &'static str) -> Event {
+        Event::new(Bytes::from_static(raw.as_bytes()), true, true)
+    }
+
+    #[test]
+    fn fields_are_read_in_every_spelling() {
+        let table: [(&str, &str, Option<&str>); 10] = [
+            ("data: a\n\n", "a", None),
+            ("data:a\r\n\r\n", "a", None),
+            ("data:  a\r\r", " a", None),
+            ("data: a\ndata:b\r\ndata\n\n", "a\nb\n", None),
+            ("event: ping\ndata: {}\n\n", "{}", Some("ping")),
+            ("event:x\nevent:error\n\n", "", Some("error")),
+            ("event\ndata: a\n\n", "a", None),
+            ("\u{feff}data: a\n\n", "a", None),
+            (": note\nid: 7\ndata: a:b\n\n", "a:b", None),
+            (" data: a\ndatax: b\n\n", "", None),
+        ];
+        for (raw, data, name) in table {
+            assert_eq!(event(raw).data(), data.as_bytes(), "{raw:?}");
+            assert_eq!(event(raw).name(), name, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn comments_and_blank_lines_are_told_apart() {
+        let comment = event(": keep-alive\r\n\r\n");
+        assert!(comment.is_comment_only() && !comment.is_empty());
+        let blank = event("\n");
+        assert!(blank.is_empty() && !blank.is_comment_only());
+        let mixed = event(": note\ndata: a\n\n");
+        assert!(!mixed.is_comment_only() && !mixed.is_empty());
+        assert!(event("\u{feff}\n").is_empty());
+    }
+
+    #[test]
+    fn one_line_of_data_is_not_copied() {
+        assert!(matches!(event("data: a\n\n").data(), Cow::Borrowed(_)));
+    }
+}

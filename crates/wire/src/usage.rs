@@ -1,0 +1,139 @@
+//! Token counts, in the dialects in which providers state them.
+
+use crate::json::View;
+
+/// What a provider says was used. Absent is not zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the answer.
+    pub completion_tokens: Option<u64>,
+    /// Both together, as stated.
+    pub total_tokens: Option<u64>,
+    /// Tokens spent on reasoning.
+    pub reasoning_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Reads the counts of a completion or chunk object: `usage`, else `x_groq.usage`, else
+    /// `usageMetadata`. `None` if none of them holds a count.
+    pub fn of(object: View<'_>) -> Option<Self> {
+        let mut found = [None; 3];
+        for (key, value) in object.members() {
+            match key.as_ref() {
+                "usage" => found[0] = Self::counts(value),
+                "x_groq" => found[1] = value.get("usage").and_then(Self::counts),
+                "usageMetadata" => found[2] = Self::counts(value),
+                _ => {}
+            }
+        }
+        found.into_iter().flatten().next()
+    }
+
+    /// All tokens: as stated, else the sum of what is known, `None` if nothing is.
+    pub fn total(&self) -> Option<u64> {
+        self.total_tokens
+            .or_else(|| match (self.prompt_tokens, self.completion_tokens) {
+                (None, None) => None,
+                (prompt, completion) => {
+                    Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
+                }
+            })
+    }
+
+    fn counts(object: View<'_>) -> Option<Self> {
+        let mut usage = Self::default();
+        for (key, value) in object.members() {
+            let slot = match key.as_ref() {
+                "prompt_tokens" | "input_tokens" | "promptTokenCount" => &mut usage.prompt_tokens,
+                "completion_tokens" | "output_tokens" | "candidatesTokenCount" => {
+                    &mut usage.completion_tokens
+                }
+                "total_tokens" | "totalTokenCount" => &mut usage.total_tokens,
+                "completion_tokens_details" => {
+                    let count = value.get("reasoning_tokens").and_then(View::as_u64);
+                    usage.reasoning_tokens = count;
+                    continue;
+                }
+                _ => continue,
+            };
+            *slot = value.as_u64().or(*slot);
+        }
+        (usage != Self::default()).then_some(usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Counts = (Option<u64>, Option<u64>, Option<u64>);
+
+    #[test]
+    fn every_dialect_is_read() {
+        let table: [(&str, Option<Counts>, Option<u64>); 12] = [
+            (
+                r#"{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":9}}"#,
+                Some((Some(3), Some(4), Some(9))),
+                Some(9),
+            ),
+            (
+                r#"{"usage":null,"x_groq":{"usage":{"prompt_tokens":3}}}"#,
+                Some((Some(3), None, None)),
+                Some(3),
+            ),
+            (
+                r#"{"usage":{"input_tokens":1,"output_tokens":2}}"#,
+                Some((Some(1), Some(2), None)),
+                Some(3),
+            ),
+            (
+                r#"{"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":5}}"#,
+                Some((Some(1), Some(2), Some(5))),
+                Some(5),
+            ),
+            (
+                r#"{"usage":{"completion_tokens":0}}"#,
+                Some((None, Some(0), None)),
+                Some(0),
+            ),
+            (
+                r#"{"usage":{"prompt_tokens":12.0}}"#,
+                Some((Some(12), None, None)),
+                Some(12),
+            ),
+            (
+                r#"{"usage":{"prompt_tokens":-1,"completion_tokens":99999999999999999999}}"#,
+                None,
+                None,
+            ),
+            (
+                r#"{"usage":{"prompt_tokens":1.5,"completion_tokens":"4","total_tokens":null}}"#,
+                None,
+                None,
+            ),
+            (
+                r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":9}}"#,
+                Some((Some(u64::MAX), Some(9), None)),
+                Some(u64::MAX),
+            ),
+            (r#"{"usage":[1],"x_groq":"no"}"#, None, None),
+            (r#"{"usage":{}}"#, None, None),
+            ("[]", None, None),
+        ];
+        for (text, counts, total) in table {
+            let usage = Usage::of(View::parse(text.as_bytes()).unwrap());
+            let seen = usage.map(|u| (u.prompt_tokens, u.completion_tokens, u.total_tokens));
+            assert_eq!(seen, counts, "{text}");
+            assert_eq!(usage.and_then(|u| u.total()), total, "{text}");
+        }
+    }
+
+    #[test]
+    fn reasoning_tokens_are_read() {
+        let text = br#"{"usage":{"completion_tokens_details":{"reasoning_tokens":7}}}"#;
+        let usage = Usage::of(View::parse(text).unwrap()).unwrap();
+        assert_eq!(usage.reasoning_tokens, Some(7));
+    }
+}
