@@ -4,7 +4,7 @@ use crate::cell::{Gate, Shut};
 use crate::ledger::Ledger;
 use crate::registry::{Deployment, Registry};
 use crate::usage::UsedUp;
-use crate::{FaultKind, Origin, Timestamp, policy};
+use crate::{FaultKind, Origin, Scope, Timestamp, policy};
 
 /// What a request needs, as far as it decides who can serve it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Reason {
     Fault {
         /// What it was set aside for.
         kind: FaultKind,
+        /// Whom that concerned.
+        scope: Scope,
         /// The provider's own words.
         detail: String,
     },
@@ -78,6 +80,11 @@ impl Closed {
             Reason::LimitUsedUp(_) => self.until.is_none(),
             Reason::Probing | Reason::Busy | Reason::DoesNotFit => false,
         }
+    }
+
+    /// Whether somebody wants it passed over: it is as if it were not in the chain.
+    pub fn is_unwanted(&self) -> bool {
+        matches!(self.reason, Reason::Disabled | Reason::PaidForbidden)
     }
 
     /// Whether the provider itself said, in whatever form, when it will be open.
@@ -170,6 +177,7 @@ fn shut_by(shut: &Shut) -> Closed {
     Closed {
         reason: Reason::Fault {
             kind: shut.kind,
+            scope: shut.scope.clone(),
             detail: shut.detail.clone(),
         },
         until: shut.until,

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use crate::policy::{self, SetAside};
-use crate::{Fault, FaultKind, Origin, Timestamp};
+use crate::{Fault, FaultKind, Origin, Scope, Timestamp};
 
 /// Why and until when a scope is shut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Shut {
     pub until: Option<Timestamp>,
     /// What it was shut for.
     pub kind: FaultKind,
+    /// Whom that concerned.
+    pub scope: Scope,
     /// How the moment is known.
     pub origin: Origin,
     /// When it was shut.
@@ -128,6 +130,7 @@ impl Cell {
             Shut {
                 until,
                 kind,
+                scope: fault.scope.clone(),
                 origin,
                 since: now,
                 detail: fault.detail.clone(),
@@ -215,7 +218,6 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Scope;
 
     const MINUTE: Duration = Duration::from_mins(1);
 

@@ -66,9 +66,7 @@ impl Ledger {
     pub fn answer(&mut self, registry: &Registry, lease: &mut Lease, now: Timestamp) {
         self.end_probes(lease);
         let deployment = &registry.deployments()[lease.deployment];
-        for slot in deployment.scopes.all() {
-            self.cell_mut(slot).forgive(lease.started, now);
-        }
+        self.forgive(deployment, lease.started, now);
         let today = self.is_today(lease.started);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = 0;
@@ -126,7 +124,10 @@ impl Ledger {
         } else {
             deployment.scopes.of(&narrowed(fault))
         };
-        let Some(slot) = scope else { return };
+        let Some(slot) = scope else {
+            self.forgive(deployment, lease.started, now);
+            return;
+        };
         self.cell_mut(slot)
             .strike(fault, lease.started, now, patience.default_cooldown);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
@@ -135,6 +136,14 @@ impl Ledger {
             at: now,
             text: format!("{}: {}", fault.kind.as_str(), fault.detail),
         });
+    }
+
+    /// Forgives the scopes of a deployment that is seen to be at work, be it by an answer or by a
+    /// refusal of the request itself.
+    fn forgive(&mut self, deployment: &Deployment, started: Timestamp, now: Timestamp) {
+        for slot in deployment.scopes.all() {
+            self.cell_mut(slot).forgive(started, now);
+        }
     }
 
     /// A fault that is about to be repeated in place: remembered, but nothing is set aside yet.

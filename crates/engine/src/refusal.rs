@@ -59,6 +59,7 @@ pub(crate) fn refusal(closed: Vec<Option<Closed>>, tried: &[Tried], now: Timesta
 
 fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
     let every = |test: fn(&Closed) -> bool| closed.iter().all(|one| one.as_ref().is_some_and(test));
+    let waiting = |closed: &Closed| closed.is_waiting() || closed.is_unwanted();
     if closed.is_empty() {
         return Why::NoneConfigured;
     }
@@ -79,7 +80,7 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
     if every(Closed::is_parked) && tried.is_empty() {
         return Why::AllParked;
     }
-    if every(Closed::is_waiting) {
+    if every(waiting) && !every(Closed::is_unwanted) {
         return Why::AllCooling;
     }
     Why::MixedFaults

@@ -133,9 +133,10 @@ impl Court {
             }
             Said::Wait(then) => prop_assert!(then > self.world.now.as_millis()),
             Said::Refuse(Why::AllCooling, wait) => {
-                let ends = before.iter().map(|one| match one {
-                    Availability::Closed(Closed { until, .. }) => *until,
-                    Availability::Open | Availability::HalfOpen => None,
+                let ends = before.iter().filter_map(|one| match one {
+                    Availability::Closed(closed) if closed.is_unwanted() => None,
+                    Availability::Closed(Closed { until, .. }) => Some(*until),
+                    Availability::Open | Availability::HalfOpen => Some(None),
                 });
                 let ends: Option<Vec<_>> = ends.collect();
                 prop_assert!(ends.is_some(), "not every end is known: {before:?}");

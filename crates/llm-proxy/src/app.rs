@@ -1,6 +1,6 @@
 //! The running program's shared state, and the one place where the rules' ledger is locked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,11 +13,9 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
-use crate::source::Source;
+use crate::refused::Refused;
+use crate::source::{Source, tell};
 use crate::world::World;
-
-/// Learned facts are few; a provider that keeps refusing new names cannot make them many.
-const MOST_REFUSED_PARAMETERS: usize = 64;
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -32,8 +30,7 @@ pub struct App {
     pub(crate) news: Notify,
     world: ArcSwap<World>,
     ledger: Mutex<Ledger>,
-    /// Parameters that a provider's model was seen to refuse, for the life of the process.
-    refused: Mutex<HashMap<(String, String), BTreeSet<String>>>,
+    pub(crate) refused: Refused,
     /// Models chosen from a provider's own list.
     pub(crate) discovered: Mutex<HashMap<String, String>>,
 }
@@ -59,7 +56,7 @@ impl App {
             news: Notify::new(),
             world: ArcSwap::from_pointee(world),
             ledger: Mutex::new(ledger),
-            refused: Mutex::default(),
+            refused: Refused::default(),
             discovered: Mutex::default(),
         }))
     }
@@ -90,27 +87,20 @@ impl App {
 
     /// Reads the configuration anew and swaps it in; a bad one changes nothing.
     pub(crate) fn reload(&self) -> Result<usize, Vec<String>> {
-        let settings = self.source.read().map_err(|problems| {
-            self.log.error(format_args!(
-                "The configuration stays as it was: {}",
-                problems.join("; ")
-            ));
-            problems
+        let settings = self.source.read().inspect_err(|problems| {
+            let told = problems.join("; ");
+            self.log.error(format_args!("The configuration stays as it was: {told}"));
         })?;
-        self.source.tell(&settings, &self.log);
+        tell(&settings, &self.log);
         let loaded = self.adopt(settings).map_err(|problem| vec![problem])?;
-        self.log
-            .info(format_args!("Configuration reloaded: {loaded} providers"));
+        self.log.info(format_args!("Configuration reloaded: {loaded} providers"));
         Ok(loaded)
     }
 
     /// Forgets cooldowns and parked marks of one provider, or of all.
     pub(crate) fn reset(&self, provider: Option<&str>) {
         self.ledger().reset(provider);
-        self.log.info(format_args!(
-            "Reset by a person: {}",
-            provider.unwrap_or("all providers")
-        ));
+        self.log.info(format_args!("Reset by a person: {}", provider.unwrap_or("all providers")));
         self.news.notify_waiters();
     }
 
@@ -118,8 +108,7 @@ impl App {
     pub(crate) fn set_disabled(&self, provider: &str, disabled: bool) {
         self.ledger().set_disabled(provider, disabled);
         let what = if disabled { "off" } else { "on" };
-        self.log
-            .info(format_args!("{provider}: switched {what} by a person"));
+        self.log.info(format_args!("{provider}: switched {what} by a person"));
         self.news.notify_waiters();
     }
 
@@ -130,11 +119,7 @@ impl App {
     /// What to say of a provider that is not there.
     pub(crate) fn unknown_provider(&self, name: &str) -> String {
         let world = self.world();
-        let names = world
-            .registry
-            .providers()
-            .iter()
-            .map(|provider| provider.spec.name.as_str());
+        let names = world.registry.providers().iter().map(|provider| provider.spec.name.as_str());
         let near = names
             .map(|known| (strsim::damerau_levenshtein(known, name), known))
             .min()
@@ -148,27 +133,6 @@ impl App {
     pub(crate) const fn started_at(&self) -> i64 {
         self.started.as_millis() / 1000
     }
-
-    /// The parameters that this provider's model was seen to refuse.
-    pub(crate) fn refused_parameters(&self, provider: &str, model: &str) -> Vec<String> {
-        let refused = lock(&self.refused);
-        if refused.is_empty() {
-            return Vec::new();
-        }
-        let known = refused.get(&(provider.to_owned(), model.to_owned()));
-        known
-            .map(|names| names.iter().cloned().collect())
-            .unwrap_or_default()
-    }
-
-    /// Remembers a refused parameter. Whether it is news.
-    pub(crate) fn remember_refused(&self, provider: &str, model: &str, name: &str) -> bool {
-        let mut refused = lock(&self.refused);
-        let names = refused
-            .entry((provider.to_owned(), model.to_owned()))
-            .or_default();
-        names.len() < MOST_REFUSED_PARAMETERS && names.insert(name.to_owned())
-    }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -176,13 +140,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn local_day(settings: &Settings) -> DayStart {
-    DayStart::midnight(
-        settings
-            .server
-            .timezone
-            .clone()
-            .unwrap_or_else(TimeZone::system),
-    )
+    DayStart::midnight(settings.server.timezone.clone().unwrap_or_else(TimeZone::system))
 }
 
 /// A lease that settles itself when the request is dropped: a client that leaves blames nobody,
@@ -196,11 +154,7 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn new(app: &Arc<App>, world: &Arc<World>, lease: Lease) -> Self {
-        Self {
-            app: Arc::clone(app),
-            world: Arc::clone(world),
-            lease: Some(lease),
-        }
+        Self { app: Arc::clone(app), world: Arc::clone(world), lease: Some(lease) }
     }
 
     /// Hands the lease to the rotation, which settles it.
@@ -226,18 +180,14 @@ impl Held {
     /// Takes what a failed reply's headers said of the provider's limits.
     pub(crate) fn learn(&self, budgets: &[engine::Budget]) {
         if let (Some(lease), false) = (&self.lease, budgets.is_empty()) {
-            self.app
-                .ledger()
-                .learn(&self.world.registry, lease, budgets);
+            self.app.ledger().learn(&self.world.registry, lease, budgets);
         }
     }
 
     /// The answer is over.
     pub(crate) fn finished(mut self, tokens: Option<u64>) {
         if let Some(mut lease) = self.lease.take() {
-            self.app
-                .ledger()
-                .finish(&self.world.registry, &mut lease, tokens);
+            self.app.ledger().finish(&self.world.registry, &mut lease, tokens);
             self.app.news.notify_waiters();
         }
     }
@@ -247,13 +197,7 @@ impl Held {
         let now = self.app.clock.now();
         if let Some(mut lease) = self.lease.take() {
             let mut ledger = self.app.ledger();
-            ledger.strike(
-                &self.world.registry,
-                &mut lease,
-                fault,
-                &self.world.patience,
-                now,
-            );
+            ledger.strike(&self.world.registry, &mut lease, fault, &self.world.patience, now);
             ledger.finish(&self.world.registry, &mut lease, tokens);
         }
     }

@@ -32,22 +32,13 @@ impl Default for Clock {
 
 impl Clock {
     /// A clock that starts at the wall clock's time.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the only place that reads the clocks"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clocks")]
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            origin: AtomicI64::new(wall_millis(SystemTime::now())),
-        }
+        Self { started: Instant::now(), origin: AtomicI64::new(wall_millis(SystemTime::now())) }
     }
 
     /// The present moment.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the only place that reads the clocks"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clocks")]
     pub fn now(&self) -> Timestamp {
         self.at(self.started.elapsed(), SystemTime::now())
     }
@@ -75,18 +66,14 @@ impl Clock {
 }
 
 /// The moment of tokio's clock that lies `span` ahead, for timers that are set again and again.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the only place that reads the clocks"
-)]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the clocks")]
 pub(crate) fn deadline_in(span: Duration) -> tokio::time::Instant {
     let now = tokio::time::Instant::now();
     now.checked_add(span).unwrap_or(now)
 }
 
 fn wall_millis(wall: SystemTime) -> i64 {
-    wall.duration_since(UNIX_EPOCH)
-        .map_or(0, |span| span.as_millis() as i64)
+    wall.duration_since(UNIX_EPOCH).map_or(0, |span| span.as_millis() as i64)
 }
 
 #[cfg(test)]
@@ -96,11 +83,7 @@ mod tests {
     fn clock() -> (Clock, SystemTime, i64) {
         let clock = Clock::new();
         let origin = clock.origin.load(Ordering::Relaxed);
-        (
-            clock,
-            UNIX_EPOCH + Duration::from_millis(origin as u64),
-            origin,
-        )
+        (clock, UNIX_EPOCH + Duration::from_millis(origin as u64), origin)
     }
 
     #[test]
@@ -115,10 +98,7 @@ mod tests {
         let (clock, wall, origin) = clock();
         let now = clock.at(Duration::from_secs(1), wall + Duration::from_secs(8 * 3600));
         assert_eq!(now.as_millis(), origin + 8 * 3_600_000);
-        let later = clock.at(
-            Duration::from_secs(2),
-            wall + Duration::from_secs(8 * 3600 + 1),
-        );
+        let later = clock.at(Duration::from_secs(2), wall + Duration::from_secs(8 * 3600 + 1));
         assert_eq!(later.as_millis(), origin + 8 * 3_600_000 + 1_000);
     }
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod observe;
 mod parent;
 mod probe;
+mod refused;
 mod reload;
 pub mod serve;
 mod server;

@@ -1,6 +1,7 @@
 //! `check --live`: asks each provider, with its real key, for its list of models, which costs
 //! nothing; and only if told so for one short answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Ledger, Timestamp};
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 use wire::Endpoint;
 
 use crate::clock::Clock;
+use crate::refused::Mends;
 use crate::server::Intake;
 use crate::server::discover::list;
 use crate::upstream::{Asked, Limits, prepare, send};
@@ -27,7 +29,7 @@ pub(crate) struct Finding {
 
 /// Asks every provider, in their order.
 pub(crate) async fn probe(settings: &Settings, with_answer: bool) -> Result<Vec<Finding>, String> {
-    let clock = Clock::new();
+    let clock = Arc::new(Clock::new());
     let day = engine::DayStart::midnight(jiff::tz::TimeZone::UTC);
     let mut ledger = Ledger::new(day, Timestamp::default());
     let world = World::new(settings.clone(), &mut ledger, None)?;
@@ -35,26 +37,19 @@ pub(crate) async fn probe(settings: &Settings, with_answer: bool) -> Result<Vec<
     for index in 0..world.routes.len() {
         let finding = match timeout(PATIENCE, ask(&world, &clock, index, with_answer)).await {
             Ok(finding) => finding,
-            Err(_) => Finding {
-                good: false,
-                told: "no answer in time".to_owned(),
-            },
+            Err(_) => Finding { good: false, told: "no answer in time".to_owned() },
         };
         findings.push(finding);
     }
     Ok(findings)
 }
 
-async fn ask(world: &World, clock: &Clock, index: usize, with_answer: bool) -> Finding {
+async fn ask(world: &World, clock: &Arc<Clock>, index: usize, with_answer: bool) -> Finding {
     let route = &world.routes[index];
     let listed = match list(&world.client, route, 0).await {
         Ok(listed) => listed,
         Err(failure) => {
-            let told = format!(
-                "{}: {}",
-                failure.word,
-                route.redact_text(&failure.fault.detail)
-            );
+            let told = format!("{}: {}", failure.word, route.redact_text(&failure.fault.detail));
             return Finding { good: false, told };
         }
     };
@@ -72,57 +67,36 @@ async fn ask(world: &World, clock: &Clock, index: usize, with_answer: bool) -> F
     if with_answer {
         return answer(world, clock, index).await;
     }
-    Finding {
-        good: true,
-        told: format!("key accepted, {} models", listed.len()),
-    }
+    Finding { good: true, told: format!("key accepted, {} models", listed.len()) }
 }
 
 /// Gemini lists its models as `models/NAME`.
 fn is_listed(listed: &[String], name: &str) -> bool {
-    listed
-        .iter()
-        .any(|id| id == name || id.strip_prefix("models/") == Some(name))
+    listed.iter().any(|id| id == name || id.strip_prefix("models/") == Some(name))
 }
 
-async fn answer(world: &World, clock: &Clock, index: usize) -> Finding {
+async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
     let route = &world.routes[index];
-    let model = route
-        .provider
-        .models
-        .first()
-        .map(model_name)
-        .unwrap_or_default();
+    let model = route.provider.models.first().map(model_name).unwrap_or_default();
     let body = r#"{"messages":[{"role":"user","content":"Say hello."}],"max_tokens":16}"#;
     let Ok(intake) = Intake::parse(Endpoint::Chat, HeaderMap::new(), body.into(), clock.now())
     else {
-        return Finding {
-            good: false,
-            told: "the question could not be made".to_owned(),
-        };
+        return Finding { good: false, told: "the question could not be made".to_owned() };
     };
-    let prepared = prepare(&intake, route, 0, &model, &[]);
+    let prepared = prepare(&intake, route, 0, &model, &Mends::new());
     let asked = Asked {
-        route,
-        model: &model,
+        route: Arc::clone(route),
+        model: model.clone(),
         endpoint: Endpoint::Chat,
         stream: false,
         client_wants_usage: false,
-        clock,
+        clock: Arc::clone(clock),
     };
-    let limits = Limits {
-        first: PATIENCE,
-        stall: PATIENCE,
-        attempt: PATIENCE,
-    };
-    match send(&world.client, &prepared, asked, limits).await.result {
-        Ok(_) => Finding {
-            good: true,
-            told: format!("answered as {model}"),
-        },
-        Err(failure) => Finding {
-            good: false,
-            told: format!("{}: {}", failure.word, failure.fault.detail),
-        },
+    let limits = Limits { first: PATIENCE, stall: PATIENCE, attempt: PATIENCE };
+    match send(&world.client, &prepared, &asked, limits).await.result {
+        Ok(_) => Finding { good: true, told: format!("answered as {model}") },
+        Err(failure) => {
+            Finding { good: false, told: format!("{}: {}", failure.word, failure.fault.detail) }
+        }
     }
 }

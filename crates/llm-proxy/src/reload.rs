@@ -23,8 +23,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Reloads on `SIGHUP` until `stop`.
 pub(crate) async fn on_hangup(app: Arc<App>, stop: CancellationToken) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-        app.log
-            .warning("SIGHUP cannot be listened to; use POST /reload");
+        app.log.warning("SIGHUP cannot be listened to; use POST /reload");
         return;
     };
     loop {

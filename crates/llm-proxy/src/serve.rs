@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::observe::log::{Format, Level, Log};
-use crate::source::{Source, check_exposure, lines};
+use crate::source::{Source, check_exposure, lines, tell};
 use crate::{parent, reload, server};
 
 /// How long requests under way may take to finish once we were asked to stop.
@@ -77,22 +77,13 @@ pub async fn serve(source: Source, options: ServeOptions) -> Result<(), ServeErr
 
 /// Starts the proxy.
 pub async fn start(source: Source, options: &ServeOptions) -> Result<Running, ServeError> {
-    let loaded = source
-        .load()
-        .map_err(|error| ServeError::Configuration(lines(&error)))?;
+    let loaded = source.load().map_err(|error| ServeError::Configuration(lines(&error)))?;
     check_exposure(&loaded.settings).map_err(|problem| ServeError::Configuration(vec![problem]))?;
     allow_many_files();
     let listener = bind(&loaded).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| ServeError::Failed(error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| ServeError::Failed(error.to_string()))?;
     let clock = Arc::new(Clock::new());
-    let zone = loaded
-        .settings
-        .server
-        .timezone
-        .clone()
-        .unwrap_or_else(jiff::tz::TimeZone::system);
+    let zone = loaded.settings.server.timezone.clone().unwrap_or_else(jiff::tz::TimeZone::system);
     let log = Log::to_stdout(options.format, options.level, zone, Arc::clone(&clock))
         .map_err(|error| ServeError::Failed(error.to_string()))?;
     let files = source.watched(&loaded);
@@ -102,21 +93,19 @@ pub async fn start(source: Source, options: &ServeOptions) -> Result<Running, Se
     let stop = CancellationToken::new();
     let accepting = tokio::spawn(server::accept(Arc::clone(&app), listener, stop.clone()));
     app.log.plain(&format!("listening on http://{address}"));
-    app.tasks
-        .spawn(reload::on_hangup(Arc::clone(&app), stop.clone()));
+    app.tasks.spawn(reload::on_hangup(Arc::clone(&app), stop.clone()));
     if !files.is_empty() {
-        app.tasks
-            .spawn(reload::on_change(Arc::clone(&app), files, stop.clone()));
+        app.tasks.spawn(reload::on_change(Arc::clone(&app), files, stop.clone()));
     }
-    Ok(Running {
-        app,
-        address,
-        stop,
-        accepting,
-    })
+    Ok(Running { app, address, stop, accepting })
 }
 
 impl Running {
+    /// Says something to the user, in order with the log's lines.
+    pub(crate) fn say(&self, text: &str) {
+        self.app.log.plain(text);
+    }
+
     /// Stops accepting, lets requests under way finish for a while, and writes the last lines.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -135,11 +124,12 @@ impl Running {
 fn tell_start(source: &Source, loaded: &Loaded, log: &Log) {
     match &loaded.source {
         Some(path) => log.info(format_args!("Configuration: {}", path.display())),
+        None if source.is_fixed() => {}
         None => {
-            log.info("No configuration file: using the providers whose keys are in the environment")
+            log.info("No configuration file: using the providers whose keys are in the environment");
         }
     }
-    source.tell(&loaded.settings, log);
+    tell(&loaded.settings, log);
     for provider in &loaded.settings.providers {
         log.info(format_args!(
             "Loaded provider: {} (priority {})",
@@ -154,25 +144,22 @@ fn tell_start(source: &Source, loaded: &Loaded, log: &Log) {
 async fn bind(loaded: &Loaded) -> Result<TcpListener, ServeError> {
     let server = &loaded.settings.server;
     let place = format!("{}:{}", server.host, server.port);
-    TcpListener::bind((server.host.trim_matches(['[', ']']), server.port))
-        .await
-        .map_err(|error| {
-            if error.kind() == io::ErrorKind::AddrInUse {
-                ServeError::AddressInUse(format!(
-                    "{place} is in use: another llm-proxy or another program listens there; \
+    TcpListener::bind((server.host.trim_matches(['[', ']']), server.port)).await.map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            ServeError::AddressInUse(format!(
+                "{place} is in use: another llm-proxy or another program listens there; \
                  stop it, or choose another port with --port"
-                ))
-            } else {
-                ServeError::Failed(format!("cannot listen on {place}: {error}"))
-            }
-        })
+            ))
+        } else {
+            ServeError::Failed(format!("cannot listen on {place}: {error}"))
+        }
+    })
 }
 
 async fn told_to_stop() -> &'static str {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -185,9 +172,7 @@ async fn told_to_stop() -> &'static str {
 fn allow_many_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
-    let wanted = limit
-        .maximum
-        .map_or(WANTED_FILES, |most| most.min(WANTED_FILES));
+    let wanted = limit.maximum.map_or(WANTED_FILES, |most| most.min(WANTED_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(wanted);
         // Without it we serve fewer at once.

@@ -48,19 +48,17 @@ impl Source {
             platform_dirs: platform_dirs(&env),
             env,
         };
-        Self {
-            from: From::Files {
-                request: Box::new(request),
-                overrides,
-            },
-        }
+        Self { from: From::Files { request: Box::new(request), overrides } }
     }
 
     /// A configuration that the program makes itself.
     pub fn fixed(settings: Settings) -> Self {
-        Self {
-            from: From::Fixed(Box::new(settings)),
-        }
+        Self { from: From::Fixed(Box::new(settings)) }
+    }
+
+    /// Whether the program made the configuration itself.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        matches!(self.from, From::Fixed(_))
     }
 
     /// Reads the configuration.
@@ -68,11 +66,7 @@ impl Source {
         match &self.from {
             From::Fixed(settings) => {
                 let settings = (**settings).clone();
-                Ok(Loaded {
-                    settings,
-                    source: None,
-                    env_files: Vec::new(),
-                })
+                Ok(Loaded { settings, source: None, env_files: Vec::new() })
             }
             From::Files { request, overrides } => {
                 let mut loaded = load((**request).clone())?;
@@ -92,10 +86,7 @@ impl Source {
             From::Files { overrides, .. } => overrides.clone(),
             From::Fixed(_) => Overrides::default(),
         };
-        (
-            overrides.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
-            overrides.port.unwrap_or(8000),
-        )
+        (overrides.host.unwrap_or_else(|| "127.0.0.1".to_owned()), overrides.port.unwrap_or(8000))
     }
 
     /// Reads the configuration for a reload; every problem as a line.
@@ -105,40 +96,30 @@ impl Source {
         Ok(loaded.settings)
     }
 
-    /// Tells what the user should know of a configuration that was just read.
-    pub(crate) fn tell(&self, settings: &Settings, log: &Log) {
-        for warning in &settings.warnings {
-            log.warning(warning);
-        }
-        for skipped in &settings.skipped {
-            log.info(format_args!(
-                "{}: skipped: {}",
-                skipped.name, skipped.reason
-            ));
-        }
-    }
-
     /// The files whose change means a reload, whether they exist yet or not.
     pub(crate) fn watched(&self, loaded: &Loaded) -> Vec<PathBuf> {
         let From::Files { request, .. } = &self.from else {
             return Vec::new();
         };
-        let config = loaded
-            .source
-            .clone()
-            .unwrap_or_else(|| request.working_dir.join("config.yaml"));
+        let config =
+            loaded.source.clone().unwrap_or_else(|| request.working_dir.join("config.yaml"));
         let beside = config.parent().map(|dir| dir.join(".env"));
         let mut files = vec![config, request.working_dir.join(".env")];
         files.extend(beside);
-        files.extend(
-            request
-                .env_file
-                .iter()
-                .map(|file| request.working_dir.join(file)),
-        );
+        files.extend(request.env_file.iter().map(|file| request.working_dir.join(file)));
         files.sort();
         files.dedup();
         files
+    }
+}
+
+/// Tells what the user should know of a configuration that was just read.
+pub(crate) fn tell(settings: &Settings, log: &Log) {
+    for warning in &settings.warnings {
+        log.warning(warning);
+    }
+    for skipped in &settings.skipped {
+        log.info(format_args!("{}: skipped: {}", skipped.name, skipped.reason));
     }
 }
 
@@ -165,7 +146,5 @@ pub(crate) fn check_exposure(settings: &Settings) -> Result<(), String> {
 
 /// The folder of a file, `.` for a bare name.
 pub(crate) fn folder(file: &Path) -> &Path {
-    file.parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

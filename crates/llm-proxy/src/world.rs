@@ -51,11 +51,7 @@ impl World {
         ledger: &mut Ledger,
         before: Option<&Self>,
     ) -> Result<Self, String> {
-        let routes = settings
-            .providers
-            .iter()
-            .map(route)
-            .collect::<Result<Vec<_>, _>>()?;
+        let routes = settings.providers.iter().map(route).collect::<Result<Vec<_>, _>>()?;
         let client = match before.filter(|before| same_connections(&before.settings, &settings)) {
             Some(before) => before.client.clone(),
             None => Client::new(client_options(&settings)?),
@@ -81,11 +77,7 @@ impl World {
 
     /// The zone in which times are told.
     pub(crate) fn zone(&self) -> jiff::tz::TimeZone {
-        self.settings
-            .server
-            .timezone
-            .clone()
-            .unwrap_or_else(jiff::tz::TimeZone::system)
+        self.settings.server.timezone.clone().unwrap_or_else(jiff::tz::TimeZone::system)
     }
 
     /// The time for which a provider may be silent before its first word.
@@ -101,20 +93,14 @@ impl World {
 
     /// The time for which a provider may be silent in the middle of its answer.
     pub(crate) fn stall_limit(&self, route: &Route) -> Duration {
-        route
-            .provider
-            .timeouts
-            .stall
-            .unwrap_or(self.settings.rotation.stall_timeout)
+        route.provider.timeouts.stall.unwrap_or(self.settings.rotation.stall_timeout)
     }
 }
 
 impl Route {
     /// The text without any of the provider's keys.
     pub(crate) fn redact_text(&self, text: &str) -> String {
-        let clean = self
-            .redactor
-            .apply(&bytes::Bytes::copy_from_slice(text.as_bytes()));
+        let clean = self.redactor.apply(&bytes::Bytes::copy_from_slice(text.as_bytes()));
         String::from_utf8_lossy(&clean).into_owned()
     }
 }
@@ -129,13 +115,7 @@ fn same_connections(before: &Settings, after: &Settings) -> bool {
 fn connect_timeouts(settings: &Settings) -> Vec<(String, Duration)> {
     let own = |provider: &Provider| {
         let timeout = provider.timeouts.connect?;
-        let authority = provider
-            .endpoints
-            .chat
-            .parse::<Uri>()
-            .ok()?
-            .authority()?
-            .to_string();
+        let authority = provider.endpoints.chat.parse::<Uri>().ok()?.authority()?.to_string();
         Some((authority, timeout))
     };
     settings.providers.iter().filter_map(own).collect()
@@ -171,18 +151,14 @@ fn read_authorities(
 
 fn registry_spec(settings: &Settings) -> RegistrySpec {
     let chains = settings.chains.iter().map(|chain| {
-        let steps = chain.steps.iter().map(|step| ChainStep {
-            provider: step.provider.clone(),
-            model: step.model.clone(),
-        });
+        let steps = chain
+            .steps
+            .iter()
+            .map(|step| ChainStep { provider: step.provider.clone(), model: step.model.clone() });
         (chain.name.clone(), steps.collect())
     });
     RegistrySpec {
-        providers: settings
-            .providers
-            .iter()
-            .map(|one| provider_spec(one, settings))
-            .collect(),
+        providers: settings.providers.iter().map(|one| provider_spec(one, settings)).collect(),
         chains: chains.collect(),
     }
 }
@@ -193,11 +169,7 @@ fn provider_spec(provider: &Provider, settings: &Settings) -> ProviderSpec {
     ProviderSpec {
         name: provider.name.clone(),
         priority: provider.priority,
-        keys: if provider.keys.is_empty() {
-            vec![String::new()]
-        } else {
-            keys.collect()
-        },
+        keys: if provider.keys.is_empty() { vec![String::new()] } else { keys.collect() },
         models: provider.models.iter().map(model_name).collect(),
         limits: limits(provider),
         paid: provider.tier == Some(Tier::Paid),
@@ -234,8 +206,7 @@ fn limits(provider: &Provider) -> Limits {
 fn route(provider: &Provider) -> Result<Arc<Route>, String> {
     let name = &provider.name;
     let uri = |text: &str| {
-        text.parse::<Uri>()
-            .map_err(|error| format!("provider {name}: {text} is no URL: {error}"))
+        text.parse::<Uri>().map_err(|error| format!("provider {name}: {text} is no URL: {error}"))
     };
     let mut headers = HeaderMap::new();
     for (header, value) in &provider.headers {
@@ -247,14 +218,9 @@ fn route(provider: &Provider) -> Result<Arc<Route>, String> {
     }
     let mut credentials = Vec::new();
     for key in &provider.keys {
-        credentials.push(Some(
-            credential(&provider.auth, key.secret.expose()).ok_or_else(|| {
-                format!(
-                    "provider {name}: key {} cannot be sent in a header",
-                    key.fingerprint
-                )
-            })?,
-        ));
+        credentials.push(Some(credential(&provider.auth, key.secret.expose()).ok_or_else(
+            || format!("provider {name}: key {} cannot be sent in a header", key.fingerprint),
+        )?));
     }
     let secrets = provider.keys.iter().map(|key| key.secret.expose());
     Ok(Arc::new(Route {

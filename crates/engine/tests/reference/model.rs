@@ -307,6 +307,11 @@ impl Model {
             self.left.retain(|(name, ..)| *name != door.name());
             self.left.push(report);
         }
+        self.forgive(&door, started);
+        self.end(sent, tokens);
+    }
+
+    fn forgive(&mut self, door: &Door, started: i64) {
         for place in door.places() {
             let memory = self.memory(&place);
             let stays = memory.shut.is_some_and(|shut| {
@@ -316,7 +321,6 @@ impl Model {
                 self.remember(&place, Memory::default());
             }
         }
-        self.end(sent, tokens);
     }
 
     /// What becomes of a request after a fault: whether it goes on, is mended, or returns.
@@ -350,6 +354,8 @@ impl Model {
                 self.strike(&mut memory, kind, over, self.sent[sent].at);
             }
             self.remember(&place, memory);
+        } else if !repeat {
+            self.forgive(&door, self.sent[sent].at);
         }
         self.end(sent, Some(0));
         self.journeys[number].tried.push(kind);

@@ -107,7 +107,10 @@ impl Model {
 
     fn refuse(&self, number: usize, states: &[State]) -> Said {
         let tried = &self.journeys[number].tried;
-        let untils = states.iter().map(|state| match state {
+        let wanted = states
+            .iter()
+            .filter(|state| !matches!(state, State::Closed(Cause::Off | Cause::Paid, _)));
+        let untils = wanted.map(|state| match state {
             State::Closed(Cause::Fault { kind, guessed }, until) => {
                 until.filter(|_| is_rate(*kind) || !guessed)
             }
@@ -132,8 +135,8 @@ impl Model {
             Said::Refuse(Why::KeysRefused, None)
         } else if (tried.is_empty() || !keys)
             && let Some(untils) = untils.collect::<Option<Vec<i64>>>()
+            && let Some(soonest) = untils.into_iter().min()
         {
-            let soonest = untils.into_iter().min().unwrap();
             Said::Refuse(Why::AllCooling, Some(soonest - self.now))
         } else {
             Said::Refuse(Why::MixedFaults, None)

@@ -8,7 +8,7 @@ use settings::Env;
 use simulated::{Behaviour, HeaderDialect, Limits, Quotas, SimulatedProvider};
 
 use super::talk::Proxy;
-use super::{Failed, Outcome, print};
+use super::{Failed, Outcome};
 use crate::observe::log::{Format, Level};
 use crate::serve::{Running, ServeOptions, start};
 use crate::source::Source;
@@ -22,16 +22,14 @@ pub(super) async fn demo(port: u16, once: bool) -> Outcome {
         .map_err(|problems| {
             Failed::new(problems.iter().map(ToString::to_string).collect::<String>())
         })?;
-    let options = ServeOptions {
-        format: Format::Text,
-        level: Level::Info,
-        exit_with_parent: false,
-    };
+    let options =
+        ServeOptions { format: Format::Text, level: Level::Info, exit_with_parent: false };
     let running = start(Source::fixed(settings), &options).await?;
-    print(&welcome(&running))?;
+    running.say(&welcome(&running));
     tour(&running).await?;
     if !once {
-        print("The proxy goes on serving; end it with Ctrl-C. Have a look at llm-proxy status.")?;
+        running
+            .say("The proxy goes on serving; end it with Ctrl-C. Have a look at llm-proxy status.");
         let _ = tokio::signal::ctrl_c().await;
     }
     running.stop().await;
@@ -49,10 +47,7 @@ async fn providers() -> Result<Vec<(&'static str, SimulatedProvider)>, Failed> {
     for (name, requests_per_minute, dialect) in limits {
         let behaviour = Behaviour::Limiting(Limits {
             name: name.to_owned(),
-            quotas: Quotas {
-                requests_per_minute,
-                ..Quotas::default()
-            },
+            quotas: Quotas { requests_per_minute, ..Quotas::default() },
             dialect,
             pace: Duration::from_millis(30),
             ..Limits::default()
@@ -94,15 +89,10 @@ async fn tour(running: &Running) -> Outcome {
             "messages": [{"role": "user", "content": format!("Question {number}")}],
         });
         let answer = proxy.chat(&question).await?;
-        let rotation = answer
-            .rotation
-            .map(|hops| format!("  ({hops})"))
-            .unwrap_or_default();
-        print(&format!(
-            ">>> request {number}: answered by {}{rotation}",
-            answer.provider
-        ))?;
+        let rotation = answer.rotation.map(|hops| format!("  ({hops})")).unwrap_or_default();
+        running.say(&format!(">>> request {number}: answered by {}{rotation}", answer.provider));
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
-    print("\nswift and steady are cooling now, and come first again as soon as they are back.")
+    running.say("swift and steady are cooling now, and come first again as soon as they are back.");
+    Ok(())
 }

@@ -13,10 +13,7 @@ pub(super) fn init(folder: &Path, force: bool) -> Outcome {
     let env = Env::from_process(&mut warnings);
     std::fs::create_dir_all(folder)
         .map_err(|error| Failed::new(format!("{}: {error}", folder.display())))?;
-    let files = [
-        ("config.yaml", starter_config(&env)),
-        (".env.example", env_example()),
-    ];
+    let files = [("config.yaml", starter_config(&env)), (".env.example", env_example())];
     if !force && let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).exists()) {
         return Err(Failed::new(format!(
             "{} is there already; --force overwrites it",
@@ -39,14 +36,13 @@ fn write(path: &Path, text: &str, force: bool) -> Outcome {
     } else {
         options.create_new(true)
     };
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failed::new(format!(
-            "{} is there already; --force overwrites it",
-            path.display()
-        )),
-        _ => Failed::new(format!("{}: {error}", path.display())),
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let place = path.display();
+        if error.kind() == ErrorKind::AlreadyExists {
+            Failed::new(format!("{place} is there already; --force overwrites it"))
+        } else {
+            Failed::new(format!("{place}: {error}"))
+        }
     })
 }

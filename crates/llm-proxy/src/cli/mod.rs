@@ -172,17 +172,11 @@ struct Failed {
 
 impl Failed {
     fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: 1,
-        }
+        Self { message: message.into(), code: 1 }
     }
 
     fn configuration(lines: &[String]) -> Self {
-        Self {
-            message: lines.join("\n"),
-            code: BAD_CONFIGURATION,
-        }
+        Self { message: lines.join("\n"), code: BAD_CONFIGURATION }
     }
 }
 
@@ -190,10 +184,7 @@ impl From<ServeError> for Failed {
     fn from(error: ServeError) -> Self {
         match error {
             ServeError::Configuration(lines) => Self::configuration(&lines),
-            ServeError::AddressInUse(message) => Self {
-                message,
-                code: ADDRESS_IN_USE,
-            },
+            ServeError::AddressInUse(message) => Self { message, code: ADDRESS_IN_USE },
             ServeError::Failed(message) => Self::new(message),
         }
     }
@@ -211,11 +202,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                BAD_CONFIGURATION
-            } else {
-                0
-            });
+            return ExitCode::from(if error.use_stderr() { BAD_CONFIGURATION } else { 0 });
         }
     };
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
@@ -237,15 +224,9 @@ fn run(command: Command) -> Outcome {
         Command::Check { config, live, send } => {
             on_runtime(check::check(source(&config)?, live, send))
         }
-        Command::Status {
-            config,
-            watch,
-            json,
-        } => on_runtime(remote::status(
-            talk::Proxy::find(source(&config)?)?,
-            watch,
-            json,
-        )),
+        Command::Status { config, watch, json } => {
+            on_runtime(remote::status(talk::Proxy::find(source(&config)?)?, watch, json))
+        }
         Command::Explain { config, model } => {
             on_runtime(remote::explain(talk::Proxy::find(source(&config)?)?, model))
         }
@@ -272,11 +253,7 @@ fn run_serve(args: ServeArgs) -> Outcome {
 }
 
 fn act(config: &ConfigArgs, path: &'static str, provider: Option<String>) -> Outcome {
-    on_runtime(remote::act(
-        talk::Proxy::find(source(config)?)?,
-        path,
-        provider,
-    ))
+    on_runtime(remote::act(talk::Proxy::find(source(config)?)?, path, provider))
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {
@@ -297,9 +274,7 @@ fn source(args: &ConfigArgs) -> Result<Source, Failed> {
 
 /// One thread from accept to answer: a request is never handed from one to another.
 fn on_runtime(work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(work);
     // A name that is still being looked up must not hold up the end.
     runtime.shutdown_background();

@@ -17,24 +17,14 @@ pub(super) fn providers(as_json: bool) -> Outcome {
     }
     let mut table = Table::new(&["PROVIDER", "KEY", "SET", "DEFAULT MODEL", "URL"]);
     for entry in &catalogue.providers {
-        let is_set = entry
-            .key_variables
-            .iter()
-            .any(|name| env.filled(name).is_some());
-        let set = if is_set {
-            Cell::toned("yes", Tone::Good)
-        } else {
-            "".into()
-        };
+        let is_set = entry.key_variables.iter().any(|name| env.filled(name).is_some());
+        let set = if is_set { Cell::toned("yes", Tone::Good) } else { "".into() };
         let model = match (&entry.retired, entry.default_model.as_deref()) {
             (Some(when), _) => Cell::toned(format!("retired {when}"), Tone::Bad),
             (None, Some(model)) => model.into(),
             (None, None) => Cell::toned("first of its list", Tone::Faint),
         };
-        let key = entry
-            .key_variables
-            .first()
-            .map_or("none needed", String::as_str);
+        let key = entry.key_variables.first().map_or("none needed", String::as_str);
         table.row([
             entry.id.as_str().into(),
             key.into(),
@@ -43,11 +33,7 @@ pub(super) fn providers(as_json: bool) -> Outcome {
             entry.base_url.as_str().into(),
         ]);
     }
-    print(&format!(
-        "{}facts as of {}\n",
-        table.render(),
-        catalogue.as_of
-    ))
+    print(&format!("{}facts as of {}\n", table.render(), catalogue.as_of))
 }
 
 fn entry_json(entry: &CatalogueEntry) -> Value {

@@ -1,6 +1,7 @@
 //! The commands that ask or tell the running proxy.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use http::Method;
@@ -18,7 +19,7 @@ pub(super) async fn status(proxy: Proxy, watch: bool, json: bool) -> Outcome {
         let status = proxy.ask(Method::GET, "/status", None).await?;
         if watch && io::stdout().is_terminal() {
             // Clear the screen and go to its upper left corner.
-            let _ = write!(io::stdout(), "\x1b[2J\x1b[H");
+            let _ = io::Write::write_all(&mut io::stdout(), b"\x1b[2J\x1b[H");
         }
         if json {
             print(&serde_json::to_string_pretty(&status).unwrap_or_default())?;
@@ -59,16 +60,13 @@ fn status_table(status: &Value) -> String {
     }
     let mut told = table.render();
     for skipped in items(&status["skipped_providers"]) {
-        told.push_str(&format!(
-            "skipped {}: {}\n",
-            text(&skipped["name"]),
-            text(&skipped["reason"])
-        ));
+        let _ = writeln!(told, "skipped {}: {}", text(&skipped["name"]), text(&skipped["reason"]));
     }
-    told.push_str(&format!(
-        "{} of {} providers available\n",
+    let _ = writeln!(
+        told,
+        "{} of {} providers available",
         status["available_providers"], status["total_providers"]
-    ));
+    );
     told
 }
 
@@ -81,23 +79,15 @@ fn left(provider: &Value) -> String {
         .take(2)
         .map(|quota| {
             let (remaining, limit) = (&quota["remaining"], &quota["limit"]);
-            format!(
-                "{remaining}/{limit} {}/{}",
-                text(&quota["counts"]),
-                text(&quota["per"])
-            )
+            format!("{remaining}/{limit} {}/{}", text(&quota["counts"]), text(&quota["per"]))
         })
         .collect();
     told.join(", ")
 }
 
 pub(super) async fn explain(proxy: Proxy, model: Option<String>) -> Outcome {
-    let query = model
-        .map(|model| format!("?model={}", encoded(&model)))
-        .unwrap_or_default();
-    let told = proxy
-        .ask(Method::GET, &format!("/explain{query}"), None)
-        .await?;
+    let query = model.map(|model| format!("?model={}", encoded(&model))).unwrap_or_default();
+    let told = proxy.ask(Method::GET, &format!("/explain{query}"), None).await?;
     let mut table = Table::new(&["", "PROVIDER", "MODEL", "WHY"]);
     for step in items(&told["chain"]) {
         let decision = text(&step["decision"]);
@@ -131,9 +121,7 @@ fn why(step: &Value) -> String {
 }
 
 pub(super) async fn act(proxy: Proxy, path: &str, provider: Option<String>) -> Outcome {
-    let told = proxy
-        .ask(Method::POST, path, Some(json!({"provider": provider})))
-        .await?;
+    let told = proxy.ask(Method::POST, path, Some(json!({"provider": provider}))).await?;
     let whom = provider.map(|name| format!("{name}: ")).unwrap_or_default();
     print(&format!("{whom}{}", text(&told["message"])))
 }
@@ -158,12 +146,6 @@ fn short(text: &str) -> String {
 fn encoded(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
     text.bytes()
-        .map(|byte| {
-            if keep(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }

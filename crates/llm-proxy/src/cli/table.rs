@@ -63,10 +63,7 @@ impl Cell {
 impl Table {
     /// A table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
-        let head = headings
-            .iter()
-            .map(|text| Cell::toned(*text, Tone::Faint))
-            .collect();
+        let head = headings.iter().map(|text| Cell::toned(*text, Tone::Faint)).collect();
         Self { rows: vec![head] }
     }
 
@@ -78,12 +75,7 @@ impl Table {
     pub(super) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(Cell::width)
-                .max()
-                .unwrap_or(0)
+            self.rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let colour = use_colour();
@@ -96,11 +88,7 @@ impl Table {
                 } else {
                     ("", "")
                 };
-                let pad = if index == last {
-                    0
-                } else {
-                    widths[index] - cell.width() + 2
-                };
+                let pad = if index == last { 0 } else { widths[index] - cell.width() + 2 };
                 let _ = write!(text, "{on}{}{off}{:pad$}", cell.text, "");
             }
             text.truncate(text.trim_end_matches(' ').len());
@@ -113,8 +101,6 @@ impl Table {
 /// Whether a person looks, and has nothing against colour.
 pub(super) fn use_colour() -> bool {
     let mut warnings = Vec::new();
-    let refused = settings::Env::from_process(&mut warnings)
-        .filled("NO_COLOR")
-        .is_some();
+    let refused = settings::Env::from_process(&mut warnings).filled("NO_COLOR").is_some();
     io::stdout().is_terminal() && !refused
 }

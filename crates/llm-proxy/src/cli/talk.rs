@@ -48,28 +48,18 @@ impl Proxy {
             bare => bare.to_owned(),
         };
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Self {
-            client,
-            base: format!("http://{host}:{port}"),
-            key,
-        })
+        Ok(Self { client, base: format!("http://{host}:{port}"), key })
     }
 
     /// The proxy at a known address.
     pub(super) fn at(address: std::net::SocketAddr) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self {
-            client,
-            base: format!("http://{address}"),
-            key: None,
-        }
+        Self { client, base: format!("http://{address}"), key: None }
     }
 
     /// Sends a chat request; who answered, and how it came there.
     pub(super) async fn chat(&self, question: &Value) -> Result<Answered, Failed> {
-        let answer = self
-            .send(Method::POST, "/v1/chat/completions", Some(question))
-            .await?;
+        let answer = self.send(Method::POST, "/v1/chat/completions", Some(question)).await?;
         let header = |name: &str| {
             let value = answer.headers.get(name)?.to_str().ok()?;
             Some(value.to_owned())
@@ -91,13 +81,8 @@ impl Proxy {
         if (200..300).contains(&answer.status) {
             return Ok(answer.json);
         }
-        let told = answer.json["error"]["message"]
-            .as_str()
-            .unwrap_or("it gave no reason");
-        Err(Failed::new(format!(
-            "the proxy answered {}: {told}",
-            answer.status
-        )))
+        let told = answer.json["error"]["message"].as_str().unwrap_or("it gave no reason");
+        Err(Failed::new(format!("the proxy answered {}: {told}", answer.status)))
     }
 
     async fn send(
@@ -116,17 +101,9 @@ impl Proxy {
                 ))
             })?;
             let (head, body) = answer.into_parts();
-            let body = body
-                .collect()
-                .await
-                .map_err(|error| self.wrong(&error))?
-                .to_bytes();
+            let body = body.collect().await.map_err(|error| self.wrong(&error))?.to_bytes();
             let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            Ok(Answer {
-                status: head.status.as_u16(),
-                headers: head.headers,
-                json,
-            })
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, json })
         };
         tokio::time::timeout(PATIENCE, exchange)
             .await
@@ -139,17 +116,12 @@ impl Proxy {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Request<Full<Bytes>>, Failed> {
-        let body = body
-            .map(|body| Bytes::from(body.to_string()))
-            .unwrap_or_default();
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = format!("{}{path}", self.base)
-            .parse()
-            .map_err(|error| self.wrong(&error))?;
-        request
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.uri_mut() =
+            format!("{}{path}", self.base).parse().map_err(|error| self.wrong(&error))?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &self.key
             && let Ok(value) = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
         {

@@ -57,9 +57,7 @@ impl std::str::FromStr for Level {
             "info" => Ok(Self::Info),
             "warning" | "warn" => Ok(Self::Warning),
             "error" => Ok(Self::Error),
-            _ => Err(format!(
-                "unknown log level {text:?}: use debug, info, warning or error"
-            )),
+            _ => Err(format!("unknown log level {text:?}: use debug, info, warning or error")),
         }
     }
 }
@@ -106,21 +104,10 @@ impl Log {
         zone: TimeZone,
         clock: Arc<Clock>,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            pending: Mutex::default(),
-            news: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { pending: Mutex::default(), news: Condvar::new() });
         let writer = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("log".into())
-            .spawn(move || writer.write_all_lines())?;
-        Ok(Self {
-            shared,
-            format,
-            least,
-            zone,
-            clock,
-        })
+        thread::Builder::new().name("log".into()).spawn(move || writer.write_all_lines())?;
+        Ok(Self { shared, format, least, zone, clock })
     }
 
     /// Logs a decision.
@@ -230,10 +217,7 @@ impl Shared {
     fn next_lines(&self) -> Option<Vec<u8>> {
         let mut pending = self.lock();
         while pending.bytes.is_empty() && !pending.closed {
-            pending = self
-                .news
-                .wait(pending)
-                .unwrap_or_else(PoisonError::into_inner);
+            pending = self.news.wait(pending).unwrap_or_else(PoisonError::into_inner);
         }
         if !pending.closed {
             drop(pending);

@@ -19,9 +19,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Counts an attempt by what came of it: `answered`, `interrupted`, or the kind of fault.
     pub(crate) fn attempt(&self, provider: &str, result: &'static str) {
-        *lock(&self.attempts)
-            .entry((provider.to_owned(), result))
-            .or_default() += 1;
+        *lock(&self.attempts).entry((provider.to_owned(), result)).or_default() += 1;
     }
 
     /// Counts tokens that a provider reported.
@@ -34,12 +32,7 @@ impl Metrics {
     /// The text of `GET /metrics`.
     pub(crate) fn render(&self, providers: &[ProviderView]) -> String {
         let mut text = String::new();
-        head(
-            &mut text,
-            "llm_proxy_attempts_total",
-            "counter",
-            "Attempts by provider and result.",
-        );
+        head(&mut text, "llm_proxy_attempts_total", "counter", "Attempts by provider and result.");
         for ((provider, result), count) in lock(&self.attempts).iter() {
             let provider = escaped(provider);
             let _ = writeln!(
@@ -47,12 +40,7 @@ impl Metrics {
                 "llm_proxy_attempts_total{{provider=\"{provider}\",result=\"{result}\"}} {count}"
             );
         }
-        head(
-            &mut text,
-            "llm_proxy_tokens_total",
-            "counter",
-            "Tokens that providers reported.",
-        );
+        head(&mut text, "llm_proxy_tokens_total", "counter", "Tokens that providers reported.");
         for (provider, count) in lock(&self.tokens).iter() {
             let _ = writeln!(
                 text,
@@ -74,12 +62,7 @@ impl Metrics {
                 escaped(&view.name)
             );
         }
-        head(
-            &mut text,
-            "llm_proxy_in_flight",
-            "gauge",
-            "Requests under way.",
-        );
+        head(&mut text, "llm_proxy_in_flight", "gauge", "Requests under way.");
         for view in providers {
             let count: u64 = view.deployments.iter().map(|one| one.in_flight).sum();
             let _ = writeln!(
@@ -97,8 +80,5 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 fn escaped(label: &str) -> String {
-    label
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

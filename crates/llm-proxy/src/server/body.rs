@@ -34,9 +34,9 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relayed) => relayed
-                .poll_next(cx)
-                .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(relayed) => {
+                relayed.poll_next(cx).map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 

@@ -59,10 +59,7 @@ pub(crate) fn act(
 }
 
 fn done(message: &str) -> Response<ClientBody> {
-    json_response(
-        StatusCode::OK,
-        &json!({"status": "success", "message": message}),
-    )
+    json_response(StatusCode::OK, &json!({"status": "success", "message": message}))
 }
 
 fn reload(app: &Arc<App>) -> Response<ClientBody> {
@@ -99,9 +96,6 @@ fn provider_of(body: &[u8], query: &str) -> Result<Option<String>, ProxyError> {
     match view.get("provider") {
         None => Ok(None),
         Some(name) if name.is_null() => Ok(None),
-        Some(name) => name
-            .as_str()
-            .map(|name| Some(name.into_owned()))
-            .ok_or_else(wrong),
+        Some(name) => name.as_str().map(|name| Some(name.into_owned())).ok_or_else(wrong),
     }
 }

@@ -15,8 +15,9 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use wire::sse::data_event;
 
+use super::attempt::Answered;
 use super::body::ClientBody;
-use super::journey::{Answered, Journey};
+use super::journey::Journey;
 use super::report::{self, X_DROPPED};
 use crate::app::{App, Held};
 use crate::upstream::{Answer, EventStream, Original, StreamEnd};
@@ -30,20 +31,13 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// Hands an answer to the client.
 pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBody> {
-    let Answered {
-        held,
-        answer,
-        route,
-        adapted,
-        ..
-    } = answered;
+    let Answered { held, answer, route, adapted, .. } = answered;
     let app = &journey.app;
     let mut response = match answer {
         Answer::Plain(reply) => {
             let tokens = reply.usage.as_ref().and_then(wire::usage::Usage::total);
             held.finished(tokens);
-            app.metrics
-                .tokens(&route.provider.name, tokens.unwrap_or(0));
+            app.metrics.tokens(&route.provider.name, tokens.unwrap_or(0));
             let mut response = Response::new(ClientBody::from(reply.body));
             *response.status_mut() = reply.status;
             *response.headers_mut() = end_to_end(&reply.headers, &route);
@@ -70,37 +64,20 @@ pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBo
         report::insert(response.headers_mut(), X_DROPPED, &adapted.join(", "));
     }
     let (name, status) = (&route.provider.name, response.status().as_u16());
-    app.log
-        .info(format_args!("{name}: Request successful (status {status})"));
+    app.log.info(format_args!("{name}: Request successful (status {status})"));
     app.metrics.attempt(name, "answered");
     response
 }
 
 /// A provider's own error, as it is.
 pub(crate) fn original_response(journey: &Journey, original: Original) -> Response<ClientBody> {
-    let Original {
-        status,
-        headers,
-        body,
-    } = original;
+    let Original { status, headers, body } = original;
     let mut response = Response::new(ClientBody::from(body));
     // A provider that refuses its key must not look as if ours was wrong.
-    *response.status_mut() = if status == StatusCode::UNAUTHORIZED {
-        StatusCode::BAD_GATEWAY
-    } else {
-        status
-    };
-    let provider = journey
-        .hops
-        .last()
-        .map(|hop| hop.provider.as_str())
-        .unwrap_or_default();
-    if let Some(route) = journey
-        .world
-        .routes
-        .iter()
-        .find(|route| route.provider.name == provider)
-    {
+    *response.status_mut() =
+        if status == StatusCode::UNAUTHORIZED { StatusCode::BAD_GATEWAY } else { status };
+    let provider = journey.hops.last().map(|hop| hop.provider.as_str()).unwrap_or_default();
+    if let Some(route) = journey.world.routes.iter().find(|route| route.provider.name == provider) {
         *response.headers_mut() = end_to_end(&headers, route);
     }
     report::add_headers(response.headers_mut(), journey);
@@ -109,15 +86,9 @@ pub(crate) fn original_response(journey: &Journey, original: Original) -> Respon
 
 fn stream_headers(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_TYPE) {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     }
-    headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static("no-cache, no-transform"),
-    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
@@ -140,30 +111,14 @@ fn end_to_end(headers: &HeaderMap, route: &Route) -> HeaderMap {
 }
 
 fn is_for_client(name: &HeaderName) -> bool {
-    let dropped = [
-        CONNECTION,
-        CONTENT_LENGTH,
-        SET_COOKIE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
+    let dropped = [CONNECTION, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
     // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
-    let names = [
-        "keep-alive",
-        "alt-svc",
-        "strict-transport-security",
-        "set-cookie2",
-        "report-to",
-        "nel",
-    ];
+    let names =
+        ["keep-alive", "alt-svc", "strict-transport-security", "set-cookie2", "report-to", "nel"];
     let prefixes = ["access-control-", "proxy-", "cross-origin-"];
     !dropped.contains(name)
         && !names.contains(&name.as_str())
-        && !prefixes
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
+        && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 /// A header's value without any key that the provider echoes.
@@ -198,9 +153,7 @@ impl Relayed {
             return Poll::Ready(None);
         };
         let tokens = stream.usage().and_then(wire::usage::Usage::total);
-        self.app
-            .metrics
-            .tokens(&self.route.provider.name, tokens.unwrap_or(0));
+        self.app.metrics.tokens(&self.route.provider.name, tokens.unwrap_or(0));
         match stream.take_end() {
             Some(StreamEnd::Interrupted(failure)) => {
                 let name = &self.route.provider.name;

@@ -56,8 +56,7 @@ pub(crate) async fn discover(
     let chosen = listed.into_iter().find(|id| is_chat(id));
     let model = chosen
         .ok_or_else(|| Failure::no_answer("its list has no chat model; name one as model"))?;
-    app.log
-        .info(format_args!("{name}: using its model {model}"));
+    app.log.info(format_args!("{name}: using its model {model}"));
     lock(&app.discovered).insert(name.clone(), model.clone());
     Ok(model)
 }
@@ -68,17 +67,12 @@ pub(crate) async fn list(
     route: &Arc<Route>,
     key: usize,
 ) -> Result<Vec<String>, Failure> {
-    let reply = client
-        .send(&list_models(route, key))
-        .await
-        .map_err(|error| Failure::connection(&error))?;
+    let reply =
+        client.send(&list_models(route, key)).await.map_err(|error| Failure::connection(&error))?;
     let status = reply.status();
-    let body = Limited::new(reply.into_body(), LARGEST_LIST)
-        .collect()
-        .await;
-    let body = body
-        .map_err(|_| Failure::lost("the list of models was cut or too large"))?
-        .to_bytes();
+    let body = Limited::new(reply.into_body(), LARGEST_LIST).collect().await;
+    let body =
+        body.map_err(|_| Failure::lost("the list of models was cut or too large"))?.to_bytes();
     if !status.is_success() {
         return Err(Failure::list_refused(status, &body));
     }
@@ -89,15 +83,9 @@ fn ids(body: &[u8]) -> Vec<String> {
     let Ok(whole) = View::parse(body) else {
         return Vec::new();
     };
-    let list = if whole.kind() == Kind::Array {
-        Some(whole)
-    } else {
-        whole.get("data")
-    };
+    let list = if whole.kind() == Kind::Array { Some(whole) } else { whole.get("data") };
     let models = list.into_iter().flat_map(View::elements);
-    models
-        .filter_map(|model| Some(model.get("id")?.as_str()?.into_owned()))
-        .collect()
+    models.filter_map(|model| Some(model.get("id")?.as_str()?.into_owned())).collect()
 }
 
 fn is_chat(id: &str) -> bool {
@@ -112,10 +100,7 @@ mod tests {
     #[test]
     fn the_first_model_that_chats_is_chosen() {
         let body = br#"{"data":[{"id":"text-embedding-3"},{"id":"whisper-1"},{"id":"gpt-x"},{"id":"gpt-y"}]}"#;
-        assert_eq!(
-            ids(body).into_iter().find(|id| is_chat(id)).as_deref(),
-            Some("gpt-x")
-        );
+        assert_eq!(ids(body).into_iter().find(|id| is_chat(id)).as_deref(), Some("gpt-x"));
         assert!(ids(b"<html>").is_empty());
     }
 }

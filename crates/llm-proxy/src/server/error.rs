@@ -59,22 +59,13 @@ impl ProxyError {
 
     pub(crate) fn not_json() -> Self {
         let message = "a request from a browser must have the content type application/json";
-        Self::invalid(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_content_type",
-            message,
-        )
+        Self::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type", message)
     }
 
     pub(crate) fn wrong_key() -> Self {
         let message = "this proxy asks for one of the keys in server.api_keys: send it as \
                        Authorization: Bearer <key>";
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "authentication_error",
-            "invalid_api_key",
-            message,
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key", message)
     }
 
     pub(crate) fn unknown_path(path: &str) -> Self {
@@ -85,11 +76,8 @@ impl ProxyError {
 
     pub(crate) fn wrong_method(allow: &'static str) -> Self {
         let message = format!("this path takes only {allow}");
-        let mut error = Self::invalid(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            message,
-        );
+        let mut error =
+            Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         error.allow = Some(allow);
         error
     }
@@ -115,6 +103,14 @@ impl ProxyError {
         error
     }
 
+    pub(crate) fn unknown_provider(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        let message = format!(
+            "the provider {shown:?} is not configured here; GET /status lists those that are"
+        );
+        Self::bad_request("unknown_provider", message)
+    }
+
     pub(crate) fn all_cooling(message: String, wait: std::time::Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut error = Self::new(status, "rate_limit_error", "all_providers_cooling", message);
@@ -131,23 +127,14 @@ impl ProxyError {
 
     pub(crate) fn keys_refused(message: String) -> Self {
         let status = StatusCode::BAD_GATEWAY;
-        let mut error = Self::new(
-            status,
-            "upstream_error",
-            "upstream_credentials_exhausted",
-            message,
-        );
+        let mut error =
+            Self::new(status, "upstream_error", "upstream_credentials_exhausted", message);
         error.should_retry = Some(false);
         error
     }
 
     pub(crate) fn all_failed(message: String) -> Self {
-        Self::new(
-            StatusCode::BAD_GATEWAY,
-            "upstream_error",
-            "all_providers_failed",
-            message,
-        )
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_error", "all_providers_failed", message)
     }
 
     #[must_use]
@@ -182,11 +169,7 @@ impl ProxyError {
             // Whole seconds, never too few; the exact wait beside it.
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             insert(headers, RETRY_AFTER, &seconds.to_string());
-            insert(
-                headers,
-                RETRY_AFTER_MS,
-                &wait.as_millis().max(1).to_string(),
-            );
+            insert(headers, RETRY_AFTER_MS, &wait.as_millis().max(1).to_string());
         }
         if let Some(should) = self.should_retry {
             insert(headers, SHOULD_RETRY, &should.to_string());
@@ -205,8 +188,6 @@ fn insert(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
 pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response<ClientBody> {
     let mut response = Response::new(ClientBody::from(Bytes::from(value.to_string())));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -52,11 +52,7 @@ fn without_port(host: &str) -> &str {
         return rest.split_once(']').map_or("", |(address, _)| address);
     }
     host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) {
-            name
-        } else {
-            host
-        }
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     })
 }
 
@@ -64,9 +60,7 @@ fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost"
         || name.ends_with(".localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The origin of the request if it is one that may read our answers.
@@ -83,11 +77,7 @@ fn origin_is_allowed(origin: &str, server: &Server) -> bool {
     let is_local = lower.split_once("://").is_some_and(|(scheme, authority)| {
         matches!(scheme, "http" | "https") && is_loopback_name(without_port(authority))
     });
-    is_local
-        || server
-            .allowed_origins
-            .iter()
-            .any(|allowed| *allowed == lower)
+    is_local || server.allowed_origins.contains(&lower)
 }
 
 fn check_origin(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
@@ -106,10 +96,7 @@ fn check_origin(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
         }
     }
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
-    let foreign = parts
-        .headers
-        .get(SEC_FETCH_SITE)
-        .is_some_and(|site| site == "cross-site");
+    let foreign = parts.headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
     if changes && foreign && !parts.headers.contains_key(ORIGIN) {
         return refused("another site");
     }
@@ -123,16 +110,8 @@ fn check_content_type(parts: &Parts) -> Result<(), ProxyError> {
     if parts.method != Method::POST || !is_browser {
         return Ok(());
     }
-    let kind = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = kind
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         Ok(())
     } else {
@@ -156,15 +135,8 @@ pub(crate) fn check_key(headers: &HeaderMap, server: &Server) -> Result<(), Prox
         .unwrap_or_default()
         .trim();
     // Every key is compared, so that the time taken tells nothing of which one was near.
-    let matches = server
-        .api_keys
-        .iter()
-        .fold(false, |found, key| found | key.matches(given));
-    if matches {
-        Ok(())
-    } else {
-        Err(ProxyError::wrong_key())
-    }
+    let matches = server.api_keys.iter().fold(false, |found, key| found | key.matches(given));
+    if matches { Ok(()) } else { Err(ProxyError::wrong_key()) }
 }
 
 #[cfg(test)]
@@ -182,10 +154,7 @@ mod tests {
             "app.localhost",
             "LOCALHOST",
         ] {
-            assert!(
-                is_loopback_name(&without_port(host).to_ascii_lowercase()),
-                "{host}"
-            );
+            assert!(is_loopback_name(&without_port(host).to_ascii_lowercase()), "{host}");
         }
         for host in [
             "evil.example",

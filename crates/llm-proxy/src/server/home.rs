@@ -11,24 +11,14 @@ use super::error::json_response;
 const PAGE: &str = include_str!("home.html");
 
 pub(crate) fn home(headers: &HeaderMap) -> Response<ClientBody> {
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if accept.contains("text/html") {
-        page()
-    } else {
-        endpoints()
-    }
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") { page() } else { endpoints() }
 }
 
 fn page() -> Response<ClientBody> {
     let mut response = Response::new(ClientBody::from(Bytes::from_static(PAGE.as_bytes())));
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -36,10 +26,7 @@ fn page() -> Response<ClientBody> {
              connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ),
     );
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
     response
 }

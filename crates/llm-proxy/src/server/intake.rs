@@ -32,35 +32,18 @@ impl Intake {
         arrived: Timestamp,
     ) -> Result<Self, ProxyError> {
         let scan = RequestScan::parse(&body, endpoint).map_err(|problem| {
-            let code = if problem.param.is_some() {
-                "invalid_value"
-            } else {
-                "invalid_json"
-            };
+            let code = if problem.param.is_some() { "invalid_value" } else { "invalid_json" };
             let message = format!("the request body cannot be read: {problem}");
             ProxyError::bad_request(code, message).about(problem.param)
         })?;
-        Ok(Self {
-            endpoint,
-            headers,
-            body,
-            scan,
-            arrived,
-        })
+        Ok(Self { endpoint, headers, body, scan, arrived })
     }
 
     /// What the request needs, as far as it decides who can serve it.
     pub(crate) fn needs(&self, free_only: bool) -> Needs {
         let prompt = self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN;
-        let answer = self
-            .scan
-            .max_completion_tokens
-            .or(self.scan.max_tokens)
-            .unwrap_or(0);
-        Needs {
-            tokens: prompt.saturating_add(answer),
-            free_only,
-        }
+        let answer = self.scan.max_completion_tokens.or(self.scan.max_tokens).unwrap_or(0);
+        Needs { tokens: prompt.saturating_add(answer), free_only }
     }
 }
 
@@ -86,19 +69,11 @@ pub(crate) async fn read_body(mut body: Incoming, limit: u64) -> Result<Bytes, P
             first = piece;
         } else {
             if whole.is_empty() {
-                whole.reserve(
-                    usize::try_from(announced.lower())
-                        .unwrap_or(0)
-                        .max(first.len()),
-                );
+                whole.reserve(usize::try_from(announced.lower()).unwrap_or(0).max(first.len()));
             }
             whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&piece);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

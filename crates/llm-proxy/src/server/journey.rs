@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
+    Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
 };
 use http::Response;
 use wire::Endpoint;
 
+use super::attempt::Failed;
 use super::body::ClientBody;
 use super::deliver::original_response;
-use super::discover::discover;
 use super::error::ProxyError;
 use super::intake::Intake;
 use super::report;
-use crate::app::{App, Held};
-use crate::upstream::{Answer, Asked, Failure, Limits, Original, Outcome, prepare, send};
-use crate::world::{AUTO_MODEL, Route, World};
+use super::wishes::Wishes;
+use crate::app::App;
+use crate::refused::Mend;
+use crate::upstream::Original;
+use crate::world::World;
 
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
@@ -39,26 +41,6 @@ pub(crate) struct Hop {
     pub(crate) took: Duration,
 }
 
-/// An attempt that is answered.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) held: Held,
-    pub(crate) answer: Answer,
-    pub(crate) route: Arc<Route>,
-    pub(crate) adapted: Vec<String>,
-}
-
-/// An attempt that failed.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    held: Held,
-    failure: Failure,
-    route: Arc<Route>,
-    model: String,
-    /// Whether usage was asked for on our own account.
-    asked_for_usage: bool,
-}
-
 /// One request on its way.
 #[derive(Debug)]
 pub(crate) struct Journey {
@@ -66,8 +48,8 @@ pub(crate) struct Journey {
     pub(crate) world: Arc<World>,
     pub(crate) intake: Intake,
     pub(crate) hops: Vec<Hop>,
-    rotation: Rotation,
-    deadline: Timestamp,
+    pub(super) rotation: Rotation,
+    pub(super) deadline: Timestamp,
     /// The provider's own error, for each failed attempt in which the request was at fault.
     originals: Vec<Option<Original>>,
 }
@@ -80,11 +62,13 @@ impl Journey {
         let Some(mut chain) = world.registry.resolve(model, world.unknown_model) else {
             return Err(ProxyError::unknown_model(model.unwrap_or_default()));
         };
+        let wishes = Wishes::of(&intake.headers);
         keep_able(&mut chain, &world, intake.endpoint);
+        wishes.narrow(&mut chain, &world)?;
         app.ledger().take_turns(&world.registry, &mut chain);
         let rotation = &world.settings.rotation;
         let deadline = intake.arrived.after(rotation.request_timeout);
-        let needs = intake.needs(!rotation.allow_paid);
+        let needs = intake.needs(!rotation.allow_paid || wishes.free_only);
         Ok(Self {
             rotation: Rotation::new(chain, needs, world.patience, deadline),
             app: Arc::clone(app),
@@ -99,186 +83,33 @@ impl Journey {
     /// What to do now.
     pub(crate) fn next(&mut self) -> Step {
         let mut ledger = self.app.ledger();
-        self.rotation
-            .next(&self.world.registry, &mut ledger, self.app.clock.now())
+        self.rotation.next(&self.world.registry, &mut ledger, self.app.clock.now())
     }
 
     /// Waits until `moment`, or until there is news.
     pub(crate) async fn wait(&self, moment: Timestamp) {
         let wait = self.app.clock.now().until(moment);
-        self.app.log.info(format_args!(
-            "Every provider is cooling: waiting {}",
-            report::span(wait)
-        ));
+        self.app
+            .log
+            .info(format_args!("Every provider is cooling: waiting {}", report::span(wait)));
         tokio::select! {
             () = self.app.clock.sleep_until(moment) => {}
             () = self.app.news.notified() => {}
         }
     }
 
-    /// Makes one attempt.
-    pub(crate) async fn attempt(&mut self, attempt: Attempt) -> Result<Answered, Failed> {
-        let Attempt { lease, is_last } = attempt;
-        let deployment = &self.world.registry.deployments()[lease.deployment];
-        let route = Arc::clone(&self.world.routes[deployment.provider]);
-        let key = deployment.key;
-        let candidate = &self.rotation.chain()[lease.candidate];
-        let mut model = candidate
-            .model
-            .clone()
-            .unwrap_or_else(|| deployment.model.clone());
-        let started = lease.started;
-        let held = Held::new(&self.app, &self.world, lease);
-        let (name, priority) = (&route.provider.name, route.provider.priority);
-        self.app.log.info(format_args!(
-            "Selected provider: {name} (priority {priority})"
-        ));
-        let limits = self.limits(&route, is_last, started);
-        let mut asked_for_usage = false;
-        let mut adapted = Vec::new();
-        let outcome = match self.real_model(&route, key, &mut model, limits).await {
-            Err(failure) => Outcome {
-                budgets: Vec::new(),
-                result: Err(failure),
-            },
-            Ok(()) => {
-                let refused = self.app.refused_parameters(name, &model);
-                let prepared = prepare(&self.intake, &route, key, &model, &refused);
-                asked_for_usage = prepared.hide_usage;
-                adapted.clone_from(&prepared.adapted);
-                send(
-                    &self.world.client,
-                    &prepared,
-                    self.asked(&route, &model),
-                    limits,
-                )
-                .await
-            }
-        };
-        let took = started.until(self.app.clock.now());
-        self.hops
-            .push(self.hop(&route, key, &model, &outcome, took));
-        match outcome.result {
-            Ok(answer) => {
-                let mut held = held;
-                held.answered(&outcome.budgets);
-                Ok(Answered {
-                    held,
-                    answer,
-                    route,
-                    adapted,
-                })
-            }
-            Err(failure) => {
-                held.learn(&outcome.budgets);
-                Err(Failed {
-                    held,
-                    failure,
-                    route,
-                    model,
-                    asked_for_usage,
-                })
-            }
-        }
-    }
-
-    async fn real_model(
-        &self,
-        route: &Arc<Route>,
-        key: usize,
-        model: &mut String,
-        limits: Limits,
-    ) -> Result<(), Failure> {
-        if model == AUTO_MODEL {
-            *model = discover(&self.app, &self.world.client, route, key, limits.first).await?;
-        }
-        Ok(())
-    }
-
-    fn asked<'a>(&'a self, route: &'a Arc<Route>, model: &'a str) -> Asked<'a> {
-        Asked {
-            route,
-            model,
-            endpoint: self.intake.endpoint,
-            stream: self.intake.scan.stream,
-            client_wants_usage: self.intake.scan.client_wants_usage,
-            clock: &self.app.clock,
-        }
-    }
-
-    /// The last deployment in reach may take what is left of the request's time.
-    fn limits(&self, route: &Route, is_last: bool, now: Timestamp) -> Limits {
-        let left = now.until(self.deadline);
-        let usual = self.world.first_limit(route, self.intake.scan.stream);
-        let attempt = route
-            .provider
-            .timeouts
-            .request
-            .map_or(left, |own| own.min(left));
-        let first = if is_last { attempt } else { usual.min(attempt) };
-        Limits {
-            first,
-            stall: self.world.stall_limit(route),
-            attempt,
-        }
-    }
-
-    fn hop(
-        &self,
-        route: &Route,
-        key: usize,
-        model: &str,
-        outcome: &Outcome,
-        took: Duration,
-    ) -> Hop {
-        let failure = outcome.result.as_ref().err();
-        let until = failure
-            .and_then(|failure| failure.fault.resume)
-            .map(|resume| resume.at);
-        let word = match &outcome.result {
-            Ok(Answer::Plain(reply)) => reply.status.as_u16().to_string(),
-            Ok(Answer::Stream(stream)) => stream.status.as_u16().to_string(),
-            Err(failure) => failure.word.clone(),
-        };
-        Hop {
-            provider: route.provider.name.clone(),
-            key: route
-                .provider
-                .keys
-                .get(key)
-                .map(|key| key.fingerprint.clone())
-                .unwrap_or_default(),
-            model: model.to_owned(),
-            word,
-            kind: failure.map(|failure| failure.fault.kind),
-            detail: failure
-                .map(|failure| failure.fault.detail.clone())
-                .unwrap_or_default(),
-            until,
-            wait: until.map(|until| self.app.clock.now().until(until)),
-            took,
-        }
-    }
-
     /// Tells the rules what came of a failed attempt.
     pub(crate) fn settle(&mut self, failed: Failed) -> Verdict {
         let remedy = self.remedy(&failed);
-        let Failed {
-            held,
-            failure,
-            route,
-            ..
-        } = failed;
+        let Failed { held, failure, route, .. } = failed;
         let own = policy::is_requests_own(failure.fault.kind);
-        self.originals.push(failure.original.filter(|_| own));
+        self.originals.push(failure.original.filter(|_| own).map(|original| *original));
         self.app.log.warning(report::failed_line(
             &route.provider.name,
             &self.hops,
             failure.fault.kind,
         ));
-        self.app
-            .metrics
-            .attempt(&route.provider.name, failure.fault.kind.as_str());
+        self.app.metrics.attempt(&route.provider.name, failure.fault.kind.as_str());
         let Some(lease) = held.take() else {
             return Verdict::Rotate;
         };
@@ -304,22 +135,28 @@ impl Journey {
         if failure.fault.kind != FaultKind::ParameterRefused {
             return failure.remedy;
         }
-        let body = failure.original.as_ref().map(|original| &original.body[..]);
-        let Some(name) = body.and_then(dialect::refused_parameter) else {
-            return Remedy::None;
-        };
+        let body = failure.original.as_ref().map_or(&[][..], |original| &original.body);
+        let Some(name) = dialect::refused_parameter(body) else { return Remedy::None };
         let given = self.intake.scan.layout.named(&name).next().is_some();
         let ours = failed.asked_for_usage && name == "stream_options";
-        let mendable = (given || ours) && !ESSENTIAL.contains(&name.as_str());
-        let provider = &failed.route.provider.name;
-        if mendable && self.app.remember_refused(provider, &failed.model, &name) {
-            self.app.log.info(format_args!(
-                "{provider}: does not take {name}, repeating without it"
-            ));
-            Remedy::Repair
-        } else {
-            Remedy::None
+        // What was mended already and is refused again cannot be mended.
+        let mendable = (given || ours)
+            && !ESSENTIAL.contains(&name.as_str())
+            && !failed.adapted.contains(&name);
+        if !mendable {
+            return Remedy::None;
         }
+        let mend = match (dialect::replacement_for(&name, body), dialect::stated_ceiling(body)) {
+            (Some(new), _) => Mend::Rename(new),
+            (None, Some(most)) if name.starts_with("max_") => Mend::AtMost(most),
+            (None, _) => Mend::Drop,
+        };
+        let provider = &failed.route.provider.name;
+        self.app
+            .log
+            .info(format_args!("{provider}: refuses {name} as it was sent, repeating without it"));
+        self.app.refused.remember(provider, &failed.model, &name, mend);
+        Remedy::Repair
     }
 
     /// The provider's own answer to a request that is at fault itself.

@@ -1,5 +1,6 @@
 //! The HTTP surface: connections in, responses out (CONTRACT parts 4 and 8).
 
+mod attempt;
 mod body;
 mod control;
 mod deliver;
@@ -14,6 +15,7 @@ mod relay;
 pub(crate) mod report;
 mod routes;
 mod status;
+pub(crate) mod wishes;
 
 use std::convert::Infallible;
 use std::io;
@@ -61,8 +63,7 @@ pub(crate) async fn accept(app: Arc<App>, listener: TcpListener, stop: Cancellat
             }
             Err(error) => {
                 if is_ours(&error) {
-                    app.log
-                        .warning(format_args!("cannot accept a connection: {error}"));
+                    app.log.warning(format_args!("cannot accept a connection: {error}"));
                     tokio::time::sleep(BREATHER).await;
                 }
             }
@@ -73,10 +74,7 @@ pub(crate) async fn accept(app: Arc<App>, listener: TcpListener, stop: Cancellat
 /// Whether a failed accept is our lack of resources and not a client's hurry.
 fn is_ours(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    !matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted
-    )
+    !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 async fn serve(app: Arc<App>, stream: TcpStream, stop: CancellationToken) {

@@ -13,9 +13,7 @@ use crate::world::World;
 /// The list in OpenAI's shape.
 pub(crate) fn list(app: &App, world: &World) -> Response<ClientBody> {
     let created = app.started_at();
-    let data: Vec<Value> = names(world)
-        .map(|(id, owner)| model(&id, &owner, created))
-        .collect();
+    let data: Vec<Value> = names(world).map(|(id, owner)| model(&id, &owner, created)).collect();
     json_response(StatusCode::OK, &json!({"object": "list", "data": data}))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use engine::{Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why};
+use engine::{Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why, policy};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 => format!("{millis}ms"),
-        1..60 if millis % 1000 == 0 => format!("{seconds}s"),
+        1..60 if millis.is_multiple_of(1000) => format!("{seconds}s"),
         1..60 => format!("{:.1}s", span.as_secs_f64()),
-        60..3600 if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
         3600..172_800 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{}d", seconds / 86_400),
@@ -37,9 +37,7 @@ pub(crate) fn span(span: Duration) -> String {
 
 /// A moment as RFC 3339 with whole seconds and an offset.
 pub(crate) fn moment(moment: Timestamp, zone: &TimeZone) -> Option<String> {
-    let zoned = jiff::Timestamp::from_millisecond(moment.as_millis())
-        .ok()?
-        .to_zoned(zone.clone());
+    let zoned = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?.to_zoned(zone.clone());
     Some(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
@@ -51,7 +49,8 @@ pub(crate) fn failed_line(provider: &str, hops: &[Hop], kind: FaultKind) -> Stri
         if let Some(wait) = hop.wait {
             let _ = write!(line, ", back in {}", span(wait));
         }
-        if !hop.detail.is_empty() {
+        // What is said of a request that is at fault itself may quote it.
+        if !hop.detail.is_empty() && !policy::is_requests_own(kind) {
             let _ = write!(line, ": {}", hop.detail);
         }
     }
@@ -85,11 +84,7 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
         insert(headers, X_PROVIDER, &hop.provider);
         insert(headers, X_MODEL, &hop.model);
     }
-    insert(
-        headers,
-        X_ATTEMPTS,
-        &journey.deployments_tried().to_string(),
-    );
+    insert(headers, X_ATTEMPTS, &journey.deployments_tried().to_string());
     if journey.hops.len() > 1 {
         insert(headers, X_ROTATION, &rotation_header(&journey.hops));
     }
@@ -97,16 +92,8 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
 
 /// Sets a header to a text from outside; what cannot stand in a header is replaced.
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    let safe: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_graphic() || c == ' ' {
-                c
-            } else {
-                '?'
-            }
-        })
-        .collect();
+    let safe: String =
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     if let Ok(value) = HeaderValue::from_str(&safe) {
         headers.insert(name, value);
     }
@@ -115,8 +102,10 @@ pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 /// Why a deployment is passed over, in words.
 pub(crate) fn reason(closed: &Closed) -> String {
     match &closed.reason {
-        Reason::Fault { kind, detail } if detail.is_empty() => kind.as_str().replace('_', " "),
-        Reason::Fault { kind, detail } => format!("{}: {detail}", kind.as_str().replace('_', " ")),
+        Reason::Fault { kind, detail, .. } if detail.is_empty() => kind.as_str().replace('_', " "),
+        Reason::Fault { kind, detail, .. } => {
+            format!("{}: {detail}", kind.as_str().replace('_', " "))
+        }
         Reason::Probing => "another request is probing whether it is back".to_owned(),
         Reason::Disabled => "switched off".to_owned(),
         Reason::LimitUsedUp(used) => {
@@ -124,10 +113,7 @@ pub(crate) fn reason(closed: &Closed) -> String {
                 engine::Dimension::Requests => "requests",
                 engine::Dimension::Tokens => "tokens",
             };
-            let limit = used
-                .limit
-                .map(|limit| format!(" of {limit}"))
-                .unwrap_or_default();
+            let limit = used.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
             format!("{what} per {}{limit} used up", used.window.as_str())
         }
         Reason::Busy => "as many requests under way as allowed".to_owned(),

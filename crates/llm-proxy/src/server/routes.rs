@@ -59,17 +59,20 @@ impl<'p> Route<'p> {
             "/chat/completions" => Some(Self::Proxied(Endpoint::Chat)),
             "/completions" => Some(Self::Proxied(Endpoint::Completions)),
             "/models" => Some(Self::Models),
-            _ => path
-                .strip_prefix("/models/")
-                .filter(|id| !id.is_empty())
-                .map(Self::Model),
+            _ => path.strip_prefix("/models/").filter(|id| !id.is_empty()).map(Self::Model),
         }
     }
 
     const fn takes(&self) -> &'static str {
         match self {
             Self::Control(_) | Self::Proxied(_) => "POST",
-            _ => "GET",
+            Self::Home
+            | Self::Health
+            | Self::Status
+            | Self::Explain
+            | Self::Metrics
+            | Self::Models
+            | Self::Model(_) => "GET",
         }
     }
 
@@ -155,10 +158,7 @@ fn preflight(asked: &HeaderMap, takes: &'static str) -> Response<ClientBody> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(http::header::ALLOW, HeaderValue::from_static(takes));
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static(takes),
-    );
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(takes));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     if let Some(wanted) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());

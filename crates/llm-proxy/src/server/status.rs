@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::{
     Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Needs, Origin,
-    ProviderView, Timestamp, availability, view,
+    ProviderView, Reason, Timestamp, availability, view,
 };
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -38,10 +38,8 @@ pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
         (views, ledger.today().to_owned())
     };
     let available = views.iter().filter(|view| view.closed.is_none()).count();
-    let providers: Vec<Value> = views
-        .iter()
-        .map(|view| provider_json(view, &today, &zone))
-        .collect();
+    let providers: Vec<Value> =
+        views.iter().map(|view| provider_json(view, &today, &zone)).collect();
     let skipped: Vec<Value> = world
         .settings
         .skipped
@@ -59,10 +57,7 @@ pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
 
 fn provider_json(view: &ProviderView, today: &str, zone: &TimeZone) -> Value {
     let until = view.closed.as_ref().and_then(|closed| closed.until);
-    let limited = view
-        .closed
-        .as_ref()
-        .is_some_and(|closed| closed.until.is_some());
+    let limited = view.closed.as_ref().is_some_and(|closed| closed.until.is_some());
     json!({
         "name": view.name,
         "priority": view.priority,
@@ -109,10 +104,16 @@ fn closed_json(closed: &Closed, zone: &TimeZone) -> Value {
         "available": false,
         "state": if closed.until.is_some() { "cooling" } else { "parked" },
         "kind": reason_word(closed),
+        "scope": scope_word(closed),
         "reason": reason(closed),
         "until": closed.until.and_then(|until| moment(until, zone)),
         "origin": closed.until.map(|_| closed.origin.as_str()),
     })
+}
+
+/// Whom the fault concerned that closed a deployment.
+fn scope_word(closed: &Closed) -> Option<&'static str> {
+    if let Reason::Fault { scope, .. } = &closed.reason { Some(scope.as_str()) } else { None }
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -123,9 +124,7 @@ fn merge(into: &mut Value, from: Value) {
 
 fn quotas(view: &DeploymentView, zone: &TimeZone) -> Vec<Value> {
     let declared = view.declared.iter().map(|used| declared_json(used, zone));
-    declared
-        .chain(view.learned.iter().map(|budget| learned_json(budget, zone)))
-        .collect()
+    declared.chain(view.learned.iter().map(|budget| learned_json(budget, zone))).collect()
 }
 
 const fn dimension_word(dimension: Dimension) -> &'static str {
@@ -172,10 +171,7 @@ pub(crate) fn explain(
         .ok_or_else(|| ProxyError::unknown_model(model.as_deref().unwrap_or_default()))?;
     let ledger = app.ledger();
     let now = app.clock.now();
-    let needs = Needs {
-        tokens: 0,
-        free_only: !world.settings.rotation.allow_paid,
-    };
+    let needs = Needs { tokens: 0, free_only: !world.settings.rotation.allow_paid };
     let mut taken = false;
     let steps: Vec<Value> = chain
         .iter()
@@ -202,10 +198,7 @@ pub(crate) fn explain(
         })
         .collect();
     drop(ledger);
-    Ok(json_response(
-        StatusCode::OK,
-        &json!({"model": model, "chain": steps}),
-    ))
+    Ok(json_response(StatusCode::OK, &json!({"model": model, "chain": steps})))
 }
 
 /// `GET /metrics`
@@ -213,9 +206,8 @@ pub(crate) fn metrics(app: &Arc<App>, world: &World) -> Response<ClientBody> {
     let views = view(&world.registry, &mut app.ledger(), app.clock.now());
     let text = app.metrics.render(&views);
     let mut response = Response::new(ClientBody::from(Bytes::from(text)));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     response
 }

@@ -17,12 +17,7 @@ pub(crate) struct Segments {
 
 impl From<Vec<Bytes>> for Segments {
     fn from(pieces: Vec<Bytes>) -> Self {
-        Self {
-            pieces: pieces
-                .into_iter()
-                .filter(|piece| !piece.is_empty())
-                .collect(),
-        }
+        Self { pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect() }
     }
 }
 

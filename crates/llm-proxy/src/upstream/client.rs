@@ -34,9 +34,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(options: ClientOptions) -> Self {
-        let trust = Trust {
-            extra: options.ca_certificates,
-        };
+        let trust = Trust { extra: options.ca_certificates };
         let timeouts = ConnectTimeouts {
             usual: options.connect_timeout,
             of: options.connect_timeout_of.into(),
@@ -75,9 +73,7 @@ fn was_reused(error: &Error) -> bool {
     if let Some(connected) = error.connect_info() {
         connected.get_extras(&mut extensions);
     }
-    extensions
-        .get::<UseCount>()
-        .is_some_and(UseCount::is_reused)
+    extensions.get::<UseCount>().is_some_and(UseCount::is_reused)
 }
 
 fn copy(request: &Request<Segments>) -> Request<Segments> {

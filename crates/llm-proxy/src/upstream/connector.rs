@@ -56,9 +56,8 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let proxy = (uri.scheme_str() == Some("https"))
-            .then(|| self.proxies.intercept(&uri))
-            .flatten();
+        let proxy =
+            (uri.scheme_str() == Some("https")).then(|| self.proxies.intercept(&uri)).flatten();
         let Some(proxy) = proxy else {
             let dialing = self.tcp.call(uri);
             return Box::pin(async move { dialing.await.map_err(Into::into) });
@@ -104,10 +103,7 @@ pub(crate) struct ConnectTimeouts {
 impl ConnectTimeouts {
     fn for_uri(&self, uri: &Uri) -> Duration {
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-        self.of
-            .iter()
-            .find(|(of, _)| of == authority)
-            .map_or(self.usual, |(_, timeout)| *timeout)
+        self.of.iter().find(|(of, _)| of == authority).map_or(self.usual, |(_, timeout)| *timeout)
     }
 }
 
@@ -116,17 +112,9 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let dialer = Dialer {
-            tcp,
-            proxies: Arc::new(Matcher::from_env()),
-        };
-        Self {
-            dialer,
-            trust: Arc::new(trust),
-            tls: Arc::default(),
-            timeout,
-        }
+        tcp.set_keepalive(Some(Duration::from_mins(1)));
+        let dialer = Dialer { tcp, proxies: Arc::new(Matcher::from_env()) };
+        Self { dialer, trust: Arc::new(trust), tls: Arc::default(), timeout }
     }
 }
 
@@ -140,12 +128,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self {
-            mut dialer,
-            trust,
-            tls,
-            timeout,
-        } = self.clone();
+        let Self { mut dialer, trust, tls, timeout } = self.clone();
         let limit = timeout.for_uri(&uri);
         let connect = async move {
             if uri.scheme_str() != Some("https") {
@@ -165,10 +148,7 @@ impl Service<Uri> for Connector {
             let stream = tokio::time::timeout(limit, connect)
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
-            Ok(Counted {
-                stream,
-                uses: UseCount::default(),
-            })
+            Ok(Counted { stream, uses: UseCount::default() })
         })
     }
 }

@@ -20,52 +20,32 @@ pub(crate) struct Failure {
     pub(crate) remedy: Remedy,
     /// What the rotation header says of it: a status, or a word such as `timeout`.
     pub(crate) word: String,
-    pub(crate) original: Option<Original>,
+    pub(crate) original: Option<Box<Original>>,
 }
 
 impl Failure {
     /// Silence for longer than the limit.
     pub(crate) fn silence(detail: &str) -> Self {
         let fault = Fault::new(FaultKind::TimedOut, Scope::Model, detail);
-        Self {
-            fault,
-            remedy: Remedy::None,
-            word: "timeout".to_owned(),
-            original: None,
-        }
+        Self { fault, remedy: Remedy::None, word: "timeout".to_owned(), original: None }
     }
 
     /// A connection that ended before the answer did.
     pub(crate) fn lost(detail: impl Into<String>) -> Self {
         let fault = Fault::new(FaultKind::ConnectionLost, Scope::Model, detail);
-        Self {
-            fault,
-            remedy: Remedy::Repeat,
-            word: "reset".to_owned(),
-            original: None,
-        }
+        Self { fault, remedy: Remedy::Repeat, word: "reset".to_owned(), original: None }
     }
 
     /// No connection could be made.
     pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
         let fault = Fault::new(FaultKind::Unreachable, Scope::Provider, detail);
-        Self {
-            fault,
-            remedy: Remedy::None,
-            word: "unreachable".to_owned(),
-            original: None,
-        }
+        Self { fault, remedy: Remedy::None, word: "unreachable".to_owned(), original: None }
     }
 
     /// A reply that is no answer.
     pub(crate) fn no_answer(detail: &str) -> Self {
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Model, detail);
-        Self {
-            fault,
-            remedy: Remedy::None,
-            word: "no-answer".to_owned(),
-            original: None,
-        }
+        Self { fault, remedy: Remedy::None, word: "no-answer".to_owned(), original: None }
     }
 }
 
@@ -73,11 +53,7 @@ impl Failure {
     /// What a connection's error means.
     pub(crate) fn connection(error: &hyper_util::client::legacy::Error) -> Self {
         let detail = super::send::describe(error);
-        if error.is_connect() {
-            Self::unreachable(detail)
-        } else {
-            Self::lost(detail)
-        }
+        if error.is_connect() { Self::unreachable(detail) } else { Self::lost(detail) }
     }
 
     /// A list of models that was refused.
@@ -86,18 +62,9 @@ impl Failure {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FaultKind::KeyRejected,
             _ => FaultKind::ServerError,
         };
-        let scope = if kind == FaultKind::KeyRejected {
-            Scope::Key
-        } else {
-            Scope::Model
-        };
+        let scope = if kind == FaultKind::KeyRejected { Scope::Key } else { Scope::Model };
         let detail = format!("its list of models answered {status}, {} bytes", body.len());
         let word = status.as_u16().to_string();
-        Self {
-            fault: Fault::new(kind, scope, detail),
-            remedy: Remedy::None,
-            word,
-            original: None,
-        }
+        Self { fault: Fault::new(kind, scope, detail), remedy: Remedy::None, word, original: None }
     }
 }

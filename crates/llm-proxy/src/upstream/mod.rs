@@ -6,6 +6,7 @@ mod client;
 mod connector;
 mod decode;
 mod failure;
+mod filter;
 mod plain;
 mod request;
 mod send;

@@ -45,9 +45,7 @@ pub(super) async fn collect(
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        let piece = decoder
-            .push(piece)
-            .map_err(|error| Failure::lost(error.to_string()))?;
+        let piece = decoder.push(piece).map_err(|error| Failure::lost(error.to_string()))?;
         if first.len() + whole.len() + piece.len() > most {
             return Err(Failure::no_answer("the reply is too large"));
         }
@@ -59,26 +57,22 @@ pub(super) async fn collect(
             whole.extend_from_slice(&piece);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 /// Tells an answer from what only looks like one.
 pub(super) fn judge(
     body: &[u8],
-    asked: &Asked<'_>,
+    asked: &Asked,
     status: u16,
     headers: &HeaderMap,
 ) -> Result<ReplyFacts, Failure> {
     let facts = inspect(body);
     match facts.shape {
         Shape::Completion if generated(&facts) => Ok(facts),
-        Shape::Completion => Err(Failure::no_answer(
-            "the answer is empty and no token was generated",
-        )),
+        Shape::Completion => {
+            Err(Failure::no_answer("the answer is empty and no token was generated"))
+        }
         Shape::ErrorInside => Err(asked
             .error_inside(status, headers, body)
             .unwrap_or_else(|| Failure::no_answer("the reply has no choices"))),
@@ -88,10 +82,7 @@ pub(super) fn judge(
 
 /// An answer may be empty if tokens were spent on it, or a filter emptied it.
 fn generated(facts: &ReplyFacts) -> bool {
-    let tokens = facts
-        .usage
-        .as_ref()
-        .and_then(|usage| usage.completion_tokens);
+    let tokens = facts.usage.as_ref().and_then(|usage| usage.completion_tokens);
     facts.has_output
         || tokens.is_some_and(|tokens| tokens > 0)
         || facts.finish_reason.as_deref() == Some("content_filter")

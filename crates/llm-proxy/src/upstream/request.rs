@@ -15,11 +15,16 @@ use wire::json::{Kind, View, quote};
 use wire::splice::{Edit, splice};
 
 use super::body::Segments;
+use crate::refused::{Mend, Mends};
 use crate::server::Intake;
+use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
 use crate::world::Route;
 
 /// Request headers that are the client's business with us, or its credentials, and never go on.
-const KEPT_HERE: [&str; 21] = [
+const KEPT_HERE: [&str; 24] = [
+    PIN,
+    SKIP,
+    ALLOW_PAID,
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -53,73 +58,89 @@ pub(crate) struct Prepared {
     pub(crate) hide_usage: bool,
 }
 
-/// Makes the request for one deployment. `refused` are parameters that it was seen to refuse.
+/// Makes the request for one deployment. `mends` are for parameters that it was seen to refuse.
 pub(crate) fn prepare(
     intake: &Intake,
     route: &Route,
     key: usize,
     model: &str,
-    refused: &[String],
+    mends: &Mends,
 ) -> Prepared {
     let mut edits = Vec::new();
     if intake.scan.model.as_deref() != Some(model) {
         edits.extend(Edit::set(&intake.scan.layout, "model", &quote(model)));
     }
-    let adapted = adapt(intake, route, model, refused, &mut edits);
-    let hide_usage = ask_for_usage(intake, route, &adapted, refused, &mut edits);
+    let adapted = adapt(intake, route, model, mends, &mut edits);
+    let hide_usage = ask_for_usage(intake, route, &adapted, mends, &mut edits);
     let spliced = splice(&intake.body, &intake.scan.layout, &edits);
     let mut request = Request::new(Segments::from(spliced.segments));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = route.uri(intake.endpoint).clone();
     *request.headers_mut() = headers(&intake.headers, route, key);
-    Prepared {
-        request,
-        adapted,
-        hide_usage,
-    }
+    Prepared { request, adapted, hide_usage }
 }
 
-/// Leaves out and renames what the deployment does not take under the client's name.
+/// Leaves out, renames and lowers what the deployment does not take as the client sent it.
 fn adapt(
     intake: &Intake,
     route: &Route,
     model: &str,
-    refused: &[String],
+    mends: &Mends,
     edits: &mut Vec<Edit>,
 ) -> Vec<String> {
-    let layout = &intake.scan.layout;
     let provider = &route.provider;
-    let mut adapted: Vec<String> = Vec::new();
-    let rules = provider
-        .param_rules
-        .iter()
-        .filter(|rule| rule.applies_to(model));
-    let dropped = rules
-        .clone()
-        .flat_map(|rule| &rule.drop)
-        .chain(&provider.drop_params)
-        .chain(refused);
-    for name in dropped {
-        if !adapted.contains(name) && layout.named(name).next().is_some() {
-            edits.extend(Edit::unset(layout, name));
-            adapted.push(name.clone());
+    let rules = || provider.param_rules.iter().filter(|rule| rule.applies_to(model));
+    let mut adaptation = Adaptation { intake, edits, adapted: Vec::new() };
+    for name in rules().flat_map(|rule| &rule.drop).chain(&provider.drop_params) {
+        adaptation.mend(name, &Mend::Drop);
+    }
+    for (name, mend) in mends {
+        adaptation.mend(name, mend);
+    }
+    for (old, new) in rules().flat_map(|rule| &rule.rename) {
+        adaptation.mend(old, &Mend::Rename(new.clone()));
+    }
+    adaptation.adapted
+}
+
+/// The changes to one request's parameters, each at most once.
+struct Adaptation<'a> {
+    intake: &'a Intake,
+    edits: &'a mut Vec<Edit>,
+    adapted: Vec<String>,
+}
+
+impl Adaptation<'_> {
+    fn mend(&mut self, name: &str, mend: &Mend) {
+        let layout = &self.intake.scan.layout;
+        if self.adapted.iter().any(|one| one == name) || layout.named(name).next().is_none() {
+            return;
+        }
+        let edits = match mend {
+            Mend::Drop => Edit::unset(layout, name),
+            // What is there under the new name already is not overridden.
+            Mend::Rename(new) if layout.named(new).next().is_some() => Edit::unset(layout, name),
+            Mend::Rename(new) => layout
+                .named(name)
+                .map(|(index, _)| Edit::Rename { index, to: new.clone() })
+                .collect(),
+            Mend::AtMost(most) => self.lowered(name, *most),
+        };
+        if !edits.is_empty() {
+            self.edits.extend(edits);
+            self.adapted.push(name.to_owned());
         }
     }
-    for (old, new) in rules.flat_map(|rule| &rule.rename) {
-        if adapted.contains(old) || layout.named(old).next().is_none() {
-            continue;
+
+    fn lowered(&self, name: &str, most: u64) -> Vec<Edit> {
+        let layout = &self.intake.scan.layout;
+        let given =
+            layout.named(name).last().and_then(|(_, member)| member.view(&self.intake.body));
+        if given.and_then(View::as_u64).is_some_and(|given| given <= most) {
+            return Vec::new();
         }
-        if layout.named(new).next().is_some() {
-            edits.extend(Edit::unset(layout, old));
-        } else {
-            edits.extend(layout.named(old).map(|(index, _)| Edit::Rename {
-                index,
-                to: new.clone(),
-            }));
-        }
-        adapted.push(old.clone());
+        Edit::set(layout, name, &Bytes::from(most.to_string()))
     }
-    adapted
 }
 
 /// Asks for the token counts of a stream where the client did not. Returns whether it did.
@@ -127,21 +148,17 @@ fn ask_for_usage(
     intake: &Intake,
     route: &Route,
     adapted: &[String],
-    refused: &[String],
+    mends: &Mends,
     edits: &mut Vec<Edit>,
 ) -> bool {
     const NAME: &str = "stream_options";
-    let is_left_out = adapted.iter().chain(refused).any(|name| name == NAME);
+    let is_left_out = adapted.iter().chain(mends.keys()).any(|name| name == NAME);
     let asks = intake.scan.stream
         && !intake.scan.client_wants_usage
         && route.provider.stream_usage == StreamUsage::Ask
         && !is_left_out;
     if asks {
-        let given = intake
-            .scan
-            .value_spans(NAME)
-            .last()
-            .map(|span| &intake.body[span]);
+        let given = intake.scan.value_spans(NAME).last().map(|span| &intake.body[span]);
         edits.extend(Edit::set(&intake.scan.layout, NAME, &with_usage(given)));
     }
     // A provider that tells usage unasked tells it to a client that may not want it.
@@ -150,9 +167,8 @@ fn ask_for_usage(
 
 fn with_usage(given: Option<&[u8]>) -> Bytes {
     let mut options = b"{\"include_usage\":true".to_vec();
-    let given = given
-        .and_then(|text| View::parse(text).ok())
-        .filter(|view| view.kind() == Kind::Object);
+    let given =
+        given.and_then(|text| View::parse(text).ok()).filter(|view| view.kind() == Kind::Object);
     for (key, value) in given.iter().flat_map(|view| view.members()) {
         if key != "include_usage" {
             options.push(b',');
@@ -169,11 +185,7 @@ fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     let named = named_by_connection(client);
     for (name, value) in client {
-        if goes_on(name)
-            && !named
-                .iter()
-                .any(|one| one.eq_ignore_ascii_case(name.as_str()))
-        {
+        if goes_on(name) && !named.iter().any(|one| one.eq_ignore_ascii_case(name.as_str())) {
             headers.append(name.clone(), value.clone());
         }
     }
@@ -190,14 +202,8 @@ fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
 
 /// The headers that the client's `Connection` names as meant for one hop.
 fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
-    let values = client
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect()
+    let values = client.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
 fn goes_on(name: &HeaderName) -> bool {

@@ -41,15 +41,15 @@ pub(crate) struct Limits {
 }
 
 /// What is asked of whom.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) route: &'a Arc<Route>,
-    pub(crate) model: &'a str,
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) route: Arc<Route>,
+    pub(crate) model: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) stream: bool,
     /// Whether the client asked for a stream's token counts.
     pub(crate) client_wants_usage: bool,
-    pub(crate) clock: &'a Clock,
+    pub(crate) clock: Arc<Clock>,
 }
 
 /// The beginning of an answer.
@@ -73,7 +73,7 @@ pub(crate) struct Outcome {
 pub(crate) async fn send(
     client: &Client,
     prepared: &Prepared,
-    asked: Asked<'_>,
+    asked: &Asked,
     limits: Limits,
 ) -> Outcome {
     let mut budgets = Vec::new();
@@ -87,33 +87,24 @@ pub(crate) async fn send(
         read(reply, prepared, asked, limits).await
     };
     // A plain reply is late when its head is, a stream when its first word is.
-    let whole = if asked.stream {
-        limits.first.min(limits.attempt)
-    } else {
-        limits.attempt
-    };
+    let whole = if asked.stream { limits.first.min(limits.attempt) } else { limits.attempt };
     let result = match timeout(whole, attempt).await {
         Ok(result) => result,
         Err(_) => Err(Failure::silence("no answer in time")),
     };
-    Outcome {
-        budgets,
-        result: result.map_err(|failure| asked.redacted(failure)),
-    }
+    Outcome { budgets, result: result.map_err(|failure| asked.redacted(failure)) }
 }
 
 async fn read(
     reply: Response<Incoming>,
     prepared: &Prepared,
-    asked: Asked<'_>,
+    asked: &Asked,
     limits: Limits,
 ) -> Result<Answer, Failure> {
     let (head, body) = reply.into_parts();
     let (status, mut headers) = (head.status, head.headers);
     let Some(decoder) = Decoder::for_headers(&headers) else {
-        return Err(Failure::no_answer(
-            "the reply is compressed in a way that was not asked for",
-        ));
+        return Err(Failure::no_answer("the reply is compressed in a way that was not asked for"));
     };
     if decoder.changes() {
         headers.remove(CONTENT_ENCODING);
@@ -121,9 +112,7 @@ async fn read(
     }
     if !status.is_success() {
         let patience = limits.stall.min(ERROR_BODY_PATIENCE);
-        let body = collect(body, decoder, LARGEST_ERROR, patience)
-            .await
-            .unwrap_or_default();
+        let body = collect(body, decoder, LARGEST_ERROR, patience).await.unwrap_or_default();
         return Err(asked.refused(status, headers, body));
     }
     let kind = content_type(&headers);
@@ -135,48 +124,31 @@ async fn read(
     let body = if asked.stream || !kind.contains("event-stream") {
         body
     } else {
-        headers.insert(
-            CONTENT_TYPE,
-            http::HeaderValue::from_static("application/json"),
-        );
+        headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         headers.remove(CONTENT_LENGTH);
         events_to_completion(&body, asked.endpoint)
             .ok_or_else(|| Failure::no_answer("the reply is a stream without an answer"))?
     };
-    let facts = judge(&body, &asked, status.as_u16(), &headers)?;
-    let body = if asked.stream {
-        as_events(&body, asked, &mut headers)?
-    } else {
-        body
-    };
+    let facts = judge(&body, asked, status.as_u16(), &headers)?;
+    let body = if asked.stream { as_events(&body, asked, &mut headers)? } else { body };
     let body = asked.route.redactor.apply(&body);
-    Ok(Answer::Plain(PlainReply {
-        status,
-        headers,
-        body,
-        usage: facts.usage,
-    }))
+    Ok(Answer::Plain(PlainReply { status, headers, body, usage: facts.usage }))
 }
 
 /// A plain completion where a stream was asked for.
-fn as_events(body: &Bytes, asked: Asked<'_>, headers: &mut HeaderMap) -> Result<Bytes, Failure> {
-    headers.insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("text/event-stream"),
-    );
+fn as_events(body: &Bytes, asked: &Asked, headers: &mut HeaderMap) -> Result<Bytes, Failure> {
+    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
     headers.remove(CONTENT_LENGTH);
     completion_to_events(body, asked.endpoint, asked.client_wants_usage)
         .ok_or_else(|| Failure::no_answer("the reply cannot be turned into a stream"))
 }
 
 fn content_type(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
-impl Asked<'_> {
+impl Asked {
     pub(super) fn reply<'r>(
         &'r self,
         status: StatusCode,
@@ -184,7 +156,7 @@ impl Asked<'_> {
     ) -> dialect::Reply<'r> {
         dialect::Reply {
             provider: self.route.provider.catalogue_id.unwrap_or_default(),
-            model: self.model,
+            model: &self.model,
             status: status.as_u16(),
             headers,
             now: self.clock.now(),
@@ -214,11 +186,7 @@ impl Asked<'_> {
             fault,
             remedy,
             word,
-            original: Some(Original {
-                status,
-                headers,
-                body,
-            }),
+            original: Some(Box::new(Original { status, headers, body })),
         }
     }
 
@@ -231,22 +199,13 @@ impl Asked<'_> {
     ) -> Option<Failure> {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let fault = dialect::error_in_success(&self.reply(status, headers), data)?;
-        let word = format!(
-            "{}-{}",
-            status.as_u16(),
-            fault.kind.as_str().replace('_', "-")
-        );
-        let original = Some(Original {
+        let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
+        let original = Some(Box::new(Original {
             status: StatusCode::BAD_GATEWAY,
             headers: HeaderMap::new(),
             body: Bytes::copy_from_slice(data),
-        });
-        Some(Failure {
-            fault,
-            remedy: Remedy::None,
-            word,
-            original,
-        })
+        }));
+        Some(Failure { fault, remedy: Remedy::None, word, original })
     }
 
     /// The failure without any key that the provider may have echoed.

@@ -15,16 +15,16 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
-use wire::chunk::{ChunkFacts, ChunkKind, classify};
+use wire::chunk::{ChunkKind, classify};
 use wire::sse::{DONE, Event, Framer};
 use wire::usage::Usage;
 
 use super::decode::Decoder;
 use super::failure::Failure;
+use super::filter::{Filter, Passed};
 use super::request::Prepared;
 use super::send::{Asked, Limits, describe};
 use crate::clock;
-use crate::world::Route;
 
 /// The largest single event.
 const LARGEST_EVENT: usize = 16 << 20;
@@ -43,14 +43,6 @@ pub(crate) enum StreamEnd {
     Complete,
     /// In the middle.
     Interrupted(Failure),
-}
-
-/// What becomes of one event.
-enum Passed {
-    Forward { event: Bytes, meaningful: bool },
-    Hidden,
-    Done(Bytes),
-    Failed(Failure),
 }
 
 /// A stream whose first meaningful event has come.
@@ -76,22 +68,8 @@ struct Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source")
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("ended", &self.ended).finish_non_exhaustive()
     }
-}
-
-/// What has been seen of the stream.
-#[derive(Debug)]
-struct Filter {
-    route: std::sync::Arc<Route>,
-    status: u16,
-    hide_usage: bool,
-    usage: Option<Usage>,
-    /// Whether text, reasoning, a tool call or a refusal has come.
-    output: bool,
-    finish_reason: Option<String>,
 }
 
 impl EventStream {
@@ -102,24 +80,12 @@ impl EventStream {
         status: StatusCode,
         headers: HeaderMap,
         prepared: &Prepared,
-        asked: Asked<'_>,
+        asked: &Asked,
         limits: Limits,
     ) -> Result<Self, Failure> {
         let mut stream = Self {
-            source: Source {
-                body,
-                decoder,
-                framer: Framer::new(LARGEST_EVENT),
-                ended: false,
-            },
-            filter: Filter {
-                route: std::sync::Arc::clone(asked.route),
-                status: status.as_u16(),
-                hide_usage: prepared.hide_usage,
-                usage: None,
-                output: false,
-                finish_reason: None,
-            },
+            source: Source { body, decoder, framer: Framer::new(LARGEST_EVENT), ended: false },
+            filter: Filter::new(asked.clone(), status.as_u16(), prepared.hide_usage),
             status,
             headers,
             ready: VecDeque::new(),
@@ -127,21 +93,18 @@ impl EventStream {
             silence: Box::pin(tokio::time::sleep(limits.stall)),
             end: None,
         };
-        stream.hold(&asked).await?;
-        stream
-            .silence
-            .as_mut()
-            .reset(clock::deadline_in(limits.stall));
+        stream.hold().await?;
+        stream.silence.as_mut().reset(clock::deadline_in(limits.stall));
         Ok(stream)
     }
 
-    async fn hold(&mut self, asked: &Asked<'_>) -> Result<(), Failure> {
+    async fn hold(&mut self) -> Result<(), Failure> {
         let mut held_bytes = 0;
         loop {
             while let Some(event) = self.source.framer.next_event() {
                 let event = event.map_err(|_| Failure::no_answer("an event is too large"))?;
                 held_bytes += event.raw().len();
-                if self.take(&event, asked)? {
+                if self.take(&event)? {
                     return Ok(());
                 }
             }
@@ -156,14 +119,14 @@ impl EventStream {
                     self.source.push(piece)?;
                 }
                 Some(Err(error)) => return Err(Failure::lost(describe(&error))),
-                None => return self.ended_while_held(asked),
+                None => return self.ended_while_held(),
             }
         }
     }
 
     /// Takes one event; whether it is the one that commits.
-    fn take(&mut self, event: &Event, asked: &Asked<'_>) -> Result<bool, Failure> {
-        match self.filter.pass(event, Some(asked)) {
+    fn take(&mut self, event: &Event) -> Result<bool, Failure> {
+        match self.filter.pass(event) {
             Passed::Forward { event, meaningful } => {
                 self.ready.push_back(event);
                 Ok(meaningful)
@@ -180,10 +143,10 @@ impl EventStream {
     }
 
     /// The body is over before a word: an empty answer, or one whose last event lacks its end.
-    fn ended_while_held(&mut self, asked: &Asked<'_>) -> Result<(), Failure> {
+    fn ended_while_held(&mut self) -> Result<(), Failure> {
         self.source.ended = true;
         if let Some(event) = self.source.last_event()
-            && self.take(&event, asked)?
+            && self.take(&event)?
         {
             return Ok(());
         }
@@ -215,7 +178,7 @@ impl EventStream {
     }
 
     fn pass(&mut self, event: &Event) {
-        match self.filter.pass(event, None) {
+        match self.filter.pass(event) {
             Passed::Forward { event, .. } => self.ready.push_back(event),
             Passed::Hidden => {}
             Passed::Done(event) => {
@@ -229,14 +192,9 @@ impl EventStream {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match Pin::new(&mut self.source.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                let patience = if self.filter.finish_reason.is_some() {
-                    AFTER_FINISH
-                } else {
-                    self.stall
-                };
-                self.silence
-                    .as_mut()
-                    .reset(clock::deadline_in(patience.min(self.stall)));
+                let patience =
+                    if self.filter.finish_reason.is_some() { AFTER_FINISH } else { self.stall };
+                self.silence.as_mut().reset(clock::deadline_in(patience.min(self.stall)));
                 if let Ok(piece) = frame.into_data()
                     && let Err(failure) = self.source.push(piece)
                 {
@@ -291,10 +249,7 @@ impl EventStream {
 
 impl Source {
     fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
-        let piece = self
-            .decoder
-            .push(piece)
-            .map_err(|error| Failure::lost(error.to_string()))?;
+        let piece = self.decoder.push(piece).map_err(|error| Failure::lost(error.to_string()))?;
         self.framer.push(piece);
         Ok(())
     }
@@ -305,10 +260,7 @@ impl Source {
         if event.is_terminated() {
             return Some(event);
         }
-        let whole = !matches!(
-            classify(&event.data(), event.name()).kind,
-            ChunkKind::Broken
-        );
+        let whole = !matches!(classify(&event.data(), event.name()).kind, ChunkKind::Broken);
         if !whole || event.is_comment_only() {
             return None;
         }
@@ -316,86 +268,5 @@ impl Source {
         framer.push(event.raw().clone());
         framer.push(Bytes::from_static(b"\n\n"));
         framer.next_event()?.ok()
-    }
-}
-
-impl Filter {
-    fn pass(&mut self, event: &Event, asked: Option<&Asked<'_>>) -> Passed {
-        let raw = || self.route.redactor.apply(event.raw());
-        if event.is_empty() || event.is_comment_only() {
-            return Passed::Forward {
-                event: raw(),
-                meaningful: false,
-            };
-        }
-        let data = event.data();
-        let facts = classify(&data, event.name());
-        if facts.usage.is_some() {
-            self.usage.clone_from(&facts.usage);
-        }
-        match facts.kind {
-            ChunkKind::Done => Passed::Done(raw()),
-            ChunkKind::Error => Passed::Failed(self.failure(&data, asked)),
-            ChunkKind::Content if facts.finish_is_error => {
-                Passed::Failed(self.failure(&data, asked))
-            }
-            ChunkKind::Broken => Passed::Hidden,
-            ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
-            ChunkKind::Content => {
-                let event = raw();
-                Passed::Forward {
-                    event,
-                    meaningful: self.note(facts),
-                }
-            }
-            ChunkKind::UsageOnly | ChunkKind::Preamble => Passed::Forward {
-                event: raw(),
-                meaningful: false,
-            },
-        }
-    }
-
-    /// Notes what a content event brings; whether it is output, and not only an end.
-    fn note(&mut self, facts: ChunkFacts) -> bool {
-        let text = facts.text.is_some_and(|text| !text.is_empty());
-        self.output |= text
-            || facts.tool_call
-            || facts.reasoning
-            || facts.other_output
-            || (facts.other_choices && facts.finish_reason.is_none());
-        if facts.finish_reason.is_some() {
-            self.finish_reason = facts.finish_reason;
-        }
-        self.output
-            || self
-                .finish_reason
-                .as_deref()
-                .is_some_and(|reason| reason != "stop")
-    }
-
-    /// A stream that ended with nothing in it is no answer, unless tokens were spent.
-    fn must_have_generated(&self) -> Result<(), Failure> {
-        let tokens = self
-            .usage
-            .as_ref()
-            .and_then(|usage| usage.completion_tokens);
-        if self.output || tokens.is_some_and(|tokens| tokens > 0) {
-            Ok(())
-        } else {
-            Err(Failure::no_answer(
-                "the stream is empty and no token was generated",
-            ))
-        }
-    }
-
-    fn failure(&self, data: &[u8], asked: Option<&Asked<'_>>) -> Failure {
-        let inside =
-            asked.and_then(|asked| asked.error_inside(self.status, &HeaderMap::new(), data));
-        inside.unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(&data[..data.len().min(300)]);
-            let mut failure = Failure::lost(self.route.redact_text(&text));
-            failure.word = "error-event".to_owned();
-            failure
-        })
     }
 }

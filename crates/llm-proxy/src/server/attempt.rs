@@ -1,0 +1,152 @@
+//! One attempt of a request's journey: which limits it has, what is sent, what came back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Timestamp;
+
+use super::discover::discover;
+use super::journey::{Hop, Journey};
+use crate::app::Held;
+use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, prepare, send};
+use crate::world::{AUTO_MODEL, Route};
+
+/// An attempt that is answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) held: Held,
+    pub(crate) answer: Answer,
+    pub(crate) route: Arc<Route>,
+    /// Parameters that were left out, renamed or lowered.
+    pub(crate) adapted: Vec<String>,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(super) held: Held,
+    pub(super) failure: Failure,
+    pub(super) route: Arc<Route>,
+    pub(super) model: String,
+    /// Whether usage was asked for on our own account.
+    pub(super) asked_for_usage: bool,
+    /// Parameters that were mended before it was sent.
+    pub(super) adapted: Vec<String>,
+}
+
+/// Where one attempt goes.
+struct Target {
+    route: Arc<Route>,
+    key: usize,
+    model: String,
+}
+
+/// What was sent and what came of it.
+struct Sent {
+    outcome: Outcome,
+    adapted: Vec<String>,
+    asked_for_usage: bool,
+}
+
+impl Journey {
+    /// Makes one attempt.
+    pub(crate) async fn attempt(&mut self, attempt: engine::Attempt) -> Result<Answered, Failed> {
+        let engine::Attempt { lease, is_last } = attempt;
+        let started = lease.started;
+        let mut target = self.target(&lease);
+        let mut held = Held::new(&self.app, &self.world, lease);
+        let (name, priority) = (&target.route.provider.name, target.route.provider.priority);
+        self.app.log.info(format_args!("Selected provider: {name} (priority {priority})"));
+        let limits = self.limits(&target.route, is_last, started);
+        let sent = self.send(&mut target, limits).await;
+        let took = started.until(self.app.clock.now());
+        self.hops.push(self.hop(&target, &sent.outcome, took));
+        let Target { route, model, .. } = target;
+        let Sent { outcome, adapted, asked_for_usage } = sent;
+        match outcome.result {
+            Ok(answer) => {
+                held.answered(&outcome.budgets);
+                Ok(Answered { held, answer, route, adapted })
+            }
+            Err(failure) => {
+                held.learn(&outcome.budgets);
+                Err(Failed { held, failure, route, model, asked_for_usage, adapted })
+            }
+        }
+    }
+
+    fn target(&self, lease: &engine::Lease) -> Target {
+        let deployment = &self.world.registry.deployments()[lease.deployment];
+        let asked = self.rotation.chain()[lease.candidate].model.as_ref();
+        Target {
+            route: Arc::clone(&self.world.routes[deployment.provider]),
+            key: deployment.key,
+            model: asked.unwrap_or(&deployment.model).clone(),
+        }
+    }
+
+    async fn send(&self, target: &mut Target, limits: Limits) -> Sent {
+        if let Err(failure) = self.find_model(target, limits).await {
+            let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
+            return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
+        }
+        let Target { route, key, model } = target;
+        let mends = self.app.refused.of(&route.provider.name, model);
+        let prepared = prepare(&self.intake, route, *key, model, &mends);
+        let outcome = send(&self.world.client, &prepared, &self.asked(route, model), limits).await;
+        Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }
+    }
+
+    /// Puts a real model in the place of `auto`.
+    async fn find_model(&self, target: &mut Target, limits: Limits) -> Result<(), Failure> {
+        if target.model == AUTO_MODEL {
+            let (route, key) = (&target.route, target.key);
+            target.model =
+                discover(&self.app, &self.world.client, route, key, limits.first).await?;
+        }
+        Ok(())
+    }
+
+    fn asked(&self, route: &Arc<Route>, model: &str) -> Asked {
+        Asked {
+            route: Arc::clone(route),
+            model: model.to_owned(),
+            endpoint: self.intake.endpoint,
+            stream: self.intake.scan.stream,
+            client_wants_usage: self.intake.scan.client_wants_usage,
+            clock: Arc::clone(&self.app.clock),
+        }
+    }
+
+    /// The last deployment in reach may take what is left of the request's time.
+    fn limits(&self, route: &Route, is_last: bool, now: Timestamp) -> Limits {
+        let left = now.until(self.deadline);
+        let usual = self.world.first_limit(route, self.intake.scan.stream);
+        let attempt = route.provider.timeouts.request.map_or(left, |own| own.min(left));
+        let first = if is_last { attempt } else { usual.min(attempt) };
+        Limits { first, stall: self.world.stall_limit(route), attempt }
+    }
+
+    fn hop(&self, target: &Target, outcome: &Outcome, took: Duration) -> Hop {
+        let provider = &target.route.provider;
+        let failure = outcome.result.as_ref().err();
+        let until = failure.and_then(|failure| failure.fault.resume).map(|resume| resume.at);
+        let word = match &outcome.result {
+            Ok(Answer::Plain(reply)) => reply.status.as_u16().to_string(),
+            Ok(Answer::Stream(stream)) => stream.status.as_u16().to_string(),
+            Err(failure) => failure.word.clone(),
+        };
+        let key = provider.keys.get(target.key);
+        Hop {
+            provider: provider.name.clone(),
+            key: key.map(|key| key.fingerprint.clone()).unwrap_or_default(),
+            model: target.model.clone(),
+            word,
+            kind: failure.map(|failure| failure.fault.kind),
+            detail: failure.map(|failure| failure.fault.detail.clone()).unwrap_or_default(),
+            until,
+            wait: until.map(|until| self.app.clock.now().until(until)),
+            took,
+        }
+    }
+}
