@@ -2,17 +2,30 @@
 
 use crate::cell::{Gate, Shut};
 use crate::ledger::Ledger;
-use crate::registry::{Deployment, Registry};
-use crate::usage::UsedUp;
+use crate::abilities::Abilities;
+use crate::registry::{Deployment, Limits, Registry};
+use crate::usage::{Usage, UsedUp};
 use crate::{FaultKind, Origin, Scope, Timestamp, policy};
 
 /// What a request needs, as far as it decides who can serve it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// The tokens that the request may use, estimated: prompt and answer.
+    /// The tokens that the request may use, estimated: prompt and, if it names a maximum, answer.
     pub tokens: u64,
+    /// Whether it names no maximum for the answer, so that some providers reserve their own.
+    pub is_open_ended: bool,
+    /// What it asks for beyond plain text.
+    pub wants: Abilities,
     /// Whether providers that cost money are forbidden.
     pub free_only: bool,
+}
+
+impl Needs {
+    /// The tokens that a provider counts for the request when it begins.
+    pub(crate) fn tokens_at(&self, limits: &Limits) -> u64 {
+        let assumed = limits.assumed_output.filter(|_| self.is_open_ended);
+        self.tokens.saturating_add(assumed.unwrap_or(0))
+    }
 }
 
 /// Why a deployment is passed over.
@@ -37,8 +50,10 @@ pub enum Reason {
     Busy,
     /// It costs money, and the request or the configuration forbids that.
     PaidForbidden,
-    /// The request, as estimated, does not fit its context window.
+    /// The request, as estimated, does not fit its context window or its tokens per minute.
     DoesNotFit,
+    /// It is known not to take what the request asks for.
+    Lacks(Abilities),
 }
 
 /// A deployment that is passed over.
@@ -65,7 +80,8 @@ impl Closed {
                 | Reason::Disabled
                 | Reason::Busy
                 | Reason::PaidForbidden
-                | Reason::DoesNotFit => false,
+                | Reason::DoesNotFit
+                | Reason::Lacks(_) => false,
             }
     }
 
@@ -78,13 +94,14 @@ impl Closed {
             }
             Reason::Disabled | Reason::PaidForbidden => true,
             Reason::LimitUsedUp(_) => self.until.is_none(),
-            Reason::Probing | Reason::Busy | Reason::DoesNotFit => false,
+            Reason::Probing | Reason::Busy | Reason::DoesNotFit | Reason::Lacks(_) => false,
         }
     }
 
-    /// Whether somebody wants it passed over: it is as if it were not in the chain.
+    /// Whether somebody wants it passed over, or it could never serve this request: it is as if
+    /// it were not in the chain.
     pub fn is_unwanted(&self) -> bool {
-        matches!(self.reason, Reason::Disabled | Reason::PaidForbidden)
+        matches!(self.reason, Reason::Disabled | Reason::PaidForbidden | Reason::Lacks(_))
     }
 
     /// Whether the provider itself said, in whatever form, when it will be open.
@@ -119,22 +136,32 @@ pub fn availability(
     if needs.free_only && provider.spec.paid {
         return closed(Reason::PaidForbidden, None, Origin::Declared);
     }
-    let gates = gates(ledger, deployment, now);
-    let used_up = ledger.usage(deployment.usage).used_up(needs.tokens, now);
-    if let Some(closed) = longest(gates.shut.map(shut_by), used_up.map(used_up_by)) {
-        return Availability::Closed(closed);
+    let lacking = needs.wants.both(deployment.lacks);
+    if !lacking.is_empty() {
+        return closed(Reason::Lacks(lacking), None, Origin::Declared);
     }
     let limits = &provider.spec.limits;
-    if ledger
-        .usage(deployment.key_usage)
-        .is_full(limits.concurrent)
-    {
+    let tokens = needs.tokens_at(limits);
+    let (usage, key_usage) = (ledger.usage(deployment.usage), ledger.usage(deployment.key_usage));
+    let gates = gates(ledger, deployment, now);
+    let used_up = [usage, key_usage].into_iter().filter_map(|usage| usage.used_up(tokens, now));
+    let used_up = used_up.map(used_up_by).reduce(|one, other| {
+        if later(other.until, one.until) { other } else { one }
+    });
+    if let Some(closed) = longest(gates.shut.map(shut_by), used_up) {
+        return Availability::Closed(closed);
+    }
+    if key_usage.is_full(limits.concurrent) {
         return closed(Reason::Busy, None, Origin::Declared);
     }
     if gates.probing {
         return closed(Reason::Probing, None, Origin::Guessed);
     }
-    if limits.context.is_some_and(|context| needs.tokens > context) {
+    let too_small = |usage: &Usage| usage.cannot_hold(tokens);
+    if limits.context.is_some_and(|context| tokens > context)
+        || too_small(usage)
+        || too_small(key_usage)
+    {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
     }
     if gates.half_open {

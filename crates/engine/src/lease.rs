@@ -50,7 +50,7 @@ impl Ledger {
             }
         }
         self.usage_mut(chosen.usage).take(tokens, now);
-        self.usage_mut(chosen.key_usage).take(0, now);
+        self.usage_mut(chosen.key_usage).take(tokens, now);
         self.tally_mut(registry.provider_of(chosen).slot).requests += 1;
         Lease {
             deployment,
@@ -79,17 +79,19 @@ impl Ledger {
         let deployment = &registry.deployments()[lease.deployment];
         let today = self.is_today(lease.started);
         let used = tokens.unwrap_or(0);
-        let usage = self.usage_mut(deployment.usage);
-        usage.release();
-        if let Some(tokens) = tokens {
-            usage.correct(lease.reserved, tokens, lease.started);
+        for slot in [deployment.usage, deployment.key_usage] {
+            let usage = self.usage_mut(slot);
+            usage.release();
+            if let Some(tokens) = tokens {
+                usage.correct(lease.reserved, tokens, lease.started);
+            }
         }
         if today {
+            let usage = self.usage_mut(deployment.usage);
             usage.tokens_today = usage.tokens_today.saturating_add(used);
             let tally = self.tally_mut(registry.provider_of(deployment).slot);
             tally.tokens = tally.tokens.saturating_add(used);
         }
-        self.usage_mut(deployment.key_usage).release();
     }
 
     /// The attempt failed. Sets aside what the fault concerns.
@@ -163,7 +165,9 @@ impl Ledger {
     /// Takes what a reply's headers reported of the provider's budgets. A time that is further
     /// away than any real one is cut, so that no header can disable a provider for good.
     pub fn learn(&mut self, registry: &Registry, lease: &Lease, budgets: &[Budget]) {
-        let slot = registry.deployments()[lease.deployment].usage;
+        let deployment = &registry.deployments()[lease.deployment];
+        let shared = registry.provider_of(deployment).spec.limits.is_per_account;
+        let slot = if shared { deployment.key_usage } else { deployment.usage };
         let latest = lease.started.after(crate::policy::LONGEST_STATED);
         self.usage_mut(slot).learn(budgets, latest);
     }

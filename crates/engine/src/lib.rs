@@ -6,6 +6,7 @@
 //! is made anew from each configuration; the [`Ledger`] holds everything that changes. One
 //! request is one [`Rotation`] over both.
 
+mod abilities;
 mod availability;
 mod budget;
 mod calendar;
@@ -22,6 +23,7 @@ mod usage;
 mod view;
 mod window;
 
+pub use abilities::Abilities;
 pub use availability::{Availability, Closed, Needs, Reason, availability};
 pub use budget::{Budget, Dimension, Window};
 pub use calendar::{Day, DayStart};

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::availability::Closed;
+use crate::abilities::Abilities;
+use crate::availability::{Closed, Reason};
 use crate::rotation::Tried;
 use crate::{FaultKind, Timestamp, policy};
 
@@ -16,6 +17,8 @@ pub enum Why {
     NoneConfigured,
     /// Every deployment is parked, switched off or forbidden.
     AllParked,
+    /// Nobody takes what the request asks for.
+    Incapable(Abilities),
     /// All keys that were tried were refused.
     KeysRefused,
     /// The request itself is at fault: the error of this attempt goes back as it is.
@@ -63,6 +66,9 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
     if closed.is_empty() {
         return Why::NoneConfigured;
     }
+    if let Some(lacking) = incapable(closed) {
+        return Why::Incapable(lacking);
+    }
     if let Some(attempt) = own_fault(tried) {
         return Why::RequestsOwn { attempt };
     }
@@ -90,4 +96,14 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
 fn own_fault(tried: &[Tried]) -> Option<usize> {
     let own = |tried: &Tried| policy::is_requests_own(tried.fault.kind);
     (!tried.is_empty() && tried.iter().all(own)).then_some(0)
+}
+
+/// What the request asks for that no deployment has, if that is all that stands in its way.
+fn incapable(closed: &[Option<Closed>]) -> Option<Abilities> {
+    let lacking = |closed: &Option<Closed>| match closed.as_ref().map(|closed| &closed.reason) {
+        Some(Reason::Lacks(lacking)) => Some(*lacking),
+        _ => None,
+    };
+    let all: Option<Vec<_>> = closed.iter().map(lacking).collect();
+    all?.into_iter().reduce(|one, other| one | other)
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::abilities::Abilities;
 use crate::ledger::{Ledger, ProviderSlot, ScopeSlot, UsageSlot};
 use crate::{DayStart, Scope};
 
@@ -22,8 +23,23 @@ pub struct Limits {
     pub concurrent: Option<u64>,
     /// The context window in tokens.
     pub context: Option<u64>,
+    /// Tokens that the provider reserves for the answer to a request that names no maximum.
+    pub assumed_output: Option<u64>,
+    /// Whether all models of a key share the limits, instead of each having its own.
+    pub is_per_account: bool,
     /// When a day of the limits begins; `None` is a rolling day.
     pub day: Option<DayStart>,
+}
+
+impl Limits {
+    /// The limits of each model, and those that all models of a key share.
+    fn split(&self) -> (Self, Self) {
+        if self.is_per_account {
+            (Self::default(), self.clone())
+        } else {
+            (self.clone(), Self::default())
+        }
+    }
 }
 
 /// What the configuration says of one provider.
@@ -37,6 +53,8 @@ pub struct ProviderSpec {
     pub keys: Vec<String>,
     /// Its models, in their order.
     pub models: Vec<String>,
+    /// What its models are known not to take; what is missing at the end lacks nothing.
+    pub lacks: Vec<Abilities>,
     /// Its declared limits.
     pub limits: Limits,
     /// Whether its answers cost money.
@@ -84,6 +102,8 @@ pub struct Deployment {
     pub key: usize,
     /// The upstream's model id.
     pub model: String,
+    /// What it is known not to take.
+    pub lacks: Abilities,
     pub(crate) scopes: Scopes,
     pub(crate) usage: UsageSlot,
     pub(crate) key_usage: UsageSlot,
@@ -191,26 +211,19 @@ impl Registry {
             deployments: Vec::new(),
             spec,
         };
-        for model in &provider.spec.models {
-            for (key, fingerprint) in provider.spec.keys.iter().enumerate() {
+        let spec = &provider.spec;
+        let (own, shared) = spec.limits.split();
+        for (position, model) in spec.models.iter().enumerate() {
+            for (key, fingerprint) in spec.keys.iter().enumerate() {
                 provider.deployments.push(self.deployments.len());
                 self.deployments.push(Deployment {
                     provider: index,
                     key,
                     model: model.clone(),
-                    scopes: ledger.scopes(&provider.spec.name, fingerprint, model),
-                    usage: ledger.usage_slot(
-                        &provider.spec.name,
-                        fingerprint,
-                        model,
-                        &provider.spec.limits,
-                    ),
-                    key_usage: ledger.usage_slot(
-                        &provider.spec.name,
-                        fingerprint,
-                        "",
-                        &Limits::default(),
-                    ),
+                    lacks: spec.lacks.get(position).copied().unwrap_or_default(),
+                    scopes: ledger.scopes(&spec.name, fingerprint, model),
+                    usage: ledger.usage_slot(&spec.name, fingerprint, model, &own),
+                    key_usage: ledger.usage_slot(&spec.name, fingerprint, "", &shared),
                 });
             }
         }

@@ -238,16 +238,10 @@ impl Rotation {
         now: Timestamp,
     ) -> Step {
         self.progress[index].tries += 1;
-        let candidate = &self.chain[index];
-        let foreign = candidate.model.is_some();
-        let lease = ledger.take(
-            registry,
-            index,
-            candidate.deployment,
-            foreign,
-            self.needs.tokens,
-            now,
-        );
+        let Candidate { deployment, model } = &self.chain[index];
+        let spec = &registry.provider_of(&registry.deployments()[*deployment]).spec;
+        let tokens = self.needs.tokens_at(&spec.limits);
+        let lease = ledger.take(registry, index, *deployment, model.is_some(), tokens, now);
         let is_last = !self.has_other(index, registry, ledger, now);
         Step::Try(Attempt { lease, is_last })
     }

@@ -169,6 +169,19 @@ impl Usage {
             .max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
+    /// Whether a request of `tokens` can never pass within one minute: better tried elsewhere, as
+    /// far as the estimate is right.
+    pub(crate) fn cannot_hold(&self, tokens: u64) -> bool {
+        let declared = self.metered.iter().filter(|metered| metered.window == Window::Minute);
+        let declared = declared.map(|metered| (metered.dimension, Some(metered.limit)));
+        let learned = self.learned.iter().filter(|budget| budget.window == Window::Minute);
+        let learned = learned.map(|budget| (budget.dimension, budget.limit));
+        declared.chain(learned).any(|(dimension, limit)| {
+            dimension == Dimension::Tokens
+                && limit.is_some_and(|limit| limit > 0 && tokens > limit)
+        })
+    }
+
     /// Whether as many requests are under way as may be.
     pub(crate) fn is_full(&self, concurrent: Option<u64>) -> bool {
         concurrent.is_some_and(|limit| self.in_flight >= limit)

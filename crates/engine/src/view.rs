@@ -130,6 +130,7 @@ fn deployment_view(
 ) -> DeploymentView {
     let deployment = &registry.deployments()[index];
     let usage = ledger.usage(deployment.usage);
+    let shared = ledger.usage(deployment.key_usage);
     let spec = &registry.provider_of(deployment).spec;
     DeploymentView {
         key: spec.keys[deployment.key].clone(),
@@ -140,6 +141,7 @@ fn deployment_view(
         tokens: usage.tokens_today,
         declared: usage
             .declared(now)
+            .chain(shared.declared(now))
             .map(|(dimension, window, limit, used, free_at)| DeclaredUse {
                 dimension,
                 window,
@@ -148,6 +150,6 @@ fn deployment_view(
                 free_at,
             })
             .collect(),
-        learned: usage.learned().to_vec(),
+        learned: [usage.learned(), shared.learned()].concat(),
     }
 }

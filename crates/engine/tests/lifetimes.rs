@@ -130,7 +130,7 @@ fn absurd_usage_overflows_nothing() {
     for _ in 0..3 {
         let needs = Needs {
             tokens: u64::MAX,
-            free_only: false,
+            ..Needs::default()
         };
         let journey = world.begin(needs, 300 * SECOND);
         world.next(journey);

@@ -10,7 +10,9 @@
 mod common;
 
 use common::{HOUR, NOON, SECOND, Said, World, at, fault, limited, millis, plain};
-use engine::{DayStart, FaultKind, Needs, Origin, Patience, Remedy, Scope, Why};
+use engine::{
+    Abilities, DayStart, Fault, FaultKind, Limits, Needs, Origin, Patience, Remedy, Scope, Why,
+};
 use jiff::tz::TimeZone;
 
 #[test]
@@ -82,7 +84,7 @@ fn an_estimate_above_the_whole_limit_holds_nobody_back_for_ever() {
     let mut world = World::new(specs);
     let needs = Needs {
         tokens: 5_000,
-        free_only: false,
+        ..Needs::default()
     };
     let journey = world.begin(needs, 300 * SECOND);
     assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
@@ -126,4 +128,66 @@ fn of_a_fault_and_a_used_up_limit_the_later_end_is_told() {
     world.fail(journey, limited(world.now, 5 * SECOND), Remedy::None);
     let said = world.next(journey);
     assert_eq!(said, Said::Refuse(Why::AllCooling, Some(12 * HOUR)));
+}
+
+#[test]
+fn a_request_that_fits_nowhere_by_estimate_is_tried_all_the_same() {
+    let mut specs = plain(2);
+    specs[0].limits.tokens_per_minute = Some(8_000);
+    let mut world = World::new(specs);
+    let needs = Needs { tokens: 20_000, ..Needs::default() };
+    let journey = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p1/k/m", "the roomier one comes first");
+    let fault = Fault::new(FaultKind::ServerError, Scope::Model, "");
+    world.fail(journey, fault, Remedy::None);
+    assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "an estimate may be wrong");
+}
+
+#[test]
+fn what_a_deployment_lacks_is_never_asked_of_it() {
+    let mut specs = plain(2);
+    specs[0].lacks = vec![Abilities::IMAGES];
+    specs[1].lacks = vec![Abilities::TOOLS];
+    let mut world = World::new(specs);
+    let needs = |wants| Needs { wants, ..Needs::default() };
+    let journey = world.begin(needs(Abilities::IMAGES), 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
+    let both = Abilities::IMAGES | Abilities::TOOLS;
+    let journey = world.begin(needs(both), 300 * SECOND);
+    assert_eq!(world.next(journey), Said::Refuse(Why::Incapable(both), None));
+}
+
+#[test]
+fn models_that_share_an_account_share_its_limits() {
+    let mut specs = plain(1);
+    specs[0].models = vec!["m".to_owned(), "n".to_owned()];
+    specs[0].limits = Limits {
+        requests_per_minute: Some(1),
+        is_per_account: true,
+        ..Limits::default()
+    };
+    let mut world = World::new(specs);
+    let first = world.request();
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/m");
+    world.succeed(first, None);
+    let second = world.request();
+    assert!(world.next_door(second).is_none(), "the other model's allowance is the same one");
+}
+
+#[test]
+fn what_a_provider_reserves_counts_before_it_is_used() {
+    let mut specs = plain(1);
+    specs[0].limits = Limits {
+        tokens_per_minute: Some(30_000),
+        assumed_output: Some(16_384),
+        ..Limits::default()
+    };
+    let mut world = World::new(specs);
+    let needs = Needs { tokens: 100, is_open_ended: true, ..Needs::default() };
+    let first = world.begin(needs, 300 * SECOND);
+    assert!(world.next_door(first).is_some());
+    let second = world.begin(needs, 300 * SECOND);
+    assert!(world.next_door(second).is_none(), "two reservations do not fit into one minute");
+    let modest = world.begin(Needs { tokens: 200, ..Needs::default() }, 300 * SECOND);
+    assert!(world.next_door(modest).is_some());
 }

@@ -60,7 +60,7 @@ impl City {
     fn request(&mut self, tokens: u64) -> Option<usize> {
         let needs = Needs {
             tokens,
-            free_only: false,
+            ..Needs::default()
         };
         let journey = self.world.begin(needs, 300 * SECOND);
         let served = loop {

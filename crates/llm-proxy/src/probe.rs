@@ -27,21 +27,25 @@ pub(crate) struct Finding {
     pub(crate) told: String,
 }
 
-/// Asks every provider, in their order.
-pub(crate) async fn probe(settings: &Settings, with_answer: bool) -> Result<Vec<Finding>, String> {
-    let clock = Arc::new(Clock::new());
+/// The configuration made ready, as it would serve.
+pub(crate) fn ready(settings: &Settings) -> Result<World, String> {
     let day = engine::DayStart::midnight(jiff::tz::TimeZone::UTC);
     let mut ledger = Ledger::new(day, Timestamp::default());
-    let world = World::new(settings.clone(), &mut ledger, None)?;
+    World::new(settings.clone(), &mut ledger, None)
+}
+
+/// Asks every provider, in their order.
+pub(crate) async fn probe(world: &World, with_answer: bool) -> Vec<Finding> {
+    let clock = Arc::new(Clock::new());
     let mut findings = Vec::new();
     for index in 0..world.routes.len() {
-        let finding = match timeout(PATIENCE, ask(&world, &clock, index, with_answer)).await {
+        let finding = match timeout(PATIENCE, ask(world, &clock, index, with_answer)).await {
             Ok(finding) => finding,
             Err(_) => Finding { good: false, told: "no answer in time".to_owned() },
         };
         findings.push(finding);
     }
-    Ok(findings)
+    findings
 }
 
 async fn ask(world: &World, clock: &Arc<Clock>, index: usize, with_answer: bool) -> Finding {

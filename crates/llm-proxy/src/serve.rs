@@ -126,7 +126,9 @@ fn tell_start(source: &Source, loaded: &Loaded, log: &Log) {
         Some(path) => log.info(format_args!("Configuration: {}", path.display())),
         None if source.is_fixed() => {}
         None => {
-            log.info("No configuration file: using the providers whose keys are in the environment");
+            log.info(
+                "No configuration file: using the providers whose keys are in the environment",
+            );
         }
     }
     tell(&loaded.settings, log);

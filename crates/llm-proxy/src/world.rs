@@ -171,6 +171,7 @@ fn provider_spec(provider: &Provider, settings: &Settings) -> ProviderSpec {
         priority: provider.priority,
         keys: if provider.keys.is_empty() { vec![String::new()] } else { keys.collect() },
         models: provider.models.iter().map(model_name).collect(),
+        lacks: Vec::new(),
         limits: limits(provider),
         paid: provider.tier == Some(Tier::Paid),
         spread_keys: order == KeyOrder::Spread,
@@ -193,6 +194,8 @@ fn limits(provider: &Provider) -> Limits {
         tokens_per_day: declared.tpd,
         concurrent: declared.concurrent,
         context: declared.context,
+        assumed_output: None,
+        is_per_account: false,
         day: match &provider.reset {
             Some(DailyReset::At { hour, minute, zone }) => Some(DayStart {
                 time: jiff::civil::Time::new(*hour, *minute, 0, 0).unwrap_or_default(),

@@ -5,6 +5,7 @@
 //! recurses, so that no body can exhaust the stack.
 
 pub mod chunk;
+pub mod continuation;
 pub mod json;
 mod output;
 pub mod redact;

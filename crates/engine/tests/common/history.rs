@@ -150,7 +150,7 @@ fn limits_of(index: usize) -> Limits {
 
 pub(crate) fn action() -> impl Strategy<Value = Action> {
     let needs =
-        (0_u64..1_200, any::<bool>()).prop_map(|(tokens, free_only)| Needs { tokens, free_only });
+        (0_u64..1_200, any::<bool>()).prop_map(|(tokens, free_only)| Needs { tokens, free_only, ..Needs::default() });
     let pass = prop_oneof![0_i64..50, 50_i64..5_000, 5_000_i64..90_000];
     let deadline = prop_oneof![Just(4 * SECOND), Just(300 * SECOND)];
     prop_oneof![

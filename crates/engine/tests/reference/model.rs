@@ -227,11 +227,8 @@ impl Model {
         if probing {
             return State::Closed(Cause::Probing, None);
         }
-        if door
-            .limits
-            .context
-            .is_some_and(|context| needs.tokens > context)
-        {
+        let holds = [door.limits.context, door.limits.tokens_per_minute];
+        if holds.into_iter().flatten().any(|most| needs.tokens > most) {
             return State::Closed(Cause::TooLong, None);
         }
         if half_open {

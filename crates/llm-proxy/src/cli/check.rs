@@ -8,7 +8,7 @@ use settings::{Provider, Settings};
 
 use super::table::{Cell, Table, Tone};
 use super::{Failed, Outcome, print};
-use crate::probe::{Finding, probe};
+use crate::probe::{Finding, probe, ready};
 use crate::source::{Source, check_exposure, lines};
 
 pub(super) async fn check(source: Source, live: bool, send: bool) -> Outcome {
@@ -19,11 +19,8 @@ pub(super) async fn check(source: Source, live: bool, send: bool) -> Outcome {
         || "no file: the providers whose keys are in the environment".to_owned(),
         |path| path.display().to_string(),
     );
-    let findings = if live {
-        Some(probe(&settings, send).await.map_err(|problem| Failed::configuration(&[problem]))?)
-    } else {
-        None
-    };
+    let world = ready(&settings).map_err(|problem| Failed::configuration(&[problem]))?;
+    let findings = if live { Some(probe(&world, send).await) } else { None };
     let mut told = format!("configuration: {place}\n");
     told.push_str(&table(&settings, findings.as_deref()));
     for warning in &settings.warnings {

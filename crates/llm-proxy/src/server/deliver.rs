@@ -17,7 +17,7 @@ use wire::sse::data_event;
 
 use super::attempt::Answered;
 use super::body::ClientBody;
-use super::journey::Journey;
+use super::journey::{Hop, Journey};
 use super::report::{self, X_DROPPED};
 use crate::app::{App, Held};
 use crate::upstream::{Answer, EventStream, Original, StreamEnd};
@@ -69,18 +69,23 @@ pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBo
     response
 }
 
-/// A provider's own error, as it is.
-pub(crate) fn original_response(journey: &Journey, original: Original) -> Response<ClientBody> {
+/// A provider's own error, as it is. `hop` is the attempt that met it.
+pub(crate) fn original_response(
+    journey: &Journey,
+    hop: &Hop,
+    original: Original,
+) -> Response<ClientBody> {
     let Original { status, headers, body } = original;
     let mut response = Response::new(ClientBody::from(body));
     // A provider that refuses its key must not look as if ours was wrong.
     *response.status_mut() =
         if status == StatusCode::UNAUTHORIZED { StatusCode::BAD_GATEWAY } else { status };
-    let provider = journey.hops.last().map(|hop| hop.provider.as_str()).unwrap_or_default();
-    if let Some(route) = journey.world.routes.iter().find(|route| route.provider.name == provider) {
+    let mut routes = journey.world.routes.iter();
+    if let Some(route) = routes.find(|route| route.provider.name == hop.provider) {
         *response.headers_mut() = end_to_end(&headers, route);
     }
     report::add_headers(response.headers_mut(), journey);
+    report::add_server(response.headers_mut(), hop);
     response
 }
 

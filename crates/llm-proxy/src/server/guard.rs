@@ -48,12 +48,18 @@ fn host_is_allowed(host: &str, server: &Server) -> bool {
 
 /// The host of `host:port`, an IPv6 address without its brackets.
 fn without_port(host: &str) -> &str {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = host.strip_prefix('[') {
-        return rest.split_once(']').map_or("", |(address, _)| address);
+        return match rest.split_once(']') {
+            Some((address, "")) => address,
+            Some((address, port)) if port.strip_prefix(':').is_some_and(is_port) => address,
+            _ => host,
+        };
     }
-    host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
-    })
+    match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) => name,
+        _ => host,
+    }
 }
 
 fn is_loopback_name(name: &str) -> bool {
@@ -68,7 +74,10 @@ pub(crate) fn allowed_origin<'h>(
     headers: &'h HeaderMap,
     server: &Server,
 ) -> Option<&'h HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else {
+        return None;
+    };
     origin_is_allowed(origin.to_str().ok()?, server).then_some(origin)
 }
 
@@ -159,6 +168,8 @@ mod tests {
         for host in [
             "evil.example",
             "localhost.evil.example",
+            "[::1].evil.example",
+            "[::1",
             "127.0.0.1.evil.example",
             "10.0.0.1",
             "",

@@ -1,7 +1,7 @@
 //! A request as it comes in: read once, checked, and held to its end.
 
 use bytes::{Bytes, BytesMut};
-use engine::{Needs, Timestamp};
+use engine::{Abilities, Needs, Timestamp};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -42,8 +42,26 @@ impl Intake {
     /// What the request needs, as far as it decides who can serve it.
     pub(crate) fn needs(&self, free_only: bool) -> Needs {
         let prompt = self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN;
-        let answer = self.scan.max_completion_tokens.or(self.scan.max_tokens).unwrap_or(0);
-        Needs { tokens: prompt.saturating_add(answer), free_only }
+        let most = self.scan.max_completion_tokens.or(self.scan.max_tokens);
+        Needs {
+            tokens: prompt.saturating_add(most.unwrap_or(0)),
+            is_open_ended: most.is_none(),
+            wants: self.wants(),
+            free_only,
+        }
+    }
+
+    fn wants(&self) -> Abilities {
+        let scan = &self.scan;
+        let asked = [
+            (scan.has_images, Abilities::IMAGES),
+            (scan.has_audio, Abilities::AUDIO),
+            (scan.has_tools, Abilities::TOOLS),
+            (scan.wants_json_schema, Abilities::JSON_SCHEMA),
+            (scan.n.is_some_and(|n| n > 1), Abilities::SEVERAL_CHOICES),
+        ];
+        let wanted = asked.into_iter().filter(|(asks, _)| *asks);
+        wanted.fold(Abilities::default(), |all, (_, one)| all | one)
     }
 }
 

@@ -160,28 +160,29 @@ impl Journey {
     }
 
     /// The provider's own answer to a request that is at fault itself.
-    pub(crate) fn original(mut self) -> Response<ClientBody> {
-        let last = self.originals.pop().flatten();
+    pub(crate) fn original(self) -> Response<ClientBody> {
+        let last = self.originals.len().saturating_sub(1);
         self.answer_with_original(last)
     }
 
-    fn answer_with_original(&self, original: Option<Original>) -> Response<ClientBody> {
-        match original {
-            Some(original) => original_response(self, original),
-            None => self.told(ProxyError::all_failed("the request was refused".to_owned())),
+    fn answer_with_original(mut self, attempt: usize) -> Response<ClientBody> {
+        let original = self.originals.get_mut(attempt).and_then(Option::take);
+        match (original, self.hops.get(attempt)) {
+            (Some(original), Some(hop)) => original_response(&self, hop, original),
+            _ => self.told(ProxyError::all_failed("the request was refused".to_owned())),
         }
     }
 
     /// The answer when nobody can serve.
-    pub(crate) fn refuse(mut self, refusal: &Refusal) -> Response<ClientBody> {
+    pub(crate) fn refuse(self, refusal: &Refusal) -> Response<ClientBody> {
         let message = report::refusal_message(refusal, &self.hops);
         self.app.log.error(format_args!("{message}"));
         let error = match (refusal.why, refusal.retry_after) {
             (Why::RequestsOwn { attempt }, _) => {
-                let original = self.originals.get_mut(attempt).and_then(Option::take);
-                return self.answer_with_original(original);
+                return self.answer_with_original(attempt);
             }
             (Why::AllCooling, Some(wait)) => ProxyError::all_cooling(message, wait),
+            (Why::Incapable(_), _) => ProxyError::bad_request("unsupported_by_providers", message),
             (Why::NoneConfigured | Why::AllParked, _) => ProxyError::none_available(message),
             (Why::KeysRefused, _) => ProxyError::keys_refused(message),
             (Why::AllCooling | Why::MixedFaults, _) => ProxyError::all_failed(message),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use engine::{Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why, policy};
+use engine::{Abilities, Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why, policy};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -81,13 +81,18 @@ fn retry(wait: Duration) -> String {
 /// Adds who served, and how the request came there.
 pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
     if let Some(hop) = journey.hops.last() {
-        insert(headers, X_PROVIDER, &hop.provider);
-        insert(headers, X_MODEL, &hop.model);
+        add_server(headers, hop);
     }
     insert(headers, X_ATTEMPTS, &journey.deployments_tried().to_string());
     if journey.hops.len() > 1 {
         insert(headers, X_ROTATION, &rotation_header(&journey.hops));
     }
+}
+
+/// Adds whose answer it is.
+pub(crate) fn add_server(headers: &mut HeaderMap, hop: &Hop) {
+    insert(headers, X_PROVIDER, &hop.provider);
+    insert(headers, X_MODEL, &hop.model);
 }
 
 /// Sets a header to a text from outside; what cannot stand in a header is replaced.
@@ -118,8 +123,16 @@ pub(crate) fn reason(closed: &Closed) -> String {
         }
         Reason::Busy => "as many requests under way as allowed".to_owned(),
         Reason::PaidForbidden => "costs money, which is forbidden here".to_owned(),
-        Reason::DoesNotFit => "the request does not fit its context window".to_owned(),
+        Reason::DoesNotFit => {
+            "the request is estimated not to fit its context window or its tokens per minute"
+                .to_owned()
+        }
+        Reason::Lacks(lacking) => format!("it is known not to take {}", words(*lacking)),
     }
+}
+
+fn words(abilities: Abilities) -> String {
+    abilities.words().collect::<Vec<_>>().join(" and ")
 }
 
 /// The word for why a deployment is passed over.
@@ -132,6 +145,7 @@ pub(crate) fn reason_word(closed: &Closed) -> &'static str {
         Reason::Busy => "busy",
         Reason::PaidForbidden => "paid_forbidden",
         Reason::DoesNotFit => "does_not_fit",
+        Reason::Lacks(_) => "lacks_ability",
     }
 }
 
@@ -147,6 +161,9 @@ pub(crate) fn refusal_message(refusal: &Refusal, hops: &[Hop]) -> String {
         Why::AllCooling => {
             let soonest = refusal.retry_after.map(span).unwrap_or_default();
             format!("every provider is rate-limited; the first is back in {soonest}")
+        }
+        Why::Incapable(lacking) => {
+            format!("no provider for this request takes {}", words(lacking))
         }
         Why::KeysRefused => {
             "every provider refused its key; llm-proxy status says which".to_owned()

@@ -171,7 +171,8 @@ pub(crate) fn explain(
         .ok_or_else(|| ProxyError::unknown_model(model.as_deref().unwrap_or_default()))?;
     let ledger = app.ledger();
     let now = app.clock.now();
-    let needs = Needs { tokens: 0, free_only: !world.settings.rotation.allow_paid };
+    let free_only = !world.settings.rotation.allow_paid;
+    let needs = Needs { free_only, ..Needs::default() };
     let mut taken = false;
     let steps: Vec<Value> = chain
         .iter()

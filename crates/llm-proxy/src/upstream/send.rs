@@ -92,7 +92,7 @@ pub(crate) async fn send(
         Ok(result) => result,
         Err(_) => Err(Failure::silence("no answer in time")),
     };
-    Outcome { budgets, result: result.map_err(|failure| asked.redacted(failure)) }
+    Outcome { budgets, result }
 }
 
 async fn read(
@@ -113,7 +113,7 @@ async fn read(
     if !status.is_success() {
         let patience = limits.stall.min(ERROR_BODY_PATIENCE);
         let body = collect(body, decoder, LARGEST_ERROR, patience).await.unwrap_or_default();
-        return Err(asked.refused(status, headers, body));
+        return Err(asked.refused(status, headers, &body));
     }
     let kind = content_type(&headers);
     if asked.stream && !kind.contains("json") && !kind.contains("html") {
@@ -164,7 +164,9 @@ impl Asked {
     }
 
     /// A reply that is an error by its status.
-    fn refused(&self, status: StatusCode, headers: HeaderMap, body: Bytes) -> Failure {
+    fn refused(&self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Failure {
+        // Before it is read and quoted: half a key at a quotation's end would not be found.
+        let body = self.route.redactor.apply(body);
         let fault = if status.is_redirection() {
             Fault::new(
                 FaultKind::ServerError,
@@ -198,28 +200,15 @@ impl Asked {
         data: &[u8],
     ) -> Option<Failure> {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        let fault = dialect::error_in_success(&self.reply(status, headers), data)?;
+        let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
+        let fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         let original = Some(Box::new(Original {
             status: StatusCode::BAD_GATEWAY,
             headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(data),
+            body,
         }));
         Some(Failure { fault, remedy: Remedy::None, word, original })
-    }
-
-    /// The failure without any key that the provider may have echoed.
-    fn redacted(&self, mut failure: Failure) -> Failure {
-        let redactor = &self.route.redactor;
-        failure.fault.detail = self.route.redact_text(&failure.fault.detail);
-        if let Some(original) = &mut failure.original {
-            let body = redactor.apply(&original.body);
-            if body.len() != original.body.len() {
-                original.headers.remove(CONTENT_LENGTH);
-            }
-            original.body = body;
-        }
-        failure
     }
 }
 
