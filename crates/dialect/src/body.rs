@@ -35,35 +35,16 @@ const TEXTS: &[&str] = &[
 ];
 
 /// The fields that say something in one fixed word or number.
-const LABELS: &[&str] = &[
-    "code",
-    "type",
-    "status",
-    "reason",
-    "limit_source",
-    "error_type",
-    "finish_reason",
-];
+const LABELS: &[&str] =
+    &["code", "type", "status", "reason", "limit_source", "error_type", "finish_reason"];
 
 /// Where a message is looked for in an object, the best place first.
-const MESSAGES: &[&str] = &[
-    "message",
-    "detail",
-    "error",
-    "errors",
-    "title",
-    "msg",
-    "error_message",
-];
+const MESSAGES: &[&str] =
+    &["message", "detail", "error", "errors", "title", "msg", "error_message"];
 
 /// A sentence that begins so sells something and speaks of other limits than the one that was met.
-const PITCHES: &[&str] = &[
-    "upgrade",
-    "unlock",
-    "need more",
-    "increase your rate limit",
-    "contact sales",
-];
+const PITCHES: &[&str] =
+    &["upgrade", "unlock", "need more", "increase your rate limit", "contact sales"];
 
 /// What a body is, apart from what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,28 +91,15 @@ impl ErrorBody {
 
     fn of_text(form: Form, text: &str) -> Self {
         let said = [clipped(text, TEXT_KEPT).to_owned()];
-        let message = if form == Form::Html {
-            page_title(text)
-        } else {
-            said[0].clone()
-        };
+        let message = if form == Form::Html { page_title(text) } else { said[0].clone() };
         let (text, claim) = (joined(&said, |text| text), joined(&said, unsold));
-        Self {
-            form,
-            message,
-            param: None,
-            labels: Vec::new(),
-            text,
-            claim,
-            value: Value::Null,
-        }
+        Self { form, message, param: None, labels: Vec::new(), text, claim, value: Value::Null }
     }
 
     fn of_json(value: Value) -> Self {
         let (said, labels) = gathered(&value);
-        let param = walk(&value)
-            .find(|(key, _)| *key == "param")
-            .and_then(|(_, param)| scalar(param));
+        let param =
+            walk(&value).find(|(key, _)| *key == "param").and_then(|(_, param)| scalar(param));
         Self {
             form: Form::Json,
             message: own_words(&value),
@@ -145,9 +113,7 @@ impl ErrorBody {
 
     /// Whether one of the codes, types or words is among the labels.
     pub(crate) fn is_labelled(&self, names: &[&str]) -> bool {
-        self.labels
-            .iter()
-            .any(|label| names.contains(&label.as_str()))
+        self.labels.iter().any(|label| names.contains(&label.as_str()))
     }
 
     /// The status that stands in the body, where the reply's own status does not tell.
@@ -156,10 +122,7 @@ impl ErrorBody {
         let field = |name: &&str| {
             let mut found = walk(&self.value).filter(|(key, _)| key == name);
             found.find_map(|(_, value)| {
-                scalar(value)?
-                    .parse()
-                    .ok()
-                    .filter(|&status| is_error(status))
+                scalar(value)?.parse().ok().filter(|&status| is_error(status))
             })
         };
         FIELDS.iter().find_map(field)
@@ -183,9 +146,7 @@ impl ErrorBody {
     }
 
     fn is_flat_error(&self, root: &Map<String, Value>) -> bool {
-        let said = ["message", "detail", "title"]
-            .iter()
-            .any(|key| root.contains_key(*key));
+        let said = ["message", "detail", "title"].iter().any(|key| root.contains_key(*key));
         let typed = self.labels.iter().any(|label| label.ends_with("error"));
         said && (typed || self.inner_status().is_some())
     }
@@ -193,10 +154,7 @@ impl ErrorBody {
 
 /// Whether a stream's last word is that the provider gave up.
 fn is_broken_off(reason: &Value) -> bool {
-    matches!(
-        reason.as_str(),
-        Some("error" | "insufficient_system_resource")
-    )
+    matches!(reason.as_str(), Some("error" | "insufficient_system_resource"))
 }
 
 fn is_error(status: u16) -> bool {
@@ -215,17 +173,12 @@ fn names_error(error: Option<&Value>, answers: bool) -> bool {
 
 /// The data of the first event, should the body be an event stream.
 fn event_data(text: &str) -> Option<String> {
-    let framed = ["data:", "event:", "id:", ":"]
-        .iter()
-        .any(|start| text.starts_with(start));
+    let framed = ["data:", "event:", "id:", ":"].iter().any(|start| text.starts_with(start));
     if !framed {
         return None;
     }
     let mut data = text.lines().skip_while(|line| !line.starts_with("data:"));
-    let lines: Vec<&str> = data
-        .by_ref()
-        .map_while(|line| line.strip_prefix("data:"))
-        .collect();
+    let lines: Vec<&str> = data.by_ref().map_while(|line| line.strip_prefix("data:")).collect();
     Some(lines.join("\n").trim().to_owned())
 }
 
@@ -235,9 +188,7 @@ fn own_words(value: &Value) -> String {
     if !message.eq_ignore_ascii_case("provider returned error") {
         return message;
     }
-    let raw = walk(value)
-        .find(|(key, _)| *key == "raw")
-        .and_then(|(_, raw)| scalar(raw));
+    let raw = walk(value).find(|(key, _)| *key == "raw").and_then(|(_, raw)| scalar(raw));
     raw.map_or(message, |raw| clipped(&raw, TEXT_KEPT).to_owned())
 }
 
@@ -250,11 +201,9 @@ fn message_of(value: &Value, depth: usize) -> Option<String> {
             (!text.trim().is_empty()).then(|| clipped(text, TEXT_KEPT).to_owned())
         }
         Value::Array(items) => message_of(items.first()?, depth + 1),
-        Value::Object(fields) => MESSAGES.iter().find_map(|key| {
-            fields
-                .get(*key)
-                .and_then(|value| message_of(value, depth + 1))
-        }),
+        Value::Object(fields) => MESSAGES
+            .iter()
+            .find_map(|key| fields.get(*key).and_then(|value| message_of(value, depth + 1))),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
@@ -281,11 +230,7 @@ fn gathered(value: &Value) -> (Vec<String>, Vec<String>) {
 
 fn joined(said: &[String], part: impl Fn(&str) -> &str) -> String {
     let lower: Vec<String> = said.iter().map(|text| text.to_ascii_lowercase()).collect();
-    let whole = lower
-        .iter()
-        .map(|text| part(text))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let whole = lower.iter().map(|text| part(text)).collect::<Vec<_>>().join("\n");
     clipped(&whole, TOTAL_KEPT).to_owned()
 }
 
@@ -304,8 +249,5 @@ fn page_title(page: &str) -> String {
         let end = lower[at..].find("</title>")?;
         page.get(at + 7..at + end)
     });
-    format!(
-        "an HTML page: {}",
-        clipped(title.unwrap_or("untitled").trim(), TEXT_KEPT)
-    )
+    format!("an HTML page: {}", clipped(title.unwrap_or("untitled").trim(), TEXT_KEPT))
 }

@@ -55,35 +55,24 @@ pub(crate) fn written(seen: &Evidence<'_>) -> Option<Timestamp> {
 
 fn stated(seen: &Evidence<'_>) -> Option<Resume> {
     let at = seen.headers.retry_after(seen.now).or_else(|| written(seen));
-    at.map(|at| Resume {
-        at,
-        origin: Origin::Stated,
-    })
+    at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
 fn reset(seen: &Evidence<'_>) -> Option<Resume> {
     let at = fields::reset(&seen.body.value, seen.now)
         .or_else(|| reset_in_prose(&seen.body.text, seen.now));
-    at.map(|at| Resume {
-        at,
-        origin: Origin::Stated,
-    })
+    at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
 fn limit(seen: &Evidence<'_>) -> Option<Resume> {
     let named = || computed(limits::end_of(seen.window()?, &seen.profile, seen.now));
-    stated(seen)
-        .or_else(|| by_figures(seen))
-        .or_else(|| by_headers(seen))
-        .or_else(named)
+    stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen)).or_else(named)
 }
 
 fn day(seen: &Evidence<'_>) -> Option<Resume> {
     let figures = words::figures(&seen.body.text).is_some();
     if figures || seen.profile.refill == Refill::Continuous {
-        return stated(seen)
-            .or_else(|| by_figures(seen))
-            .or_else(|| by_headers(seen));
+        return stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen));
     }
     let long = stated(seen).filter(|resume| seen.now.until(resume.at) > HINT);
     let midnight = || computed(limits::end_of(Window::Day, &seen.profile, seen.now));
@@ -95,63 +84,33 @@ fn day(seen: &Evidence<'_>) -> Option<Resume> {
 fn by_figures(seen: &Evidence<'_>) -> Option<Resume> {
     let figures = words::figures(&seen.body.text)?;
     let window = seen.window()?.length()?;
-    let over = figures
-        .used?
-        .checked_add(figures.requested)?
-        .checked_sub(figures.limit)?;
-    let nanos = window
-        .as_nanos()
-        .checked_mul(u128::from(over))?
-        .checked_div(figures.limit.into())?;
+    let over = figures.used?.checked_add(figures.requested)?.checked_sub(figures.limit)?;
+    let nanos =
+        window.as_nanos().checked_mul(u128::from(over))?.checked_div(figures.limit.into())?;
     let wait = Duration::from_nanos(u64::try_from(nanos).ok()?).min(window);
-    (!wait.is_zero()).then(|| Resume {
-        at: seen.now.after(wait),
-        origin: Origin::Computed,
-    })
+    (!wait.is_zero()).then(|| Resume { at: seen.now.after(wait), origin: Origin::Computed })
 }
 
 /// The reset of what is spent, the latest of several. Headers that never say what is left are
 /// taken to speak of the limit that was met.
 fn by_headers(seen: &Evidence<'_>) -> Option<Resume> {
     let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
-    let met = seen
-        .budgets
-        .iter()
-        .filter(|budget| !counts || budget.remaining == Some(0));
+    let met = seen.budgets.iter().filter(|budget| !counts || budget.remaining == Some(0));
     let latest = met.filter(|budget| counts || budget.full_at.is_some());
-    let latest = latest
-        .filter_map(|budget| Some((budget.next_at?, budget.full_at)))
-        .max()?;
-    let origin = if latest.1 == Some(latest.0) {
-        Origin::Stated
-    } else {
-        Origin::Computed
-    };
-    Some(Resume {
-        at: latest.0,
-        origin,
-    })
+    let latest = latest.filter_map(|budget| Some((budget.next_at?, budget.full_at))).max()?;
+    let origin = if latest.1 == Some(latest.0) { Origin::Stated } else { Origin::Computed };
+    Some(Resume { at: latest.0, origin })
 }
 
 /// The reset of the day: of what is spent if that is told, else of any daily budget, since they
 /// all come back together.
 fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
     let daily = |window| matches!(window, Window::Day | Window::Unknown);
-    let spent = seen
-        .spent()
-        .filter(|budget| daily(budget.window))
-        .filter_map(|budget| budget.full_at);
-    let any = seen
-        .budgets
-        .iter()
-        .filter(|budget| budget.window == Window::Day);
-    let at = spent
-        .max()
-        .or_else(|| any.filter_map(|budget| budget.full_at).max());
-    at.map(|at| Resume {
-        at,
-        origin: Origin::Stated,
-    })
+    let spent =
+        seen.spent().filter(|budget| daily(budget.window)).filter_map(|budget| budget.full_at);
+    let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);
+    let at = spent.max().or_else(|| any.filter_map(|budget| budget.full_at).max());
+    at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
 fn after(seen: &Evidence<'_>, secs: u64) -> Timestamp {
@@ -159,8 +118,5 @@ fn after(seen: &Evidence<'_>, secs: u64) -> Timestamp {
 }
 
 fn computed(at: Option<Timestamp>) -> Option<Resume> {
-    at.map(|at| Resume {
-        at,
-        origin: Origin::Computed,
-    })
+    at.map(|at| Resume { at, origin: Origin::Computed })
 }

@@ -7,11 +7,8 @@ const LONGEST: usize = 300;
 pub(crate) fn shown(message: &str) -> String {
     let plain = message.replace(is_format, "");
     let words = plain.split(|c: char| c.is_whitespace() || c.is_control());
-    let words: Vec<&str> = words
-        .filter(|word| !word.is_empty())
-        .map(without_query)
-        .take(LONGEST)
-        .collect();
+    let words: Vec<&str> =
+        words.filter(|word| !word.is_empty()).map(without_query).take(LONGEST).collect();
     words.join(" ").chars().take(LONGEST).collect()
 }
 

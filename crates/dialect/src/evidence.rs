@@ -9,7 +9,7 @@ use crate::body::{ErrorBody, Form};
 use crate::headers::Headers;
 use crate::profile::{self, Bucket, Profile};
 use crate::tree::{scalar, walk};
-use crate::{clock, limits, words};
+use crate::{clock, history, limits, words};
 
 /// A wait that no limit per minute asks for.
 const LONG: Duration = Duration::from_hours(1);
@@ -68,6 +68,8 @@ pub(crate) enum Sign {
     WithinSuccess,
     /// The body is an HTML page.
     Page,
+    /// What is refused is in the messages, left there by another provider.
+    HistoryRefused,
 }
 
 /// One reply with its body, headers and budgets read.
@@ -92,16 +94,7 @@ impl<'a> Evidence<'a> {
         let headers = Headers::of(reply.headers, &body.value);
         let budgets = limits::read(&headers, &profile, reply.now);
         let (provider, now, status) = (reply.provider, reply.now, reply.status);
-        Self {
-            provider,
-            now,
-            status,
-            within_success: false,
-            body,
-            headers,
-            budgets,
-            profile,
-        }
+        Self { provider, now, status, within_success: false, body, headers, budgets, profile }
     }
 
     pub(crate) fn window(&self) -> Option<Window> {
@@ -113,9 +106,7 @@ impl<'a> Evidence<'a> {
     }
 
     pub(crate) fn spent(&self) -> impl Iterator<Item = &Budget> {
-        self.budgets
-            .iter()
-            .filter(|budget| budget.remaining == Some(0))
+        self.budgets.iter().filter(|budget| budget.remaining == Some(0))
     }
 
     pub(crate) fn shows(&self, sign: Sign) -> bool {
@@ -123,10 +114,7 @@ impl<'a> Evidence<'a> {
             Sign::MonthNamed => self.window() == Some(Window::Month),
             Sign::DayNamed => self.window() == Some(Window::Day),
             Sign::ShorterNamed => {
-                matches!(
-                    self.window(),
-                    Some(Window::Second | Window::Minute | Window::Hour)
-                )
+                matches!(self.window(), Some(Window::Second | Window::Minute | Window::Hour))
             }
             Sign::TokensNamed => self.names_tokens(),
             Sign::ModelNamed => self.body.text.contains("{model}"),
@@ -136,26 +124,19 @@ impl<'a> Evidence<'a> {
             Sign::LongWait => clock::written(self).is_some_and(|at| self.now.until(at) >= LONG),
             Sign::MonthSpent => self.spent().any(|budget| budget.window == Window::Month),
             Sign::DaySpent => self.spent().any(|budget| budget.window == Window::Day),
-            Sign::TokensSpent => self
-                .spent()
-                .any(|budget| budget.dimension == Dimension::Tokens),
+            Sign::TokensSpent => self.spent().any(|budget| budget.dimension == Dimension::Tokens),
             Sign::NothingSpent => !self.budgets.is_empty() && self.spent().next().is_none(),
             Sign::WithinSuccess => self.within_success,
             Sign::Page => self.body.form == Form::Html,
+            Sign::HistoryRefused => history::refused(&self.body).is_some(),
         }
     }
 
     /// The scope of a rate limit: as the text says, else as the provider counts.
     pub(crate) fn bucket(&self) -> Scope {
-        let named = ACCOUNT
-            .iter()
-            .any(|phrase| self.body.claim.contains(phrase));
+        let named = ACCOUNT.iter().any(|phrase| self.body.claim.contains(phrase));
         let account = named || self.profile.bucket == Bucket::Key;
-        if account && !self.says(MODEL) {
-            Scope::Key
-        } else {
-            Scope::Deployment
-        }
+        if account && !self.says(MODEL) { Scope::Key } else { Scope::Deployment }
     }
 
     /// The scope of an outage: the model if one is named or others serve behind this provider.

@@ -8,13 +8,8 @@ use crate::times::moment;
 use crate::tree::{scalar, walk};
 
 /// Names of fields, without case and separators, that say when to come back.
-const RETRY: &[&str] = &[
-    "retryafter",
-    "retryafterms",
-    "retryafterseconds",
-    "retryinseconds",
-    "retrydelay",
-];
+const RETRY: &[&str] =
+    &["retryafter", "retryafterms", "retryafterseconds", "retryinseconds", "retrydelay"];
 
 /// Names of fields, without case and separators, that say when a budget is whole again.
 const RESET: &[&str] = &[
@@ -30,9 +25,7 @@ const RESET: &[&str] = &[
 
 /// The latest time that any field states.
 pub(crate) fn retry(body: &Value, now: Timestamp) -> Option<Timestamp> {
-    latest(body, now, |name| {
-        RETRY.contains(&name) || RESET.contains(&name)
-    })
+    latest(body, now, |name| RETRY.contains(&name) || RESET.contains(&name))
 }
 
 /// The latest time that a field states for a budget to be whole again.
@@ -48,21 +41,14 @@ fn latest(body: &Value, now: Timestamp, wanted: impl Fn(&str) -> bool) -> Option
         } else {
             return None;
         };
-        if name.ends_with("ms") {
-            in_millis(&text, now)
-        } else {
-            moment(&text, now)
-        }
+        if name.ends_with("ms") { in_millis(&text, now) } else { moment(&text, now) }
     });
     times.max()
 }
 
 fn bare(key: &str) -> String {
     let letters = key.chars().filter(char::is_ascii_alphanumeric);
-    letters
-        .take(32)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect()
+    letters.take(32).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// The text of a time; that of `{"seconds": "38", "nanos": 200000000}` is `38.200000000`.
@@ -71,9 +57,5 @@ fn written(value: &Value) -> Option<String> {
         return scalar(value);
     };
     let nanos = value.get("nanos").and_then(Value::as_u64).unwrap_or(0);
-    Some(if nanos == 0 {
-        seconds
-    } else {
-        format!("{seconds}.{nanos:09}")
-    })
+    Some(if nanos == 0 { seconds } else { format!("{seconds}.{nanos:09}") })
 }

@@ -26,29 +26,21 @@ impl Headers {
         let nested = nested.filter_map(|(_, value)| value.as_object()).flatten();
         let nested =
             nested.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), scalar(value)?)));
-        let short = own
-            .chain(nested)
-            .filter(|(name, value)| name.len().max(value.len()) <= LENGTH);
+        let short = own.chain(nested).filter(|(name, value)| name.len().max(value.len()) <= LENGTH);
         Self(short.take(COUNT).collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// `retry-after-ms`, else `retry-after` in any of its forms.
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let millis = self
-            .get("retry-after-ms")
-            .and_then(|text| in_millis(text, now));
+        let millis = self.get("retry-after-ms").and_then(|text| in_millis(text, now));
         millis.or_else(|| {
             let text = self.get("retry-after")?;
             moment(text, now).or_else(|| http_date(text, self.get("date"), now))
@@ -59,8 +51,6 @@ impl Headers {
 /// Reads a count of milliseconds, whole or not.
 pub(crate) fn in_millis(text: &str, now: Timestamp) -> Option<Timestamp> {
     let (billionths, rest) = number(text.trim())?;
-    let nanos = u64::try_from(billionths / 1000)
-        .ok()
-        .filter(|_| rest.is_empty())?;
+    let nanos = u64::try_from(billionths / 1000).ok().filter(|_| rest.is_empty())?;
     believable(now.after(Duration::from_nanos(nanos)), now)
 }

@@ -9,6 +9,7 @@ mod detail;
 mod evidence;
 mod fields;
 mod headers;
+mod history;
 mod limits;
 mod parameter;
 mod profile;
@@ -22,6 +23,7 @@ use http::HeaderMap;
 
 use body::{ErrorBody, Form};
 use evidence::Evidence;
+pub use history::HistoryFault;
 
 /// The head of a reply, and who sent it when.
 #[derive(Debug, Clone, Copy)]
@@ -64,15 +66,20 @@ pub fn error_in_success(reply: &Reply<'_>, data: &[u8]) -> Option<Fault> {
 /// Reads what the headers of any reply say is left, and those that an aggregator has put into
 /// the error body.
 pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
-    let value = body
-        .map(|body| ErrorBody::read(body).value)
-        .unwrap_or_default();
+    let value = body.map(|body| ErrorBody::read(body).value).unwrap_or_default();
     let headers = headers::Headers::of(reply.headers, &value);
     limits::read(&headers, &profile::of(reply.provider), reply.now)
 }
 
+/// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the
+/// messages that another provider has left there. `None` if it is not known to be that.
+pub fn refused_history(body: &[u8]) -> Option<HistoryFault> {
+    history::refused(&ErrorBody::read(body))
+}
+
 /// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of
-/// letters, digits and underscores, as requests write it. `None` if none is named.
+/// letters, digits and underscores, as requests write it. `None` if none is named, or if it is
+/// about the messages.
 pub fn refused_parameter(body: &[u8]) -> Option<String> {
     parameter::refused(&ErrorBody::read(body))
 }
@@ -91,31 +98,16 @@ fn fault(seen: &Evidence<'_>) -> Fault {
     let meaning = rules::meaning(seen);
     let lacks = meaning.kind == FaultKind::ParameterRefused
         && parameter::refused(&seen.body).is_some_and(|name| parameter::is_essential(&name));
-    let kind = if lacks {
-        FaultKind::CapabilityMissing
-    } else {
-        meaning.kind
-    };
+    let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
-        "" => format!(
-            "status {} without a message ({})",
-            seen.status, meaning.name
-        ),
+        "" => format!("status {} without a message ({})", seen.status, meaning.name),
         message => detail::shown(message),
     };
-    Fault {
-        kind,
-        scope: meaning.scope,
-        resume: meaning.resume,
-        detail,
-    }
+    Fault { kind, scope: meaning.scope, resume: meaning.resume, detail }
 }
 
 fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
-    let status = body
-        .inner_status()
-        .or_else(|| rules::status_of(&body))
-        .unwrap_or(0);
+    let status = body.inner_status().or_else(|| rules::status_of(&body)).unwrap_or(0);
     let mut seen = Evidence::gather(reply, body);
     seen.status = status;
     seen.within_success = true;
@@ -125,11 +117,7 @@ fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
 /// A page in the place of an answer comes from something before the provider, such as a login
 /// page of the network; an empty reply from the model.
 fn not_an_answer(status: u16, body: &ErrorBody) -> Fault {
-    let scope = if body.form == Form::Html {
-        Scope::Provider
-    } else {
-        Scope::Model
-    };
+    let scope = if body.form == Form::Html { Scope::Provider } else { Scope::Model };
     let said = match body.message.as_str() {
         "" => "nothing",
         message => message,

@@ -15,16 +15,8 @@ const FAMILIES: &[(&str, Option<Dimension>)] = &[
 ];
 
 /// Words that tell kinds of tokens apart; a header with any other word is not understood.
-const KINDS: &[&str] = &[
-    "input",
-    "output",
-    "prompt",
-    "generated",
-    "cache",
-    "cached",
-    "adjusted",
-    "uncached",
-];
+const KINDS: &[&str] =
+    &["input", "output", "prompt", "generated", "cache", "cached", "adjusted", "uncached"];
 
 /// No provider reports on more budgets than this.
 const COUNT: usize = 16;
@@ -69,32 +61,20 @@ pub(crate) fn read(headers: &Headers, profile: &Profile, now: Timestamp) -> Vec<
         }
     }
     let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
-    rows.into_iter()
-        .filter(told)
-        .map(|row| budget(&row, profile, now))
-        .collect()
+    rows.into_iter().filter(told).map(|row| budget(&row, profile, now)).collect()
 }
 
 fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {
-    let at = rows
-        .iter()
-        .position(|row| row.subject == subject)
-        .unwrap_or(rows.len());
+    let at = rows.iter().position(|row| row.subject == subject).unwrap_or(rows.len());
     if at == rows.len() && at < COUNT {
-        rows.push(Row {
-            subject,
-            limit: None,
-            remaining: None,
-            reset: None,
-        });
+        rows.push(Row { subject, limit: None, remaining: None, reset: None });
     }
     rows.get_mut(at)
 }
 
 fn meaning(name: &str) -> Option<(Role, Subject)> {
     let (words, dimension) = FAMILIES.iter().find_map(|&(family, dimension)| {
-        name.find(family)
-            .map(|at| (&name[at + family.len()..], dimension))
+        name.find(family).map(|at| (&name[at + family.len()..], dimension))
     })?;
     let mut role = None;
     let mut subject = Subject {
@@ -145,13 +125,9 @@ fn window_of(row: &Row, profile: &Profile, now: Timestamp) -> Window {
         Dimension::Requests => profile.requests,
         Dimension::Tokens => profile.tokens,
     };
-    let far = row
-        .reset
-        .is_some_and(|reset| now.until(reset).as_secs() > 60);
+    let far = row.reset.is_some_and(|reset| now.until(reset).as_secs() > 60);
     let daily = profile.refill == Refill::Continuous && habit == Window::Minute && far;
-    row.subject
-        .window
-        .unwrap_or(if daily { Window::Day } else { habit })
+    row.subject.window.unwrap_or(if daily { Window::Day } else { habit })
 }
 
 /// When one more request, or enough tokens for one, can be had again. How many tokens the next

@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::history;
 use crate::tree::walk;
 
 const LONGEST: usize = 64;
 
-/// No provider refuses these as such; a text that names one speaks of what is inside it.
-const PROTECTED: &[&str] = &["messages", "model", "prompt", "input", "stream"];
+/// No provider refuses these as such; a text that names one speaks of what is inside it. The last
+/// is what Cerebras has in the place of a name.
+const PROTECTED: &[&str] = &["messages", "model", "prompt", "input", "stream", "validation_error"];
 
 /// Parameters without which the answer would be another one. A deployment that refuses one lacks
 /// a capability, and to strip it would be to answer a question that was not asked.
@@ -79,10 +81,11 @@ pub(crate) fn is_essential(name: &str) -> bool {
 
 /// The top-level name of the refused parameter.
 pub(crate) fn refused(body: &ErrorBody) -> Option<String> {
+    if history::refused(body).is_some() {
+        return None;
+    }
     let named = body.param.as_deref().and_then(top_level);
-    named
-        .or_else(|| by_location(&body.value))
-        .or_else(|| in_prose(&body.message))
+    named.or_else(|| by_location(&body.value)).or_else(|| in_prose(&body.message))
 }
 
 /// The parameter that is to be used in the place of another: "Use 'x' instead".
@@ -90,11 +93,7 @@ pub(crate) fn replacement(param: &str, body: &ErrorBody) -> Option<String> {
     let lower = body.message.to_ascii_lowercase();
     let named = lower.match_indices("use ").find_map(|(at, found)| {
         let (name, _) = lower[at + found.len()..].split_once(" instead")?;
-        if name.len() <= LONGEST {
-            leading(name, false)
-        } else {
-            None
-        }
+        if name.len() <= LONGEST { leading(name, false) } else { None }
     });
     named.filter(|name| name != param && !is_essential(name))
 }
@@ -107,17 +106,13 @@ pub(crate) fn ceiling(body: &ErrorBody) -> Option<u64> {
     }
     CEILINGS.iter().find_map(|phrase| {
         let found = text.match_indices(phrase).take(8);
-        found
-            .filter_map(|(at, _)| count(&text[at + phrase.len()..]))
-            .find(|&count| count > 0)
+        found.filter_map(|(at, _)| count(&text[at + phrase.len()..])).find(|&count| count > 0)
     })
 }
 
 fn count(tail: &str) -> Option<u64> {
     let tail = tail.trim_start_matches([' ', '`', '\'', '"', ':']);
-    let end = tail
-        .find(|c: char| !(c.is_ascii_digit() || c == ','))
-        .unwrap_or(tail.len());
+    let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(tail.len());
     tail[..end].replace(',', "").parse().ok()
 }
 
@@ -125,18 +120,12 @@ fn count(tail: &str) -> Option<u64> {
 fn by_location(body: &Value) -> Option<String> {
     const REFUSALS: &[&str] = &["extra_forbidden", "literal_error"];
     let refusal = |entry: &&Value| {
-        entry
-            .get("type")
-            .and_then(Value::as_str)
-            .is_some_and(|kind| REFUSALS.contains(&kind))
+        entry.get("type").and_then(Value::as_str).is_some_and(|kind| REFUSALS.contains(&kind))
     };
     let entries = walk(body).map(|(_, value)| value).filter(refusal);
     let mut places = entries.filter_map(|entry| entry.get("loc")?.as_array());
     places.find_map(|place| {
-        let mut names = place
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|name| *name != "body");
+        let mut names = place.iter().filter_map(Value::as_str).filter(|name| *name != "body");
         top_level(names.next()?)
     })
 }
@@ -150,10 +139,7 @@ fn in_prose(message: &str) -> Option<String> {
             .filter_map(|(at, found)| leading(&message[at + found.len()..], found.ends_with(':')))
     });
     let after = AFTER.iter().flat_map(|phrase| {
-        lower
-            .match_indices(phrase)
-            .take(4)
-            .filter_map(|(at, _)| trailing(&message[..at]))
+        lower.match_indices(phrase).take(4).filter_map(|(at, _)| trailing(&message[..at]))
     });
     before.chain(after).next()
 }
@@ -166,11 +152,7 @@ fn leading(tail: &str, listed: bool) -> Option<String> {
     }
     let end = tail.find(|c: char| !is_in_name(c)).unwrap_or(tail.len());
     let name = tail[..end].trim_end_matches('.');
-    if listed || name.contains('_') {
-        top_level(name)
-    } else {
-        None
-    }
+    if listed || name.contains('_') { top_level(name) } else { None }
 }
 
 /// The name at the end, quoted or with an underscore.
@@ -178,15 +160,9 @@ fn trailing(head: &str) -> Option<String> {
     let bare = head.trim_end().trim_end_matches(':').trim_end();
     let name = bare.trim_end_matches(is_quote);
     let quoted = name.len() < bare.len();
-    let start = name
-        .rfind(|c: char| !is_in_name(c))
-        .map_or(0, |at| at + utf8_len(name, at));
+    let start = name.rfind(|c: char| !is_in_name(c)).map_or(0, |at| at + utf8_len(name, at));
     let name = &name[start..];
-    if quoted || name.contains('_') {
-        top_level(name)
-    } else {
-        None
-    }
+    if quoted || name.contains('_') { top_level(name) } else { None }
 }
 
 fn utf8_len(text: &str, at: usize) -> usize {

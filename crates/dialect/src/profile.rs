@@ -60,61 +60,18 @@ const PROFILES: &[Profile] = &[
         tokens: Window::Minute,
         ..PLAIN
     },
-    Profile {
-        id: "gemini",
-        refill: Refill::Midnight("America/Los_Angeles"),
-        ..PLAIN
-    },
-    Profile {
-        id: "together",
-        requests: Window::Second,
-        tokens: Window::Second,
-        ..PLAIN
-    },
-    Profile {
-        id: "anthropic",
-        requests: Window::Minute,
-        tokens: Window::Minute,
-        ..PLAIN
-    },
-    Profile {
-        id: "openrouter",
-        passes_on: true,
-        ..PLAIN
-    },
-    Profile {
-        id: "huggingface",
-        passes_on: true,
-        ..PLAIN
-    },
-    Profile {
-        id: "nvidia",
-        bucket: Bucket::Key,
-        ..PLAIN
-    },
-    Profile {
-        id: "deepseek",
-        bucket: Bucket::Key,
-        ..PLAIN
-    },
-    Profile {
-        id: "cloudflare",
-        bucket: Bucket::Key,
-        ..PLAIN
-    },
-    Profile {
-        id: "cohere",
-        bucket: Bucket::Key,
-        requests: Window::Minute,
-        ..PLAIN
-    },
+    Profile { id: "gemini", refill: Refill::Midnight("America/Los_Angeles"), ..PLAIN },
+    Profile { id: "together", requests: Window::Second, tokens: Window::Second, ..PLAIN },
+    Profile { id: "anthropic", requests: Window::Minute, tokens: Window::Minute, ..PLAIN },
+    Profile { id: "openrouter", passes_on: true, ..PLAIN },
+    Profile { id: "huggingface", passes_on: true, ..PLAIN },
+    Profile { id: "nvidia", bucket: Bucket::Key, ..PLAIN },
+    Profile { id: "deepseek", bucket: Bucket::Key, ..PLAIN },
+    Profile { id: "cloudflare", bucket: Bucket::Key, ..PLAIN },
+    Profile { id: "cohere", bucket: Bucket::Key, requests: Window::Minute, ..PLAIN },
 ];
 
 /// The profile of a provider of the catalogue; a plain one for any other.
 pub(crate) fn of(provider: &str) -> Profile {
-    PROFILES
-        .iter()
-        .copied()
-        .find(|profile| profile.id == provider)
-        .unwrap_or(PLAIN)
+    PROFILES.iter().copied().find(|profile| profile.id == provider).unwrap_or(PLAIN)
 }

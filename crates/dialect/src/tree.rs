@@ -7,14 +7,7 @@ const NODES: usize = 2048;
 
 /// Fields that repeat what the client sent. What stands in them is the client's word, and must
 /// not be able to set a key or a model aside.
-const ECHOES: &[&str] = &[
-    "input",
-    "flagged_input",
-    "failed_generation",
-    "ctx",
-    "body",
-    "request",
-];
+const ECHOES: &[&str] = &["input", "flagged_input", "failed_generation", "ctx", "body", "request"];
 
 /// All values with the key each stands under, in the order of the document; an element of an
 /// array stands under the key of its array.
@@ -24,9 +17,7 @@ pub(crate) fn walk(root: &Value) -> impl Iterator<Item = (&str, &Value)> {
         let (key, value) = open.pop()?;
         match value {
             Value::Object(fields) => {
-                let kept = fields
-                    .iter()
-                    .filter(|(key, _)| !ECHOES.contains(&key.as_str()));
+                let kept = fields.iter().filter(|(key, _)| !ECHOES.contains(&key.as_str()));
                 open.extend(kept.rev().map(|(key, value)| (key.as_str(), value)));
             }
             Value::Array(items) => open.extend(items.iter().rev().map(|item| (key, item))),

@@ -30,15 +30,7 @@ const DAY: &[&str] = &[
     "每日",
     "当日",
 ];
-const HOUR: &[&str] = &[
-    "per hour",
-    "perhour",
-    "per-hour",
-    "/hour",
-    "/ hour",
-    "hourly",
-    "每小时",
-];
+const HOUR: &[&str] = &["per hour", "perhour", "per-hour", "/hour", "/ hour", "hourly", "每小时"];
 const MINUTE: &[&str] = &[
     "per min",
     "permin",
@@ -50,9 +42,7 @@ const MINUTE: &[&str] = &[
     "bymodelbyminute",
     "每分钟",
 ];
-const SECOND: &[&str] = &[
-    "per sec", "persec", "per-sec", "/sec", "/ sec", "(rps)", "每秒",
-];
+const SECOND: &[&str] = &["per sec", "persec", "per-sec", "/sec", "/ sec", "(rps)", "每秒"];
 
 /// The longest first: where several limits are met at once, the longest holds.
 const WINDOWS: &[(Window, &[&str])] = &[
@@ -93,11 +83,7 @@ pub(crate) fn window(text: &str) -> Option<Window> {
 /// What a sentence says is counted.
 pub(crate) fn dimension(text: &str) -> Dimension {
     let tokens = TOKENS.iter().any(|phrase| text.contains(phrase));
-    if tokens {
-        Dimension::Tokens
-    } else {
-        Dimension::Requests
-    }
+    if tokens { Dimension::Tokens } else { Dimension::Requests }
 }
 
 /// The figures of "Limit 12000, Used 4437, Requested 9854".
@@ -111,11 +97,7 @@ pub(crate) struct Figures {
 /// The figures that a sentence gives.
 pub(crate) fn figures(text: &str) -> Option<Figures> {
     let (limit, requested) = (figure(text, "limit")?, figure(text, "requested")?);
-    Some(Figures {
-        limit,
-        used: figure(text, "used"),
-        requested,
-    })
+    Some(Figures { limit, used: figure(text, "used"), requested })
 }
 
 /// Whether a sentence says that the limit is nothing at all: `limit: 0`, but not `limit: 0.5`.
@@ -134,9 +116,7 @@ pub(crate) fn no_limit_at_all(text: &str) -> bool {
 fn figure(text: &str, word: &str) -> Option<u64> {
     text.match_indices(word).take(16).find_map(|(at, _)| {
         let tail = text[at + word.len()..].trim_start_matches([' ', ':', '=', '~']);
-        let end = tail
-            .find(|c: char| !(c.is_ascii_digit() || c == ','))
-            .unwrap_or(tail.len());
+        let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(tail.len());
         tail[..end].replace(',', "").parse().ok()
     })
 }

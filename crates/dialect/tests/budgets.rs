@@ -13,16 +13,7 @@ fn read(provider: &str, pairs: &[(&str, &str)]) -> Vec<Budget> {
         .iter()
         .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
     let headers: HeaderMap = pairs.collect();
-    budgets(
-        &Reply {
-            provider,
-            model: "m",
-            status: 200,
-            headers: &headers,
-            now: NOW,
-        },
-        None,
-    )
+    budgets(&Reply { provider, model: "m", status: 200, headers: &headers, now: NOW }, None)
 }
 
 fn wait(at: Option<Timestamp>) -> Option<f64> {
@@ -30,10 +21,7 @@ fn wait(at: Option<Timestamp>) -> Option<f64> {
 }
 
 fn found(budgets: &[Budget], dimension: Dimension, window: Window) -> &Budget {
-    budgets
-        .iter()
-        .find(|budget| (budget.dimension, budget.window) == (dimension, window))
-        .unwrap()
+    budgets.iter().find(|budget| (budget.dimension, budget.window) == (dimension, window)).unwrap()
 }
 
 #[test]
@@ -51,15 +39,8 @@ fn groq_counts_requests_by_the_day_and_tokens_by_the_minute() {
     );
     assert_eq!(budgets.len(), 2);
     let requests = found(&budgets, Dimension::Requests, Window::Day);
-    assert_eq!(
-        (requests.limit, requests.remaining),
-        (Some(14400), Some(14370))
-    );
-    assert_eq!(
-        wait(requests.next_at),
-        Some(6.0),
-        "one slot, not the full bucket"
-    );
+    assert_eq!((requests.limit, requests.remaining), (Some(14400), Some(14370)));
+    assert_eq!(wait(requests.next_at), Some(6.0), "one slot, not the full bucket");
     assert_eq!(wait(requests.full_at), Some(179.56));
     let tokens = found(&budgets, Dimension::Tokens, Window::Minute);
     assert_eq!(tokens.remaining, Some(17997));
@@ -76,15 +57,9 @@ fn an_openai_reset_beyond_a_minute_is_that_of_a_day() {
         ]
     };
     let day = read("openai", &pairs("23h59m"));
-    assert_eq!(
-        wait(found(&day, Dimension::Requests, Window::Day).next_at),
-        Some(432.0)
-    );
+    assert_eq!(wait(found(&day, Dimension::Requests, Window::Day).next_at), Some(432.0));
     let minute = read("openai", &pairs("59s"));
-    assert_eq!(
-        wait(found(&minute, Dimension::Requests, Window::Minute).next_at),
-        Some(0.3)
-    );
+    assert_eq!(wait(found(&minute, Dimension::Requests, Window::Minute).next_at), Some(0.3));
 }
 
 #[test]
@@ -103,10 +78,7 @@ fn cerebras_resets_are_seconds_and_windows_are_named() {
     assert_eq!(budgets.len(), 3);
     let day = found(&budgets, Dimension::Requests, Window::Day);
     assert_eq!(wait(day.next_at), Some(33011.383));
-    assert_eq!(
-        wait(found(&budgets, Dimension::Tokens, Window::Minute).next_at),
-        Some(30.2)
-    );
+    assert_eq!(wait(found(&budgets, Dimension::Tokens, Window::Minute).next_at), Some(30.2));
 }
 
 #[test]
@@ -124,11 +96,7 @@ fn mistral_names_no_reset_but_its_windows_end() {
     assert_eq!(budgets.len(), 2);
     let minute = found(&budgets, Dimension::Requests, Window::Minute);
     assert_eq!((wait(minute.next_at), minute.full_at), (Some(60.0), None));
-    assert!(
-        found(&budgets, Dimension::Tokens, Window::Month)
-            .next_at
-            .is_some()
-    );
+    assert!(found(&budgets, Dimension::Tokens, Window::Month).next_at.is_some());
 }
 
 #[test]
@@ -163,15 +131,9 @@ fn anthropic_and_together_and_cohere_are_read_by_their_own_names() {
         ],
     );
     assert_eq!(together.len(), 2);
-    assert_eq!(
-        found(&together, Dimension::Tokens, Window::Second).remaining,
-        Some(4000)
-    );
+    assert_eq!(found(&together, Dimension::Tokens, Window::Second).remaining, Some(4000));
     let cohere = read("cohere", &[("x-trial-endpoint-call-remaining", "0")]);
-    assert_eq!(
-        found(&cohere, Dimension::Requests, Window::Minute).remaining,
-        Some(0)
-    );
+    assert_eq!(found(&cohere, Dimension::Requests, Window::Minute).remaining, Some(0));
 }
 
 #[test]
@@ -179,18 +141,10 @@ fn openrouter_resets_are_epoch_milliseconds_and_may_stand_in_the_body() {
     let body = br#"{"error":{"metadata":{"headers":{"X-RateLimit-Limit":"50",
         "X-RateLimit-Remaining":"0","X-RateLimit-Reset":"1795392000000"}}}}"#;
     let headers = HeaderMap::new();
-    let reply = Reply {
-        provider: "openrouter",
-        model: "m",
-        status: 429,
-        headers: &headers,
-        now: NOW,
-    };
+    let reply =
+        Reply { provider: "openrouter", model: "m", status: 429, headers: &headers, now: NOW };
     let budgets = budgets(&reply, Some(body));
-    assert_eq!(
-        (budgets[0].limit, budgets[0].remaining),
-        (Some(50), Some(0))
-    );
+    assert_eq!((budgets[0].limit, budgets[0].remaining), (Some(50), Some(0)));
     assert_eq!(wait(budgets[0].next_at), Some(68_400.0));
 }
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::{
-    Reply, budgets, error_in_success, failure, refused_parameter, replacement_for, stated_ceiling,
+    Reply, budgets, error_in_success, failure, refused_history, refused_parameter, replacement_for,
+    stated_ceiling,
 };
 use engine::{Fault, FaultKind, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -26,17 +27,8 @@ const NAMES: &[&str] = &[
     "x-tokenlimit-remaining",
 ];
 
-const PROVIDERS: &[&str] = &[
-    "",
-    "openai",
-    "groq",
-    "gemini",
-    "openrouter",
-    "cerebras",
-    "mistral",
-    "together",
-    "zai",
-];
+const PROVIDERS: &[&str] =
+    &["", "openai", "groq", "gemini", "openrouter", "cerebras", "mistral", "together", "zai"];
 
 /// Pieces of real replies, to be put together in every wrong way.
 const PIECES: &[&str] = &[
@@ -72,6 +64,11 @@ const PIECES: &[&str] = &[
     "data: ",
     "\n",
     "Unsupported parameter: ",
+    "Unknown name \"",
+    " : property '",
+    "messages[1].",
+    "'messages.2'",
+    "\"loc\":[\"messages\",",
     "'",
     "\u{0}",
     "é",
@@ -92,34 +89,24 @@ fn ask_everything(reply: &Reply<'_>, body: &[u8]) {
         assert!(bounded(&fault, reply.now), "{fault:?}");
     }
     let budgets = budgets(reply, Some(body));
-    let times = budgets
-        .iter()
-        .flat_map(|budget| [budget.next_at, budget.full_at])
-        .flatten();
+    let times = budgets.iter().flat_map(|budget| [budget.next_at, budget.full_at]).flatten();
     assert!(times.into_iter().all(|at| at > reply.now));
     if let Some(name) = refused_parameter(body) {
         assert!((1..=64).contains(&name.len()));
-        assert!(
-            name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-            "{name}"
-        );
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
+    }
+    if refused_history(body).is_some() {
+        assert_eq!(refused_parameter(body), None);
     }
     replacement_for("max_tokens", body);
     stated_ceiling(body);
 }
 
 fn any_headers() -> impl Strategy<Value = HeaderMap> {
-    let value = prop_oneof![
-        "[0-9a-zA-Z.:+-]{0,24}",
-        "[0-9]{1,20}(ms|s|m|h)?",
-        "\\PC{0,40}"
-    ];
+    let value = prop_oneof!["[0-9a-zA-Z.:+-]{0,24}", "[0-9]{1,20}(ms|s|m|h)?", "\\PC{0,40}"];
     prop::collection::vec((prop::sample::select(NAMES), value), 0..8).prop_map(|pairs| {
         let pairs = pairs.into_iter().filter_map(|(name, value)| {
-            Some((
-                HeaderName::from_static(name),
-                HeaderValue::from_bytes(value.as_bytes()).ok()?,
-            ))
+            Some((HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).ok()?))
         });
         pairs.collect()
     })
@@ -156,13 +143,7 @@ proptest! {
 }
 
 fn reply(headers: &HeaderMap) -> Reply<'_> {
-    Reply {
-        provider: "openrouter",
-        model: "a/b:free",
-        status: 429,
-        headers,
-        now: NOW,
-    }
+    Reply { provider: "openrouter", model: "a/b:free", status: 429, headers, now: NOW }
 }
 
 #[test]
@@ -184,19 +165,9 @@ fn deep_wide_and_long_bodies_are_survived() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let nested = "{\"error\":".repeat(120) + "1" + &"}".repeat(120);
     let wide = format!("[{}]", "{\"code\":1},".repeat(5000) + "0");
-    let long = format!(
-        "{{\"error\":{{\"message\":\"{}\"}}}}",
-        "retry in ".repeat(6000)
-    );
+    let long = format!("{{\"error\":{{\"message\":\"{}\"}}}}", "retry in ".repeat(6000));
     let numbers = format!("{{\"retry_after\":{}}}", "9".repeat(60_000));
-    for body in [
-        deep,
-        nested,
-        wide,
-        long,
-        numbers,
-        "retry in 1".repeat(100_000),
-    ] {
+    for body in [deep, nested, wide, long, numbers, "retry in 1".repeat(100_000)] {
         ask_everything(&reply(&headers), body.as_bytes());
     }
 }
@@ -220,21 +191,12 @@ fn an_aggregators_detail_is_the_word_of_who_failed() {
 #[test]
 fn a_success_that_is_no_answer_is_a_failure() {
     let headers = HeaderMap::new();
-    let reply = Reply {
-        status: 200,
-        ..reply(&headers)
-    };
+    let reply = Reply { status: 200, ..reply(&headers) };
     let page = failure(&reply, b"<html><title>Sign in</title></html>");
-    assert_eq!(
-        (page.kind, page.scope.as_str()),
-        (FaultKind::NotAnAnswer, "provider")
-    );
+    assert_eq!((page.kind, page.scope.as_str()), (FaultKind::NotAnAnswer, "provider"));
     assert_eq!(page.detail, "status 200 with an HTML page: Sign in");
     let empty = failure(&reply, b"");
-    assert_eq!(
-        (empty.kind, empty.scope.as_str()),
-        (FaultKind::NotAnAnswer, "model")
-    );
+    assert_eq!((empty.kind, empty.scope.as_str()), (FaultKind::NotAnAnswer, "model"));
     let error = failure(&reply, br#"{"error":{"code":502,"message":"x"}}"#);
     assert_eq!(error.kind, FaultKind::ServerError);
 }
@@ -242,18 +204,8 @@ fn a_success_that_is_no_answer_is_a_failure() {
 #[test]
 fn a_page_or_an_answer_is_not_an_error_in_a_success() {
     let headers = HeaderMap::new();
-    let reply = Reply {
-        status: 200,
-        ..reply(&headers)
-    };
-    let harmless: &[&[u8]] = &[
-        b"",
-        b"null",
-        b"[DONE]",
-        b"<html>error</html>",
-        b"[]",
-        b"\"error\"",
-    ];
+    let reply = Reply { status: 200, ..reply(&headers) };
+    let harmless: &[&[u8]] = &[b"", b"null", b"[DONE]", b"<html>error</html>", b"[]", b"\"error\""];
     for data in harmless {
         assert_eq!(error_in_success(&reply, data), None);
     }

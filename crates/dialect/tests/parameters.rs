@@ -12,10 +12,7 @@ fn message(text: &str) -> Vec<u8> {
 #[test]
 fn the_refused_parameter_is_found_wherever_it_stands() {
     let bodies = [
-        (
-            json!({"error": {"message": "x", "param": "max_tokens"}}),
-            "max_tokens",
-        ),
+        (json!({"error": {"message": "x", "param": "max_tokens"}}), "max_tokens"),
         (
             json!({"error": {"message": "x", "param": "stream_options.include_usage"}}),
             "stream_options",
@@ -38,66 +35,38 @@ fn the_refused_parameter_is_found_wherever_it_stands() {
             "error": "Argument not supported on this model: frequencyPenalty"}),
             "frequency_penalty",
         ),
-        (
-            json!({"code": "x", "error": "Argument not supported on this model: stop"}),
-            "stop",
-        ),
+        (json!({"code": "x", "error": "Argument not supported on this model: stop"}), "stop"),
     ];
     for (body, name) in bodies {
-        assert_eq!(
-            refused_parameter(&serde_json::to_vec(&body).unwrap()).as_deref(),
-            Some(name)
-        );
+        assert_eq!(refused_parameter(&serde_json::to_vec(&body).unwrap()).as_deref(), Some(name));
     }
 }
 
 #[test]
 fn the_refused_parameter_is_found_in_prose() {
     let texts = [
-        (
-            "Unsupported parameter: 'max_tokens' is not supported with this model.",
-            "max_tokens",
-        ),
-        (
-            "Unsupported value: 'temperature' does not support 0.2 with this model.",
-            "temperature",
-        ),
+        ("Unsupported parameter: 'max_tokens' is not supported with this model.", "max_tokens"),
+        ("Unsupported value: 'temperature' does not support 0.2 with this model.", "temperature"),
         ("Unknown parameter: 'top_k'.", "top_k"),
         ("Unrecognized request argument supplied: seed", "seed"),
         (
             "Invalid JSON payload received. Unknown name \"logit_bias\": Cannot find field.",
             "logit_bias",
         ),
-        (
-            "property 'reasoning_format' is unsupported",
-            "reasoning_format",
-        ),
+        ("property 'reasoning_format' is unsupported", "reasoning_format"),
         ("`logprobs` is not supported with this model", "logprobs"),
-        (
-            "reasoning_effort is not supported with this model",
-            "reasoning_effort",
-        ),
-        (
-            "`max_tokens` must be less than or equal to `8192`",
-            "max_tokens",
-        ),
+        ("reasoning_effort is not supported with this model", "reasoning_effort"),
+        ("`max_tokens` must be less than or equal to `8192`", "max_tokens"),
         ("'n' : number must be at most 1", "n"),
         (
             "max_tokens is too large: 40000. This model supports at most 16384 completion tokens",
             "max_tokens",
         ),
         ("got an unexpected keyword argument 'user'", "user"),
-        (
-            "provider does not support parameters: ['store'], for model=x",
-            "store",
-        ),
+        ("provider does not support parameters: ['store'], for model=x", "store"),
     ];
     for (text, name) in texts {
-        assert_eq!(
-            refused_parameter(&message(text)).as_deref(),
-            Some(name),
-            "{text}"
-        );
+        assert_eq!(refused_parameter(&message(text)).as_deref(), Some(name), "{text}");
     }
 }
 
@@ -136,54 +105,29 @@ fn the_replacement_is_what_the_provider_names() {
                 Use 'max_completion_tokens' instead.";
     let replacement = replacement_for("max_tokens", &message(text));
     assert_eq!(replacement.as_deref(), Some("max_completion_tokens"));
-    for text in [
-        "Use 'max_tokens' instead.",
-        "use it instead of that",
-        "Use ''",
-        "use ",
-        "",
-    ] {
-        assert_eq!(
-            replacement_for("max_tokens", &message(text)),
-            None,
-            "{text}"
-        );
+    for text in ["Use 'max_tokens' instead.", "use it instead of that", "Use ''", "use ", ""] {
+        assert_eq!(replacement_for("max_tokens", &message(text)), None, "{text}");
     }
 }
 
 #[test]
 fn a_stated_ceiling_is_read() {
     let texts = [
-        (
-            "`max_tokens` must be less than or equal to `8192`, the maximum value",
-            8192,
-        ),
+        ("`max_tokens` must be less than or equal to `8192`, the maximum value", 8192),
         (
             "max_tokens is too large: 40000. This model supports at most 16384 completion tokens",
             16384,
         ),
-        (
-            "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens",
-            64000,
-        ),
-        (
-            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
-            8192,
-        ),
-        (
-            "You requested up to 32000 tokens, but can only afford 2666.",
-            2666,
-        ),
+        ("max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens", 64000),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192),
+        ("You requested up to 32000 tokens, but can only afford 2666.", 2666),
         ("max_completion_tokens must be at most 4,096", 4096),
     ];
     for (text, ceiling) in texts {
         assert_eq!(stated_ceiling(&message(text)), Some(ceiling), "{text}");
     }
-    for text in [
-        "temperature must be less than or equal to 2",
-        "max_tokens must be at most 0",
-        "x",
-    ] {
+    for text in ["temperature must be less than or equal to 2", "max_tokens must be at most 0", "x"]
+    {
         assert_eq!(stated_ceiling(&message(text)), None, "{text}");
     }
 }

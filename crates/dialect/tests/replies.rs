@@ -46,10 +46,7 @@ impl Case {
     fn headers(&self) -> HeaderMap {
         let pairs = self.headers.iter().map(|(name, value)| {
             let name: HeaderName = name.parse().unwrap();
-            (
-                name,
-                HeaderValue::from_str(value.as_str().unwrap()).unwrap(),
-            )
+            (name, HeaderValue::from_str(value.as_str().unwrap()).unwrap())
         });
         pairs.collect()
     }
@@ -64,13 +61,7 @@ impl Case {
         let headers = self.headers();
         let now = at(&self.now);
         let (provider, model, status) = (self.provider.as_str(), self.model.as_str(), self.status);
-        let reply = Reply {
-            provider,
-            model,
-            status,
-            headers: &headers,
-            now,
-        };
+        let reply = Reply { provider, model, status, headers: &headers, now };
         if status < 400 {
             return error_in_success(&reply, &self.bytes());
         }
@@ -78,10 +69,7 @@ impl Case {
     }
 
     fn expected_wait(&self) -> Option<f64> {
-        let until = self
-            .until
-            .as_ref()
-            .map(|until| at(&self.now).until(at(until)).as_secs_f64());
+        let until = self.until.as_ref().map(|until| at(&self.now).until(at(until)).as_secs_f64());
         until.or(self.seconds)
     }
 }
@@ -99,10 +87,7 @@ fn mistakes(case: &Case) -> Vec<String> {
     );
     let mut mistakes = Vec::new();
     if seen != (case.kind.as_deref(), case.scope.as_deref()) {
-        mistakes.push(format!(
-            "{}: {seen:?}, not {:?} {:?}",
-            case.id, case.kind, case.scope
-        ));
+        mistakes.push(format!("{}: {seen:?}, not {:?} {:?}", case.id, case.kind, case.scope));
     }
     let wait = fault.and_then(|fault| fault.resume);
     let wait = wait.map(|resume| at(&case.now).until(resume.at).as_secs_f64());
@@ -112,11 +97,7 @@ fn mistakes(case: &Case) -> Vec<String> {
         _ => false,
     };
     if !fits {
-        mistakes.push(format!(
-            "{}: a wait of {wait:?}, not {:?}",
-            case.id,
-            case.expected_wait()
-        ));
+        mistakes.push(format!("{}: a wait of {wait:?}, not {:?}", case.id, case.expected_wait()));
     }
     mistakes
 }

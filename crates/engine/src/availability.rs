@@ -1,8 +1,8 @@
 //! Whether one deployment may be tried now, and if not, why and until when.
 
+use crate::abilities::Abilities;
 use crate::cell::{Gate, Shut};
 use crate::ledger::Ledger;
-use crate::abilities::Abilities;
 use crate::registry::{Deployment, Limits, Registry};
 use crate::usage::{Usage, UsedUp};
 use crate::{FaultKind, Origin, Scope, Timestamp, policy};
@@ -145,9 +145,9 @@ pub fn availability(
     let (usage, key_usage) = (ledger.usage(deployment.usage), ledger.usage(deployment.key_usage));
     let gates = gates(ledger, deployment, now);
     let used_up = [usage, key_usage].into_iter().filter_map(|usage| usage.used_up(tokens, now));
-    let used_up = used_up.map(used_up_by).reduce(|one, other| {
-        if later(other.until, one.until) { other } else { one }
-    });
+    let used_up = used_up
+        .map(used_up_by)
+        .reduce(|one, other| if later(other.until, one.until) { other } else { one });
     if let Some(closed) = longest(gates.shut.map(shut_by), used_up) {
         return Availability::Closed(closed);
     }
@@ -164,11 +164,7 @@ pub fn availability(
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
     }
-    if gates.half_open {
-        Availability::HalfOpen
-    } else {
-        Availability::Open
-    }
+    if gates.half_open { Availability::HalfOpen } else { Availability::Open }
 }
 
 /// What the scopes of one deployment say together.
@@ -188,10 +184,7 @@ fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gat
             Gate::HalfOpen => gates.half_open = true,
             Gate::Probing => gates.probing = true,
             Gate::Shut(shut) => {
-                if gates
-                    .shut
-                    .is_none_or(|other| later(shut.until, other.until))
-                {
+                if gates.shut.is_none_or(|other| later(shut.until, other.until)) {
                     gates.shut = Some(shut);
                 }
             }
@@ -213,11 +206,7 @@ fn shut_by(shut: &Shut) -> Closed {
 }
 
 fn used_up_by(used_up: UsedUp) -> Closed {
-    Closed {
-        until: used_up.until,
-        origin: used_up.origin,
-        reason: Reason::LimitUsedUp(used_up),
-    }
+    Closed { until: used_up.until, origin: used_up.origin, reason: Reason::LimitUsedUp(used_up) }
 }
 
 /// Of a fault and a limit the later end counts: before it, neither lets a request through.
@@ -238,9 +227,5 @@ fn later(end: Option<Timestamp>, other: Option<Timestamp>) -> bool {
 }
 
 fn closed(reason: Reason, until: Option<Timestamp>, origin: Origin) -> Availability {
-    Availability::Closed(Closed {
-        reason,
-        until,
-        origin,
-    })
+    Availability::Closed(Closed { reason, until, origin })
 }

@@ -19,19 +19,12 @@ pub struct DayStart {
 impl DayStart {
     /// Midnight in `zone`.
     pub fn midnight(zone: TimeZone) -> Self {
-        Self {
-            time: Time::midnight(),
-            zone,
-        }
+        Self { time: Time::midnight(), zone }
     }
 
     /// The day that contains `now`.
     pub fn day_at(&self, now: Timestamp) -> Day {
-        self.try_day_at(now).unwrap_or(Day {
-            date: String::new(),
-            begins: now,
-            ends: now,
-        })
+        self.try_day_at(now).unwrap_or(Day { date: String::new(), begins: now, ends: now })
     }
 
     /// The first moment after `now` at which a day begins.
@@ -40,9 +33,8 @@ impl DayStart {
     }
 
     fn try_day_at(&self, now: Timestamp) -> Option<Day> {
-        let local = jiff::Timestamp::from_millisecond(now.as_millis())
-            .ok()?
-            .to_zoned(self.zone.clone());
+        let local =
+            jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(self.zone.clone());
         let today = self.start_on(&local)?;
         let (begin, end) = if today > local {
             (self.start_on(&local.checked_sub(1.day()).ok()?)?, today)
@@ -50,20 +42,13 @@ impl DayStart {
             let tomorrow = self.start_on(&local.checked_add(1.day()).ok()?)?;
             (today, tomorrow)
         };
-        Some(Day {
-            date: begin.date().to_string(),
-            begins: moment(&begin),
-            ends: moment(&end),
-        })
+        Some(Day { date: begin.date().to_string(), begins: moment(&begin), ends: moment(&end) })
     }
 
     /// A time that daylight saving skips is as much later as the clock was put forward; of a time
     /// that comes twice, the first counts.
     fn start_on(&self, day: &Zoned) -> Option<Zoned> {
-        day.date()
-            .to_datetime(self.time)
-            .to_zoned(self.zone.clone())
-            .ok()
+        day.date().to_datetime(self.time).to_zoned(self.zone.clone()).ok()
     }
 }
 
@@ -109,10 +94,7 @@ mod tests {
 
     #[test]
     fn a_day_may_begin_at_any_time() {
-        let start = DayStart {
-            time: Time::constant(4, 30, 0, 0),
-            zone: zone("Asia/Kathmandu"),
-        };
+        let start = DayStart { time: Time::constant(4, 30, 0, 0), zone: zone("Asia/Kathmandu") };
         let day = start.day_at(moment_of("2026-11-21T22:44:59Z"));
         assert_eq!(day.date, "2026-11-21");
         assert_eq!(day.ends, moment_of("2026-11-21T22:45:00Z"));
@@ -120,22 +102,12 @@ mod tests {
 
     #[test]
     fn days_follow_each_other_without_a_gap() {
-        for name in [
-            "America/Los_Angeles",
-            "Europe/Berlin",
-            "Asia/Kathmandu",
-            "Africa/Cairo",
-        ] {
+        for name in ["America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "Africa/Cairo"] {
             let start = DayStart::midnight(zone(name));
             let mut now = moment_of("2026-01-01T12:00:00Z");
             for _ in 0..400 {
                 let day = start.day_at(now);
-                assert_eq!(
-                    start.day_at(day.ends).begins,
-                    day.ends,
-                    "{name} {}",
-                    day.date
-                );
+                assert_eq!(start.day_at(day.ends).begins, day.ends, "{name} {}", day.date);
                 now = day.ends;
             }
         }

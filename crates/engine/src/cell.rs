@@ -113,10 +113,7 @@ impl Cell {
         default_cooldown: Duration,
     ) {
         let set_aside = policy::rule(fault.kind).set_aside;
-        let together = self
-            .shut
-            .as_ref()
-            .is_some_and(|shut| shut.is_newer(started));
+        let together = self.shut.as_ref().is_some_and(|shut| shut.is_newer(started));
         let Some((until, origin)) =
             self.deadline(fault, set_aside, together, now, default_cooldown)
         else {
@@ -151,10 +148,9 @@ impl Cell {
             return None;
         }
         if let Some(resume) = fault.resume {
-            let at = resume.at.clamp(
-                now.after(policy::SHORTEST_COOLDOWN),
-                now.after(policy::LONGEST_STATED),
-            );
+            let at = resume
+                .at
+                .clamp(now.after(policy::SHORTEST_COOLDOWN), now.after(policy::LONGEST_STATED));
             return Some((Some(at), resume.origin));
         }
         if set_aside == SetAside::Parked {
@@ -168,11 +164,7 @@ impl Cell {
                 return None;
             }
         }
-        let strikes = if together {
-            self.strikes.saturating_sub(1)
-        } else {
-            self.strikes
-        };
+        let strikes = if together { self.strikes.saturating_sub(1) } else { self.strikes };
         if !together {
             self.strikes = self.strikes.saturating_add(1);
         }
@@ -208,10 +200,7 @@ impl Cell {
 
     /// Forgets everything but a probe under way.
     pub(crate) fn reset(&mut self) {
-        *self = Self {
-            probing: self.probing,
-            ..Self::default()
-        };
+        *self = Self { probing: self.probing, ..Self::default() };
     }
 }
 
@@ -234,10 +223,7 @@ mod tests {
     }
 
     fn until(cell: &Cell) -> Option<i64> {
-        cell.shut
-            .as_ref()
-            .and_then(|shut| shut.until)
-            .map(Timestamp::as_millis)
+        cell.shut.as_ref().and_then(|shut| shut.until).map(Timestamp::as_millis)
     }
 
     #[test]

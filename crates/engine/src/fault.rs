@@ -160,12 +160,7 @@ pub struct Fault {
 impl Fault {
     /// A fault without a known end.
     pub fn new(kind: FaultKind, scope: Scope, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            scope,
-            resume: None,
-            detail: detail.into(),
-        }
+        Self { kind, scope, resume: None, detail: detail.into() }
     }
 
     /// The same fault, over at a moment that is known from `origin`.

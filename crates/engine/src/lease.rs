@@ -1,5 +1,7 @@
 //! The right to use a deployment once, and what its end does to the ledger.
 
+use std::time::Duration;
+
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
@@ -52,14 +54,7 @@ impl Ledger {
         self.usage_mut(chosen.usage).take(tokens, now);
         self.usage_mut(chosen.key_usage).take(tokens, now);
         self.tally_mut(registry.provider_of(chosen).slot).requests += 1;
-        Lease {
-            deployment,
-            candidate,
-            started: now,
-            foreign_model,
-            reserved: tokens,
-            probed,
-        }
+        Lease { deployment, candidate, started: now, foreign_model, reserved: tokens, probed }
     }
 
     /// The provider has begun to answer: its faults are forgiven, its probe is over.
@@ -71,6 +66,17 @@ impl Ledger {
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = 0;
         tally.successes += u64::from(today);
+    }
+
+    /// The first word of a stream has come: how long the deployment thinks is remembered.
+    pub fn first_word(&mut self, registry: &Registry, lease: &Lease, now: Timestamp) {
+        let slot = registry.deployments()[lease.deployment].usage;
+        self.usage_mut(slot).note_first_word(lease.started.until(now));
+    }
+
+    /// How long a deployment usually thinks before its first word, as far as it has shown.
+    pub fn usual_first_word(&self, deployment: &Deployment) -> Option<Duration> {
+        self.usage(deployment.usage).first_word
     }
 
     /// The answer is over; `tokens` is what it used, if that is known.
@@ -121,17 +127,12 @@ impl Ledger {
         let deployment = &registry.deployments()[lease.deployment];
         let foreign = lease.foreign_model
             && matches!(fault.kind, FaultKind::ModelMissing | FaultKind::NoAllowance);
-        let scope = if foreign {
-            None
-        } else {
-            deployment.scopes.of(&narrowed(fault))
-        };
+        let scope = if foreign { None } else { deployment.scopes.of(&narrowed(fault)) };
         let Some(slot) = scope else {
             self.forgive(deployment, lease.started, now);
             return;
         };
-        self.cell_mut(slot)
-            .strike(fault, lease.started, now, patience.default_cooldown);
+        self.cell_mut(slot).strike(fault, lease.started, now, patience.default_cooldown);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors += 1;
         tally.last_error = Some(crate::ledger::LastError {
@@ -174,10 +175,7 @@ impl Ledger {
 
     /// Whether the deployment's model or provider has had faults since its last success.
     pub(crate) fn is_suspect(&self, deployment: &Deployment) -> bool {
-        deployment
-            .scopes
-            .all()
-            .any(|slot| self.cell(slot).is_suspect())
+        deployment.scopes.all().any(|slot| self.cell(slot).is_suspect())
     }
 
     fn end_probes(&mut self, lease: &mut Lease) {
@@ -191,11 +189,7 @@ impl Ledger {
 
 /// The scope that is really set aside: a fault that concerns only the request sets nothing aside.
 fn narrowed(fault: &Fault) -> Scope {
-    if crate::policy::is_requests_own(fault.kind) {
-        Scope::Request
-    } else {
-        fault.scope.clone()
-    }
+    if crate::policy::is_requests_own(fault.kind) { Scope::Request } else { fault.scope.clone() }
 }
 
 impl Ledger {

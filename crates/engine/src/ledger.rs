@@ -229,15 +229,10 @@ impl Ledger {
 
     pub(crate) fn provider_slot(&mut self, provider: &str) -> ProviderSlot {
         let providers = &mut self.providers;
-        ProviderSlot(
-            *self
-                .provider_index
-                .entry(provider.to_owned())
-                .or_insert_with(|| {
-                    providers.push(ProviderTally::default());
-                    providers.len() - 1
-                }),
-        )
+        ProviderSlot(*self.provider_index.entry(provider.to_owned()).or_insert_with(|| {
+            providers.push(ProviderTally::default());
+            providers.len() - 1
+        }))
     }
 
     pub(crate) fn cell(&self, slot: ScopeSlot) -> &Cell {

@@ -70,20 +70,12 @@ pub const fn rule(kind: FaultKind) -> Rule {
         FaultKind::RateLimited | FaultKind::TokensLimited => {
             (SetAside::DefaultCooldown, Then::Next)
         }
-        FaultKind::DailyLimit | FaultKind::OutOfCredit => (
-            SetAside::Long {
-                first: HOUR,
-                longest: Duration::from_hours(6),
-            },
-            Then::Next,
-        ),
-        FaultKind::NoAllowance | FaultKind::ModelMissing => (
-            SetAside::Long {
-                first: DAY,
-                longest: DAY,
-            },
-            Then::Next,
-        ),
+        FaultKind::DailyLimit | FaultKind::OutOfCredit => {
+            (SetAside::Long { first: HOUR, longest: Duration::from_hours(6) }, Then::Next)
+        }
+        FaultKind::NoAllowance | FaultKind::ModelMissing => {
+            (SetAside::Long { first: DAY, longest: DAY }, Then::Next)
+        }
         FaultKind::KeyRejected => (SetAside::Parked, Then::Next),
         FaultKind::Overloaded => (SetAside::Breaker { after: 1 }, Then::OnceMoreThenNext),
         FaultKind::ServerError | FaultKind::ConnectionLost => {
@@ -105,9 +97,7 @@ pub const fn rule(kind: FaultKind) -> Rule {
 /// The guess for a scope that was struck `strikes` times before in a row.
 pub fn guess(set_aside: SetAside, strikes: u32, default_cooldown: Duration) -> Duration {
     let doubled = |first: Duration, longest: Duration| {
-        first
-            .saturating_mul(1_u32.checked_shl(strikes.min(20)).unwrap_or(u32::MAX))
-            .min(longest)
+        first.saturating_mul(1_u32.checked_shl(strikes.min(20)).unwrap_or(u32::MAX)).min(longest)
     };
     match set_aside {
         SetAside::Never | SetAside::Parked => Duration::ZERO,
@@ -158,24 +148,16 @@ mod tests {
         let seconds =
             |set_aside, strikes| guess(set_aside, strikes, Duration::from_mins(1)).as_secs();
         let breaker = SetAside::Breaker { after: 2 };
-        assert_eq!(
-            [0, 1, 2, 3, 99].map(|n| seconds(breaker, n)),
-            [2, 4, 8, 15, 15]
-        );
+        assert_eq!([0, 1, 2, 3, 99].map(|n| seconds(breaker, n)), [2, 4, 8, 15, 15]);
         let limited = SetAside::DefaultCooldown;
-        assert_eq!(
-            [0, 1, 3, 4, u32::MAX].map(|n| seconds(limited, n)),
-            [60, 120, 480, 900, 900]
-        );
+        assert_eq!([0, 1, 3, 4, u32::MAX].map(|n| seconds(limited, n)), [60, 120, 480, 900, 900]);
     }
 
     #[test]
     fn a_callers_own_mistake_sets_nothing_aside() {
-        for kind in [
-            FaultKind::CallerMistake,
-            FaultKind::ContentFiltered,
-            FaultKind::RequestTooLarge,
-        ] {
+        for kind in
+            [FaultKind::CallerMistake, FaultKind::ContentFiltered, FaultKind::RequestTooLarge]
+        {
             assert_eq!(rule(kind).set_aside, SetAside::Never);
             assert!(is_requests_own(kind));
         }

@@ -44,20 +44,10 @@ pub struct Refusal {
 pub(crate) fn refusal(closed: Vec<Option<Closed>>, tried: &[Tried], now: Timestamp) -> Refusal {
     let why = why(&closed, tried);
     let retry_after = (why == Why::AllCooling)
-        .then(|| {
-            closed
-                .iter()
-                .flatten()
-                .filter_map(|closed| closed.until)
-                .min()
-        })
+        .then(|| closed.iter().flatten().filter_map(|closed| closed.until).min())
         .flatten()
         .map(|soonest| now.until(soonest));
-    Refusal {
-        why,
-        retry_after,
-        closed,
-    }
+    Refusal { why, retry_after, closed }
 }
 
 fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
@@ -72,16 +62,8 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
     if let Some(attempt) = own_fault(tried) {
         return Why::RequestsOwn { attempt };
     }
-    if !tried.is_empty()
-        && tried
-            .iter()
-            .all(|tried| tried.fault.kind == FaultKind::KeyRejected)
-    {
-        return if every(Closed::is_parked) {
-            Why::KeysRefused
-        } else {
-            Why::MixedFaults
-        };
+    if !tried.is_empty() && tried.iter().all(|tried| tried.fault.kind == FaultKind::KeyRejected) {
+        return if every(Closed::is_parked) { Why::KeysRefused } else { Why::MixedFaults };
     }
     if every(Closed::is_parked) && tried.is_empty() {
         return Why::AllParked;

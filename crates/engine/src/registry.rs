@@ -53,7 +53,10 @@ pub struct ProviderSpec {
     pub keys: Vec<String>,
     /// Its models, in their order.
     pub models: Vec<String>,
-    /// What its models are known not to take; what is missing at the end lacks nothing.
+    /// Models that only named chains ask for, in their order.
+    pub chain_models: Vec<String>,
+    /// What its models, and after them the chains' models, are known not to take; what is missing
+    /// at the end lacks nothing.
     pub lacks: Vec<Abilities>,
     /// Its declared limits.
     pub limits: Limits,
@@ -102,6 +105,8 @@ pub struct Deployment {
     pub key: usize,
     /// The upstream's model id.
     pub model: String,
+    /// Whether it is in the default chain; a model that only named chains ask for is not.
+    pub is_in_default: bool,
     /// What it is known not to take.
     pub lacks: Abilities,
     pub(crate) scopes: Scopes,
@@ -121,15 +126,9 @@ pub(crate) struct Scopes {
 
 impl Scopes {
     pub(crate) fn all(&self) -> impl Iterator<Item = ScopeSlot> + use<> {
-        [
-            Some(self.provider),
-            Some(self.key),
-            Some(self.model),
-            self.class,
-            Some(self.deployment),
-        ]
-        .into_iter()
-        .flatten()
+        [Some(self.provider), Some(self.key), Some(self.model), self.class, Some(self.deployment)]
+            .into_iter()
+            .flatten()
     }
 
     pub(crate) fn of(&self, scope: &Scope) -> Option<ScopeSlot> {
@@ -187,11 +186,7 @@ impl Registry {
             registry.chains.push((name, chain));
         }
         for (index, deployment) in registry.deployments.iter().enumerate() {
-            registry
-                .by_model
-                .entry(deployment.model.clone())
-                .or_default()
-                .push(index);
+            registry.by_model.entry(deployment.model.clone()).or_default().push(index);
         }
         ledger.keep_only(&registry);
         registry
@@ -199,11 +194,8 @@ impl Registry {
 
     fn add_provider(&mut self, spec: ProviderSpec, ledger: &mut Ledger) {
         let index = self.providers.len();
-        let key_scopes: Vec<_> = spec
-            .keys
-            .iter()
-            .map(|key| ledger.key_scope(&spec.name, key))
-            .collect();
+        let key_scopes: Vec<_> =
+            spec.keys.iter().map(|key| ledger.key_scope(&spec.name, key)).collect();
         let mut provider = Provider {
             slot: ledger.provider_slot(&spec.name),
             scope: ledger.provider_scope(&spec.name),
@@ -213,13 +205,14 @@ impl Registry {
         };
         let spec = &provider.spec;
         let (own, shared) = spec.limits.split();
-        for (position, model) in spec.models.iter().enumerate() {
+        for (position, model) in spec.models.iter().chain(&spec.chain_models).enumerate() {
             for (key, fingerprint) in spec.keys.iter().enumerate() {
                 provider.deployments.push(self.deployments.len());
                 self.deployments.push(Deployment {
                     provider: index,
                     key,
                     model: model.clone(),
+                    is_in_default: position < spec.models.len(),
                     lacks: spec.lacks.get(position).copied().unwrap_or_default(),
                     scopes: ledger.scopes(&spec.name, fingerprint, model),
                     usage: ledger.usage_slot(&spec.name, fingerprint, model, &own),
@@ -237,10 +230,11 @@ impl Registry {
                 continue;
             };
             for &index in &provider.deployments {
-                let wanted = step
-                    .model
-                    .as_ref()
-                    .is_none_or(|model| *model == self.deployments[index].model);
+                let deployment = &self.deployments[index];
+                let wanted = match &step.model {
+                    Some(model) => *model == deployment.model,
+                    None => deployment.is_in_default,
+                };
                 if wanted && !chain.contains(&index) {
                     chain.push(index);
                 }
@@ -266,9 +260,7 @@ impl Registry {
 
     /// The provider of that name.
     pub fn provider_named(&self, name: &str) -> Option<&Provider> {
-        self.providers
-            .iter()
-            .find(|provider| provider.spec.name == name)
+        self.providers.iter().find(|provider| provider.spec.name == name)
     }
 
     /// The provider of a deployment.
@@ -298,7 +290,7 @@ impl Registry {
             return Some(own_models(listed.iter().copied()));
         }
         if let Some(provider) = self.provider_named(name) {
-            return Some(own_models(provider.deployments.iter().copied()));
+            return Some(own_models(self.defaults(provider.deployments.iter().copied())));
         }
         if unknown == UnknownModel::Reject {
             return None;
@@ -317,7 +309,12 @@ impl Registry {
     }
 
     fn whole(&self) -> Vec<Candidate> {
-        own_models(0..self.deployments.len())
+        own_models(self.defaults(0..self.deployments.len()))
+    }
+
+    /// Those of `indices` that are in the default chain.
+    fn defaults(&self, indices: impl IntoIterator<Item = usize>) -> impl Iterator<Item = usize> {
+        indices.into_iter().filter(|&index| self.deployments[index].is_in_default)
     }
 
     /// `provider/model` with a model that the provider lists.
@@ -348,10 +345,7 @@ impl Registry {
     }
 
     fn everyone_with(&self, model: &str) -> Vec<Candidate> {
-        self.providers
-            .iter()
-            .flat_map(|provider| first_per_key(self, provider, model))
-            .collect()
+        self.providers.iter().flat_map(|provider| first_per_key(self, provider, model)).collect()
     }
 
     /// How long the longest chain is.
@@ -361,13 +355,7 @@ impl Registry {
 }
 
 fn own_models(deployments: impl IntoIterator<Item = usize>) -> Vec<Candidate> {
-    deployments
-        .into_iter()
-        .map(|deployment| Candidate {
-            deployment,
-            model: None,
-        })
-        .collect()
+    deployments.into_iter().map(|deployment| Candidate { deployment, model: None }).collect()
 }
 
 /// One candidate for each key of the provider, asked for a model that it does not list.
@@ -378,10 +366,7 @@ fn first_per_key(registry: &Registry, provider: &Provider, model: &str) -> Vec<C
         let key = registry.deployments[deployment].key;
         if !keys.contains(&key) {
             keys.push(key);
-            candidates.push(Candidate {
-                deployment,
-                model: Some(model.to_owned()),
-            });
+            candidates.push(Candidate { deployment, model: Some(model.to_owned()) });
         }
     }
     candidates

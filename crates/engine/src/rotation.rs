@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::policy::{self, Then};
 use crate::refusal::{Refusal, refusal};
 use crate::registry::{Candidate, Patience, Registry};
-use crate::{Fault, Timestamp};
+use crate::{Fault, FaultKind, Timestamp};
 
 /// A deployment whose cooldown ends while the request waits is tried again, at most so often.
 const TRIES_PER_DEPLOYMENT: u32 = 3;
@@ -131,10 +131,17 @@ impl Rotation {
 
     /// How many different deployments were tried.
     pub fn deployments_tried(&self) -> usize {
-        self.progress
-            .iter()
-            .filter(|progress| progress.tries > 0)
-            .count()
+        self.progress.iter().filter(|progress| progress.tries > 0).count()
+    }
+
+    /// Begins anew with the deployments that were not tried yet, until another deadline.
+    pub fn begin_again(&mut self, deadline: Timestamp) {
+        for progress in &mut self.progress {
+            progress.spent |= progress.tries > 0;
+        }
+        self.deadline = deadline;
+        self.waited = Duration::ZERO;
+        self.waiting_since = None;
     }
 
     /// What to do at `now`.
@@ -197,19 +204,16 @@ impl Rotation {
         let latest = now.after(patience).min(self.deadline);
         (0..self.chain.len())
             .filter(|&index| !self.progress[index].spent)
-            .filter_map(
-                |index| match self.availability(index, registry, ledger, now) {
-                    Availability::Closed(Closed {
-                        until: Some(until), ..
-                    }) => (until < self.deadline).then_some(until),
-                    // A probe or a request under way ends at no known time: wait for news of it.
-                    Availability::Closed(Closed {
-                        reason: Reason::Probing | Reason::Busy,
-                        ..
-                    }) => (!patience.is_zero()).then_some(latest),
-                    Availability::Open | Availability::HalfOpen | Availability::Closed(_) => None,
-                },
-            )
+            .filter_map(|index| match self.availability(index, registry, ledger, now) {
+                Availability::Closed(Closed { until: Some(until), .. }) => {
+                    (until < self.deadline).then_some(until)
+                }
+                // A probe or a request under way ends at no known time: wait for news of it.
+                Availability::Closed(Closed { reason: Reason::Probing | Reason::Busy, .. }) => {
+                    (!patience.is_zero()).then_some(latest)
+                }
+                Availability::Open | Availability::HalfOpen | Availability::Closed(_) => None,
+            })
             .min()
             .filter(|until| *until <= latest)
     }
@@ -217,17 +221,12 @@ impl Rotation {
     /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
     /// better tried than refused.
     fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
-        (0..self.chain.len())
-            .filter(|&index| !self.progress[index].spent)
-            .find(|&index| {
-                matches!(
-                    self.availability(index, registry, ledger, now),
-                    Availability::Closed(Closed {
-                        reason: Reason::Probing | Reason::DoesNotFit,
-                        ..
-                    })
-                )
-            })
+        (0..self.chain.len()).filter(|&index| !self.progress[index].spent).find(|&index| {
+            matches!(
+                self.availability(index, registry, ledger, now),
+                Availability::Closed(Closed { reason: Reason::Probing | Reason::DoesNotFit, .. })
+            )
+        })
     }
 
     fn take(
@@ -262,10 +261,7 @@ impl Rotation {
     }
 
     fn is_open(&self, index: usize, registry: &Registry, ledger: &Ledger, now: Timestamp) -> bool {
-        !matches!(
-            self.availability(index, registry, ledger, now),
-            Availability::Closed(_)
-        )
+        !matches!(self.availability(index, registry, ledger, now), Availability::Closed(_))
     }
 
     fn availability(
@@ -314,12 +310,10 @@ impl Rotation {
         // What is open all the same would be tried again at once, with the same result.
         let is_open = self.is_open(candidate, registry, ledger, now);
         self.progress[candidate].spent = !repeat && !repair && (is_open || !waits);
-        self.tried.push(Tried {
-            candidate,
-            started,
-            ended: now,
-            fault,
-        });
+        if fault.kind == FaultKind::ContextTooLong {
+            self.spend_smaller(registry, lease.deployment);
+        }
+        self.tried.push(Tried { candidate, started, ended: now, fault });
         match then {
             Then::Return => Verdict::Return,
             Then::RepairThenNext if repair => Verdict::Repair,
@@ -327,14 +321,24 @@ impl Rotation {
         }
     }
 
+    /// What did not fit here does not fit into a window that is known to be no larger.
+    fn spend_smaller(&mut self, registry: &Registry, deployment: usize) {
+        let window = |index: usize| {
+            let deployment = &registry.deployments()[index];
+            registry.provider_of(deployment).spec.limits.context
+        };
+        let Some(tried) = window(deployment) else { return };
+        for (candidate, progress) in self.chain.iter().zip(&mut self.progress) {
+            progress.spent |= window(candidate.deployment).is_some_and(|other| other <= tried);
+        }
+    }
+
     fn refusal(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Refusal {
         let closed = (0..self.chain.len())
-            .map(
-                |index| match self.availability(index, registry, ledger, now) {
-                    Availability::Closed(closed) => Some(closed),
-                    Availability::Open | Availability::HalfOpen => None,
-                },
-            )
+            .map(|index| match self.availability(index, registry, ledger, now) {
+                Availability::Closed(closed) => Some(closed),
+                Availability::Open | Availability::HalfOpen => None,
+            })
             .collect();
         refusal(closed, &self.tried, now)
     }

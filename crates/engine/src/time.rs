@@ -34,10 +34,7 @@ impl Timestamp {
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         let millis = span.as_nanos().div_ceil(1_000_000);
-        Self(
-            self.0
-                .saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 }
 

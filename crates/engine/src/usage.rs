@@ -4,6 +4,8 @@
 //! Quotas forecast, cooldowns know: a limit here only avoids a refusal that is certain; the
 //! refusal itself is the truth.
 
+use std::time::Duration;
+
 use crate::registry::Limits;
 use crate::window::{Count, Rolling};
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
@@ -37,6 +39,8 @@ pub(crate) struct Usage {
     pub(crate) in_flight: u64,
     pub(crate) requests_today: u64,
     pub(crate) tokens_today: u64,
+    /// The usual time to the first word of a stream.
+    pub(crate) first_word: Option<Duration>,
     limits: Limits,
     metered: Vec<Metered>,
     learned: Vec<Budget>,
@@ -67,12 +71,7 @@ impl Usage {
                 None if window == Window::Minute => Count::Rolling(Rolling::minute()),
                 None => Count::for_day(limits.day.as_ref()),
             };
-            self.metered.push(Metered {
-                dimension,
-                window,
-                limit,
-                count,
-            });
+            self.metered.push(Metered { dimension, window, limit, count });
         }
         self.limits = limits.clone();
     }
@@ -86,9 +85,7 @@ impl Usage {
         }
         for budget in &mut self.learned {
             let used = amount(budget.dimension, tokens);
-            budget.remaining = budget
-                .remaining
-                .map(|remaining| remaining.saturating_sub(used));
+            budget.remaining = budget.remaining.map(|remaining| remaining.saturating_sub(used));
         }
     }
 
@@ -99,11 +96,7 @@ impl Usage {
 
     /// Replaces the reserved tokens by those really used.
     pub(crate) fn correct(&mut self, reserved: u64, used: u64, taken: Timestamp) {
-        for metered in self
-            .metered
-            .iter_mut()
-            .filter(|m| m.dimension == Dimension::Tokens)
-        {
+        for metered in self.metered.iter_mut().filter(|m| m.dimension == Dimension::Tokens) {
             metered.count.replace(taken, reserved, used);
         }
     }
@@ -129,6 +122,13 @@ impl Usage {
         }
     }
 
+    /// Takes a time to the first word; a quarter of each new one counts, so that one slow answer
+    /// changes little.
+    pub(crate) fn note_first_word(&mut self, span: Duration) {
+        let usual = self.first_word.map_or(span, |usual| usual.saturating_mul(3) / 4 + span / 4);
+        self.first_word = Some(usual);
+    }
+
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
     }
@@ -144,29 +144,15 @@ impl Usage {
     ) -> impl Iterator<Item = (Dimension, Window, u64, u64, Timestamp)> + '_ {
         self.metered.iter().map(move |metered| {
             let frees = metered.count.falls_to(0, now);
-            (
-                metered.dimension,
-                metered.window,
-                metered.limit,
-                metered.count.used(now),
-                frees,
-            )
+            (metered.dimension, metered.window, metered.limit, metered.count.used(now), frees)
         })
     }
 
     /// The limit that forbids another request of `tokens` now, the longest of several.
     pub(crate) fn used_up(&self, tokens: u64, now: Timestamp) -> Option<UsedUp> {
-        let declared = self
-            .metered
-            .iter()
-            .filter_map(|metered| metered.used_up(tokens, now));
-        let learned = self
-            .learned
-            .iter()
-            .filter_map(|budget| nothing_left(budget, now));
-        declared
-            .chain(learned)
-            .max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
+        let declared = self.metered.iter().filter_map(|metered| metered.used_up(tokens, now));
+        let learned = self.learned.iter().filter_map(|budget| nothing_left(budget, now));
+        declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
     /// Whether a request of `tokens` can never pass within one minute: better tried elsewhere, as
@@ -177,8 +163,7 @@ impl Usage {
         let learned = self.learned.iter().filter(|budget| budget.window == Window::Minute);
         let learned = learned.map(|budget| (budget.dimension, budget.limit));
         declared.chain(learned).any(|(dimension, limit)| {
-            dimension == Dimension::Tokens
-                && limit.is_some_and(|limit| limit > 0 && tokens > limit)
+            dimension == Dimension::Tokens && limit.is_some_and(|limit| limit > 0 && tokens > limit)
         })
     }
 
@@ -205,11 +190,7 @@ impl Metered {
 
 fn declared(limits: &Limits) -> [(Dimension, Window, Option<u64>); 4] {
     [
-        (
-            Dimension::Requests,
-            Window::Minute,
-            limits.requests_per_minute,
-        ),
+        (Dimension::Requests, Window::Minute, limits.requests_per_minute),
         (Dimension::Requests, Window::Day, limits.requests_per_day),
         (Dimension::Tokens, Window::Minute, limits.tokens_per_minute),
         (Dimension::Tokens, Window::Day, limits.tokens_per_day),

@@ -22,11 +22,7 @@ impl Rolling {
     }
 
     fn new(bucket_millis: i64, buckets: usize) -> Self {
-        Self {
-            bucket_millis,
-            counts: vec![0; buckets],
-            newest: 0,
-        }
+        Self { bucket_millis, counts: vec![0; buckets], newest: 0 }
     }
 
     fn bucket(&self, now: Timestamp) -> i64 {
@@ -42,9 +38,7 @@ impl Rolling {
         if target <= self.newest {
             return;
         }
-        let steps = target
-            .saturating_sub(self.newest)
-            .min(self.counts.len() as i64);
+        let steps = target.saturating_sub(self.newest).min(self.counts.len() as i64);
         for bucket in (target - steps + 1)..=target {
             let slot = self.slot(bucket);
             self.counts[slot] = 0;
@@ -107,12 +101,7 @@ pub(crate) struct Calendar {
 
 impl Calendar {
     pub(crate) fn new(start: DayStart) -> Self {
-        Self {
-            start,
-            ends: Timestamp::default(),
-            begins: Timestamp::default(),
-            used: 0,
-        }
+        Self { start, ends: Timestamp::default(), begins: Timestamp::default(), used: 0 }
     }
 
     fn advance(&mut self, now: Timestamp) {

@@ -16,7 +16,7 @@ use common::{
     HOUR, MINUTE, NOON, SECOND, Said, World, at, fault, limited, millis, plain, provider,
 };
 use engine::{
-    Availability, Closed, DayStart, Fault, FaultKind, Limits, Origin, Reason, Remedy, Scope,
+    Availability, Closed, DayStart, Fault, FaultKind, Limits, Origin, Reason, Remedy, Scope, Tried,
     Verdict, Why,
 };
 use proptest::prelude::*;
@@ -112,22 +112,24 @@ impl Court {
                 }
                 let may_wait = matches!(before[chosen], Availability::Closed(_));
                 let ahead = if may_wait { before.len() } else { chosen };
+                let tried = journey.rotation.tried();
+                let too_long = |t: &&Tried| t.fault.kind == FaultKind::ContextTooLong;
+                let overfull =
+                    tried.iter().filter(too_long).filter_map(|t| journey.window(t.candidate));
+                let overfull = overfull.max();
                 for (index, other) in before[..ahead].iter().enumerate() {
-                    let tried = journey
-                        .rotation
-                        .tried()
-                        .iter()
-                        .any(|t| t.candidate == index);
+                    let was_tried = tried.iter().any(|t| t.candidate == index);
                     let shut = matches!(other, Availability::Closed(_));
-                    prop_assert!(shut || tried, "{index} was passed over for {chosen}");
+                    let no_larger = journey.window(index).is_some_and(|own| Some(own) <= overfull);
+                    prop_assert!(
+                        shut || was_tried || no_larger,
+                        "{index} was passed over for {chosen}"
+                    );
                 }
                 let name = door.split('/').next().unwrap().to_owned();
                 let spec = &journey.registry.provider_named(&name).unwrap().spec;
                 prop_assert!(!self.off.contains(&name), "{name} is switched off");
-                prop_assert!(
-                    !(journey.needs.free_only && spec.paid),
-                    "{name} costs money"
-                );
+                prop_assert!(!(journey.needs.free_only && spec.paid), "{name} costs money");
                 let day = self.world.now.as_millis().div_euclid(24 * HOUR);
                 *self.sent.entry((name, day)).or_default() += 1;
             }
@@ -352,9 +354,8 @@ fn a_callers_mistake_goes_back_and_shuts_nothing() {
 fn fifty_refusals_at_once_strike_once() {
     let mut world = World::new(plain(2));
     for round in [60, 120, 240] {
-        let journeys: Vec<_> = (0..if round == 60 { 50 } else { 1 })
-            .map(|_| world.request())
-            .collect();
+        let journeys: Vec<_> =
+            (0..if round == 60 { 50 } else { 1 }).map(|_| world.request()).collect();
         for &journey in &journeys {
             assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
         }

@@ -44,19 +44,12 @@ fn a_probe_frees_its_place_however_it_ends() {
         guessed(&mut world);
         world.pass(MINUTE);
         let probe = world.request();
-        assert!(matches!(
-            world.next(probe),
-            Said::Try { is_probe: true, .. }
-        ));
+        assert!(matches!(world.next(probe), Said::Try { is_probe: true, .. }));
         match end {
             0 => world.abandon(probe),
             1 => world.succeed(probe, None),
             2 => {
-                world.fail(
-                    probe,
-                    fault(FaultKind::CallerMistake, Scope::Request),
-                    Remedy::None,
-                );
+                world.fail(probe, fault(FaultKind::CallerMistake, Scope::Request), Remedy::None);
             }
             _ => {
                 world.fail(probe, limited(world.now, 1), Remedy::None);
@@ -76,10 +69,7 @@ fn a_limit_holds_also_while_a_probe_is_under_way() {
     guessed(&mut world);
     world.pass(MINUTE);
     let probe = world.request();
-    assert!(matches!(
-        world.next(probe),
-        Said::Try { is_probe: true, .. }
-    ));
+    assert!(matches!(world.next(probe), Said::Try { is_probe: true, .. }));
     let other = world.request();
     assert!(matches!(world.next(other), Said::Refuse(..)));
 }
@@ -94,13 +84,7 @@ fn a_request_that_has_only_a_probed_deployment_waits_and_then_tries_it() {
     let end = world.now.after(Patience::default().max_wait);
     assert_eq!(world.next(other), Said::Wait(end.as_millis()));
     world.now = end;
-    assert!(matches!(
-        world.next(other),
-        Said::Try {
-            is_probe: false,
-            ..
-        }
-    ));
+    assert!(matches!(world.next(other), Said::Try { is_probe: false, .. }));
 }
 
 #[test]
@@ -128,10 +112,7 @@ fn absurd_usage_overflows_nothing() {
         world.pass(25 * HOUR);
     }
     for _ in 0..3 {
-        let needs = Needs {
-            tokens: u64::MAX,
-            ..Needs::default()
-        };
+        let needs = Needs { tokens: u64::MAX, ..Needs::default() };
         let journey = world.begin(needs, 300 * SECOND);
         world.next(journey);
         world.abandon(journey);
@@ -158,10 +139,7 @@ fn a_request_is_counted_in_the_day_in_which_it_was_sent() {
         let seen = engine::view(&world.registry, &mut world.ledger, world.now);
         assert_eq!(world.ledger.today(), "2026-03-02");
         let later = u64::from(seen_before_midnight);
-        assert_eq!(
-            (seen[0].requests, seen[0].tokens, seen[0].successes),
-            (later, 0, later)
-        );
+        assert_eq!((seen[0].requests, seen[0].tokens, seen[0].successes), (later, 0, later));
         assert_eq!(seen[0].deployments[0].declared[0].used, 0);
     }
 }
@@ -181,28 +159,16 @@ fn a_clock_put_back_by_an_hour_counts_the_day_once() {
 
 #[test]
 fn a_rejected_key_is_parked_until_it_changes() {
-    let mut world = World::new(vec![
-        provider("p", &["old"], &["m"]),
-        provider("q", &["k"], &["m"]),
-    ]);
+    let mut world =
+        World::new(vec![provider("p", &["old"], &["m"]), provider("q", &["k"], &["m"])]);
     let journey = world.request();
     world.next(journey);
-    world.fail(
-        journey,
-        fault(FaultKind::KeyRejected, Scope::Key),
-        Remedy::None,
-    );
+    world.fail(journey, fault(FaultKind::KeyRejected, Scope::Key), Remedy::None);
     world.pass(400 * 24 * HOUR);
     assert_eq!(world.served_by().unwrap(), "q/k/m");
-    world.reload(vec![
-        provider("p", &["new"], &["m"]),
-        provider("q", &["k"], &["m"]),
-    ]);
+    world.reload(vec![provider("p", &["new"], &["m"]), provider("q", &["k"], &["m"])]);
     assert_eq!(world.served_by().unwrap(), "p/new/m");
-    world.reload(vec![
-        provider("p", &["old"], &["m"]),
-        provider("q", &["k"], &["m"]),
-    ]);
+    world.reload(vec![provider("p", &["old"], &["m"]), provider("q", &["k"], &["m"])]);
     assert_eq!(world.served_by().unwrap(), "p/old/m");
 }
 

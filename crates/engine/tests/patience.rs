@@ -34,10 +34,7 @@ fn what_sets_nothing_aside_is_not_tried_twice_for_one_request() {
 #[test]
 fn a_request_does_not_wait_in_place_for_ever() {
     let mut world = World::new(plain(2));
-    world.patience = Patience {
-        wait_in_place: millis(5 * SECOND),
-        ..Patience::default()
-    };
+    world.patience = Patience { wait_in_place: millis(5 * SECOND), ..Patience::default() };
     let patient = world.request();
     for _ in 0..5 {
         let rival = world.request();
@@ -82,10 +79,7 @@ fn an_estimate_above_the_whole_limit_holds_nobody_back_for_ever() {
     let mut specs = plain(1);
     specs[0].limits.tokens_per_minute = Some(1_000);
     let mut world = World::new(specs);
-    let needs = Needs {
-        tokens: 5_000,
-        ..Needs::default()
-    };
+    let needs = Needs { tokens: 5_000, ..Needs::default() };
     let journey = world.begin(needs, 300 * SECOND);
     assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
 }
@@ -161,11 +155,8 @@ fn what_a_deployment_lacks_is_never_asked_of_it() {
 fn models_that_share_an_account_share_its_limits() {
     let mut specs = plain(1);
     specs[0].models = vec!["m".to_owned(), "n".to_owned()];
-    specs[0].limits = Limits {
-        requests_per_minute: Some(1),
-        is_per_account: true,
-        ..Limits::default()
-    };
+    specs[0].limits =
+        Limits { requests_per_minute: Some(1), is_per_account: true, ..Limits::default() };
     let mut world = World::new(specs);
     let first = world.request();
     assert_eq!(world.next_door(first).unwrap(), "p0/k/m");

@@ -17,11 +17,7 @@ use upstream::{Limit, Span, Upstream};
 
 const DAY: i64 = 24 * HOUR;
 /// Both days on which the clocks of Los Angeles are changed in 2026, and an ordinary one.
-const STARTS: [&str; 3] = [
-    "2026-03-07T20:00:00Z",
-    "2026-10-31T20:00:00Z",
-    "2026-07-01T00:00:00Z",
-];
+const STARTS: [&str; 3] = ["2026-03-07T20:00:00Z", "2026-10-31T20:00:00Z", "2026-07-01T00:00:00Z"];
 
 fn instant(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
@@ -47,21 +43,12 @@ impl City {
         assert_eq!(specs.len(), upstreams.len());
         let mut world = World::new(specs);
         world.now = at(start);
-        Self {
-            world,
-            reports: false,
-            day: 0,
-            today: vec![(0, 0); upstreams.len()],
-            upstreams,
-        }
+        Self { world, reports: false, day: 0, today: vec![(0, 0); upstreams.len()], upstreams }
     }
 
     /// Sends one request; the upstream that served it.
     fn request(&mut self, tokens: u64) -> Option<usize> {
-        let needs = Needs {
-            tokens,
-            ..Needs::default()
-        };
+        let needs = Needs { tokens, ..Needs::default() };
         let journey = self.world.begin(needs, 300 * SECOND);
         let served = loop {
             match self.world.next(journey) {
@@ -160,15 +147,11 @@ fn truthful_declared_limits_meet_no_refusal() {
             let served = city.request(1 + dice.below(1_500));
             assert!(served.is_some());
             let burst = dice.below(12) > 0;
-            city.world
-                .pass(dice.below(if burst { 9_000 } else { 900_000 }) as i64);
+            city.world.pass(dice.below(if burst { 9_000 } else { 900_000 }) as i64);
         }
         assert_eq!(city.upstreams[0].refused(), 0, "case {seed}");
         assert!(city.upstreams[0].seen.len() > 500, "case {seed} is idle");
-        assert!(
-            !city.upstreams[1].seen.is_empty(),
-            "case {seed} meets no limit"
-        );
+        assert!(!city.upstreams[1].seen.is_empty(), "case {seed} meets no limit");
     }
 }
 
@@ -176,10 +159,8 @@ fn truthful_declared_limits_meet_no_refusal() {
 fn a_stated_time_costs_one_refusal_a_window_and_the_first_is_back_to_the_millisecond() {
     for (seed, start) in STARTS.into_iter().map(instant).enumerate() {
         for reports in [false, true] {
-            let limits = vec![
-                Limit::requests(7, Span::ClockMinute),
-                Limit::requests(900, pacific()),
-            ];
+            let limits =
+                vec![Limit::requests(7, Span::ClockMinute), Limit::requests(900, pacific())];
             let upstreams = vec![Upstream::limited(limits, true), Upstream::default()];
             let mut city = City::new(plain(2), upstreams, start);
             city.reports = reports;
@@ -250,19 +231,13 @@ fn a_minute_of_outage_costs_the_users_nothing_and_the_primary_few_attempts() {
         FaultKind::NotAnAnswer,
     ] {
         let (from, to) = (NOON + 10 * SECOND, NOON + 70 * SECOND);
-        let primary = Upstream {
-            outages: vec![(from, to, kind)],
-            ..Upstream::default()
-        };
+        let primary = Upstream { outages: vec![(from, to, kind)], ..Upstream::default() };
         let mut city = City::new(plain(2), vec![primary, Upstream::default()], NOON);
         for second in 0..100 {
             let served = city.request(1);
             let down = (10..70).contains(&second);
             // Probes come after 2, 4, 8, 15, 15, ... seconds.
-            assert!(
-                served == Some(0) || down || second < 86,
-                "{kind:?} at {second}"
-            );
+            assert!(served == Some(0) || down || second < 86, "{kind:?} at {second}");
             assert!(served.is_some());
             city.world.pass(SECOND);
         }
@@ -292,10 +267,7 @@ fn what_never_works_is_asked_once_or_once_a_day() {
         (FaultKind::ModelMissing, Scope::Model, 7),
         (FaultKind::NoAllowance, Scope::Deployment, 7),
     ] {
-        let never = Upstream {
-            always: Some((kind, scope)),
-            ..Upstream::default()
-        };
+        let never = Upstream { always: Some((kind, scope)), ..Upstream::default() };
         let mut city = City::new(plain(2), vec![never, Upstream::default()], NOON);
         for _ in 0..7 * 24 * 6 {
             assert_eq!(city.request(1), Some(1));

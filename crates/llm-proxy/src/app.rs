@@ -75,8 +75,9 @@ impl App {
     pub(crate) fn adopt(&self, settings: Settings) -> Result<usize, String> {
         let before = self.world();
         let mut ledger = self.ledger();
-        ledger.set_local_day(local_day(&settings), self.clock.now());
+        let day = local_day(&settings);
         let world = World::new(settings, &mut ledger, Some(&before))?;
+        ledger.set_local_day(day, self.clock.now());
         let loaded = world.registry.providers().len();
         self.world.store(Arc::new(world));
         drop(ledger);
@@ -87,14 +88,18 @@ impl App {
 
     /// Reads the configuration anew and swaps it in; a bad one changes nothing.
     pub(crate) fn reload(&self) -> Result<usize, Vec<String>> {
-        let settings = self.source.read().inspect_err(|problems| {
+        let loaded = self.read_and_adopt().inspect_err(|problems| {
             let told = problems.join("; ");
             self.log.error(format_args!("The configuration stays as it was: {told}"));
         })?;
-        tell(&settings, &self.log);
-        let loaded = self.adopt(settings).map_err(|problem| vec![problem])?;
         self.log.info(format_args!("Configuration reloaded: {loaded} providers"));
         Ok(loaded)
+    }
+
+    fn read_and_adopt(&self) -> Result<usize, Vec<String>> {
+        let settings = self.source.read()?;
+        tell(&settings, &self.log);
+        self.adopt(settings).map_err(|problem| vec![problem])
     }
 
     /// Forgets cooldowns and parked marks of one provider, or of all.
@@ -163,11 +168,14 @@ impl Held {
     }
 
     /// The provider has begun to answer.
-    pub(crate) fn answered(&mut self, budgets: &[engine::Budget]) {
+    pub(crate) fn answered(&mut self, budgets: &[engine::Budget], is_stream: bool) {
         let now = self.app.clock.now();
         if let Some(lease) = &mut self.lease {
             let was_probe = lease.is_probe();
             let mut ledger = self.app.ledger();
+            if is_stream {
+                ledger.first_word(&self.world.registry, lease, now);
+            }
             ledger.answer(&self.world.registry, lease, now);
             ledger.learn(&self.world.registry, lease, budgets);
             drop(ledger);

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::refused::Mends;
 use crate::server::Intake;
 use crate::server::discover::list;
-use crate::upstream::{Asked, Limits, prepare, send};
+use crate::upstream::{Asked, Limits, Recovery, prepare, send};
 use crate::world::{World, model_name};
 
 /// How long one provider may take.
@@ -95,6 +95,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
         stream: false,
         client_wants_usage: false,
         clock: Arc::clone(clock),
+        recovery: Recovery::Off,
     };
     let limits = Limits { first: PATIENCE, stall: PATIENCE, attempt: PATIENCE };
     match send(&world.client, &prepared, &asked, limits).await.result {

@@ -89,6 +89,11 @@ impl Source {
         (overrides.host.unwrap_or_else(|| "127.0.0.1".to_owned()), overrides.port.unwrap_or(8000))
     }
 
+    /// Whether the command line names a port.
+    pub(crate) const fn names_port(&self) -> bool {
+        matches!(&self.from, From::Files { overrides, .. } if overrides.port.is_some())
+    }
+
     /// Reads the configuration for a reload; every problem as a line.
     pub(crate) fn read(&self) -> Result<Settings, Vec<String>> {
         let loaded = self.load().map_err(|error| lines(&error))?;

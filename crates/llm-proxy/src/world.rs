@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    ChainStep, DayStart, Ledger, Limits, Patience, ProviderSpec, Registry, RegistrySpec,
+    Abilities, ChainStep, DayStart, Ledger, Limits, Patience, ProviderSpec, Registry, RegistrySpec,
     UnknownModel,
 };
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
-use settings::{AuthStyle, DailyReset, KeyOrder, ModelChoice, Provider, Settings, Tier};
+use settings::{
+    AuthStyle, DailyReset, KeyOrder, LimitScope, ModelChoice, Provider, Settings, Tier,
+};
 use wire::redact::Redactor;
 
 use crate::upstream::{Client, ClientOptions};
@@ -80,15 +82,24 @@ impl World {
         self.settings.server.timezone.clone().unwrap_or_else(jiff::tz::TimeZone::system)
     }
 
-    /// The time for which a provider may be silent before its first word.
-    pub(crate) fn first_limit(&self, route: &Route, stream: bool) -> Duration {
+    /// The time for which a provider may be silent before its first word. A model that is known,
+    /// or has `shown`, to think longer gets twice its usual time.
+    pub(crate) fn first_limit(
+        &self,
+        route: &Route,
+        model: &str,
+        stream: bool,
+        shown: Option<Duration>,
+    ) -> Duration {
         let own = &route.provider.timeouts;
         let usual = &self.settings.rotation;
-        if stream {
-            own.first_token.unwrap_or(usual.first_token_timeout)
-        } else {
-            own.response.unwrap_or(usual.response_timeout)
+        if !stream {
+            return own.response.unwrap_or(usual.response_timeout);
         }
+        let thinks = route.provider.usual_first_token(model).max(shown);
+        own.first_token.unwrap_or_else(|| {
+            usual.first_token_timeout.max(thinks.unwrap_or_default().saturating_mul(2))
+        })
     }
 
     /// The time for which a provider may be silent in the middle of its answer.
@@ -166,12 +177,15 @@ fn registry_spec(settings: &Settings) -> RegistrySpec {
 fn provider_spec(provider: &Provider, settings: &Settings) -> ProviderSpec {
     let keys = provider.keys.iter().map(|key| key.fingerprint.clone());
     let order = provider.key_order.unwrap_or(settings.rotation.keys);
+    let models: Vec<String> = provider.models.iter().map(model_name).collect();
+    let chain_models = chain_models(provider, settings, &models);
     ProviderSpec {
         name: provider.name.clone(),
         priority: provider.priority,
         keys: if provider.keys.is_empty() { vec![String::new()] } else { keys.collect() },
-        models: provider.models.iter().map(model_name).collect(),
-        lacks: Vec::new(),
+        models: models.clone(),
+        lacks: models.iter().chain(&chain_models).map(|model| lacks(provider, model)).collect(),
+        chain_models,
         limits: limits(provider),
         paid: provider.tier == Some(Tier::Paid),
         spread_keys: order == KeyOrder::Spread,
@@ -185,6 +199,33 @@ pub(crate) fn model_name(choice: &ModelChoice) -> String {
     }
 }
 
+/// Models that named chains ask of a provider beyond those that it lists.
+fn chain_models(provider: &Provider, settings: &Settings, listed: &[String]) -> Vec<String> {
+    let mut models: Vec<String> = Vec::new();
+    let steps = settings.chains.iter().flat_map(|chain| &chain.steps);
+    for model in
+        steps.filter(|step| step.provider == provider.name).filter_map(|s| s.model.as_ref())
+    {
+        if !listed.contains(model) && !models.contains(model) {
+            models.push(model.clone());
+        }
+    }
+    models
+}
+
+fn lacks(provider: &Provider, model: &str) -> Abilities {
+    let lacks = provider.lacks(model);
+    let known = [
+        (lacks.images, Abilities::IMAGES),
+        (lacks.audio, Abilities::AUDIO),
+        (lacks.tools, Abilities::TOOLS),
+        (lacks.json_schema, Abilities::JSON_SCHEMA),
+        (lacks.n, Abilities::SEVERAL_CHOICES),
+    ];
+    let lacking = known.into_iter().filter(|(lacks, _)| *lacks);
+    lacking.fold(Abilities::default(), |all, (_, one)| all | one)
+}
+
 fn limits(provider: &Provider) -> Limits {
     let declared = &provider.limits;
     Limits {
@@ -194,8 +235,8 @@ fn limits(provider: &Provider) -> Limits {
         tokens_per_day: declared.tpd,
         concurrent: declared.concurrent,
         context: declared.context,
-        assumed_output: None,
-        is_per_account: false,
+        assumed_output: provider.assumed_output,
+        is_per_account: declared.scope == LimitScope::Account,
         day: match &provider.reset {
             Some(DailyReset::At { hour, minute, zone }) => Some(DayStart {
                 time: jiff::civil::Time::new(*hour, *minute, 0, 0).unwrap_or_default(),

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::params::ParamRule;
+use crate::traits::{LackRule, LimitScope, PrefillRule, SlowFirstToken};
 
 const DATA: &str = include_str!("../data/catalogue.json");
 
@@ -85,6 +86,21 @@ pub struct CatalogueEntry {
     /// Whether the whole `max_tokens` is taken from the token quota when a request begins.
     #[serde(default)]
     pub reserves_max_tokens: bool,
+    /// The output tokens that are taken from the quota when a request names no maximum.
+    #[serde(default)]
+    pub assumed_output: Option<u64>,
+    /// For what one budget of requests and tokens counts.
+    #[serde(default)]
+    pub limit_scope: LimitScope,
+    /// What is known not to be taken.
+    #[serde(default)]
+    pub lacks: Vec<LackRule>,
+    /// Which models are known to be slow to their first token.
+    #[serde(default)]
+    pub slow_first_token: Vec<SlowFirstToken>,
+    /// Whether and how an answer that was begun is continued; the first rule that fits decides.
+    #[serde(default)]
+    pub prefill: Vec<PrefillRule>,
     /// Other things to know.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -102,11 +118,7 @@ pub enum AuthStyle {
 
 impl From<String> for AuthStyle {
     fn from(name: String) -> Self {
-        if name == "bearer" {
-            Self::Bearer
-        } else {
-            Self::Header(name)
-        }
+        if name == "bearer" { Self::Bearer } else { Self::Header(name) }
     }
 }
 
@@ -149,9 +161,7 @@ impl Catalogue {
     /// Finds a provider by its id or one of its other names, in any case of letters.
     pub fn find(&self, name: &str) -> Option<&CatalogueEntry> {
         let same = |known: &String| known.eq_ignore_ascii_case(name);
-        self.providers
-            .iter()
-            .find(|entry| same(&entry.id) || entry.aliases.iter().any(same))
+        self.providers.iter().find(|entry| same(&entry.id) || entry.aliases.iter().any(same))
     }
 
     /// Finds the provider to which a host on the internet belongs.
@@ -163,9 +173,7 @@ impl Catalogue {
 
     /// Iterates over the providers that a key in the environment switches on.
     pub fn automatic(&self) -> impl Iterator<Item = &CatalogueEntry> {
-        self.providers
-            .iter()
-            .filter(|entry| !entry.local && entry.retired.is_none())
+        self.providers.iter().filter(|entry| !entry.local && entry.retired.is_none())
     }
 }
 
@@ -180,11 +188,7 @@ impl CatalogueEntry {
                 .is_some_and(|label| !label.is_empty() && !label.contains('.')),
             None => own.eq_ignore_ascii_case(host),
         };
-        matches
-            || self
-                .other_hosts
-                .iter()
-                .any(|other| other.eq_ignore_ascii_case(host))
+        matches || self.other_hosts.iter().any(|other| other.eq_ignore_ascii_case(host))
     }
 
     /// Returns what is said of a retired model: its date or another word.
@@ -211,18 +215,8 @@ mod tests {
     fn the_data_is_read_whole() {
         let catalogue: Catalogue = serde_json::from_str(DATA).unwrap();
         assert_eq!(catalogue.providers.len(), 31);
-        let first: Vec<&str> = catalogue
-            .providers
-            .iter()
-            .take(7)
-            .map(|p| p.id.as_str())
-            .collect();
-        assert_eq!(
-            first,
-            [
-                "xai", "cerebras", "gemini", "openai", "mistral", "together", "groq"
-            ]
-        );
+        let first: Vec<&str> = catalogue.providers.iter().take(7).map(|p| p.id.as_str()).collect();
+        assert_eq!(first, ["xai", "cerebras", "gemini", "openai", "mistral", "together", "groq"]);
     }
 
     #[test]
@@ -316,10 +310,8 @@ mod tests {
     fn local_and_retired_providers_are_never_automatic() {
         for entry in Catalogue::builtin().automatic() {
             assert!(
-                ![
-                    "ollama", "lmstudio", "llamacpp", "vllm", "osaurus", "github"
-                ]
-                .contains(&entry.id.as_str())
+                !["ollama", "lmstudio", "llamacpp", "vllm", "osaurus", "github"]
+                    .contains(&entry.id.as_str())
             );
         }
     }

@@ -84,11 +84,7 @@ pub fn endpoints(
             .hint(format!("only a whole URL that ends in {CHAT} may have one")));
     };
     let chat = overridden(&base, path)?;
-    let siblings = if is_chat(chat.path()) {
-        chat.with_path(cut_chat(chat.path()))
-    } else {
-        stem
-    };
+    let siblings = if is_chat(chat.path()) { chat.with_path(cut_chat(chat.path())) } else { stem };
     Ok(derived(chat.to_string(), &siblings))
 }
 
@@ -112,12 +108,7 @@ fn overridden(base: &Url, path: &str) -> Result<Url, Fault> {
         Some(_) => front.strip_suffix("/v1").unwrap_or(front),
         None => front,
     };
-    Url::parse(
-        &base
-            .with_path(front)
-            .without_query()
-            .with_tail(&format!("/{path}")),
-    )
+    Url::parse(&base.with_path(front).without_query().with_tail(&format!("/{path}")))
 }
 
 /// The URL to which `/chat/completions`, `/completions` and `/models` are appended.
@@ -135,39 +126,26 @@ fn stem(base: &Url, entry: Option<&CatalogueEntry>) -> Url {
             return base.clone();
         }
     }
-    if ends_in_version(path) {
-        base.clone()
-    } else {
-        base.with_path(&format!("{path}/v1"))
-    }
+    if ends_in_version(path) { base.clone() } else { base.with_path(&format!("{path}/v1")) }
 }
 
 /// The path of a catalogue URL without `/chat/completions`; it may hold placeholders.
 fn own_path(entry: &CatalogueEntry) -> String {
-    let rest = entry
-        .chat_url
-        .split_once("://")
-        .map_or("", |(_, rest)| rest);
-    rest.find('/')
-        .map_or_else(String::new, |slash| cut_chat(&rest[slash..]).to_owned())
+    let rest = entry.chat_url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.find('/').map_or_else(String::new, |slash| cut_chat(&rest[slash..]).to_owned())
 }
 
 /// The provider's own path, if the written one is its beginning, or it with a stray `/v1`.
 fn completed(path: &str, own: &str) -> Option<String> {
     let is_placeholder = |segment: &str| segment.starts_with('{');
-    let stray = path
-        .strip_suffix("/v1")
-        .filter(|front| front.is_empty() || *front == own);
+    let stray = path.strip_suffix("/v1").filter(|front| front.is_empty() || *front == own);
     if stray.is_some() && !own.contains('{') {
         return Some(own.to_owned());
     }
     let written: Vec<&str> = path.split('/').collect();
     let whole: Vec<&str> = own.split('/').collect();
     let begins = written.len() <= whole.len()
-        && written
-            .iter()
-            .zip(&whole)
-            .all(|(w, o)| w == o || (is_placeholder(o) && !w.is_empty()));
+        && written.iter().zip(&whole).all(|(w, o)| w == o || (is_placeholder(o) && !w.is_empty()));
     let rest = whole.get(written.len()..).filter(|_| begins)?;
     let complete = !rest.iter().any(|segment| is_placeholder(segment));
     complete.then(|| [&written[..], rest].concat().join("/"))

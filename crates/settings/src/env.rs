@@ -25,9 +25,9 @@ impl Env {
             };
             match value.into_string() {
                 Ok(value) => drop(variables.insert(name, value)),
-                Err(_) => warnings.push(format!(
-                    "the variable {name} is not Unicode; it is not used"
-                )),
+                Err(_) => {
+                    warnings.push(format!("the variable {name} is not Unicode; it is not used"));
+                }
             }
         }
         Self { variables }
@@ -39,10 +39,8 @@ impl Env {
         N: Into<String>,
         V: Into<String>,
     {
-        let variables = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let variables =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { variables }
     }
 
@@ -53,9 +51,7 @@ impl Env {
 
     /// Returns the value of a variable that is set to something.
     pub fn filled(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .map(str::trim)
-            .filter(|value| !value.is_empty())
+        self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
     /// Puts the variables of a `.env` file under those that are there, which win.
@@ -108,15 +104,8 @@ fn unquoted(value: &str) -> Result<String, &'static str> {
         return nothing_after(after).map(|()| text.to_owned());
     }
     let Some(rest) = value.strip_prefix('"') else {
-        let end = value
-            .find(" #")
-            .or_else(|| value.find("\t#"))
-            .unwrap_or(value.len());
-        let text = if value.starts_with('#') {
-            ""
-        } else {
-            &value[..end]
-        };
+        let end = value.find(" #").or_else(|| value.find("\t#")).unwrap_or(value.len());
+        let text = if value.starts_with('#') { "" } else { &value[..end] };
         return Ok(text.trim_end().to_owned());
     };
     let mut text = String::with_capacity(rest.len());
@@ -139,11 +128,7 @@ fn unquoted(value: &str) -> Result<String, &'static str> {
 fn nothing_after(rest: &str) -> Result<(), &'static str> {
     let rest = rest.trim_start();
     let clean = rest.is_empty() || rest.starts_with('#');
-    if clean {
-        Ok(())
-    } else {
-        Err("there is more text behind the closing quote")
-    }
+    if clean { Ok(()) } else { Err("there is more text behind the closing quote") }
 }
 
 #[cfg(test)]
@@ -181,10 +166,7 @@ mod tests {
         let (env, warnings) = layered("A=1\nnonsense\nB C=1\nD='x\nE=\"x\nF=\"x\" y\nG=2\n");
         assert_eq!(env.get("G"), Some("2"));
         let lines: Vec<&str> = warnings.iter().map(|w| &w[..7]).collect();
-        assert_eq!(
-            lines,
-            [".env:2:", ".env:3:", ".env:4:", ".env:5:", ".env:6:"]
-        );
+        assert_eq!(lines, [".env:2:", ".env:3:", ".env:4:", ".env:5:", ".env:6:"]);
         assert!(!warnings.concat().contains("nonsense"));
     }
 
@@ -201,9 +183,6 @@ mod tests {
 
     #[test]
     fn values_do_not_show() {
-        assert_eq!(
-            format!("{:?}", Env::from_pairs([("A", "secret")])),
-            "Env(1 variables)"
-        );
+        assert_eq!(format!("{:?}", Env::from_pairs([("A", "secret")])), "Env(1 variables)");
     }
 }

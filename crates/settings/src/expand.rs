@@ -48,10 +48,8 @@ fn put(inside: &str, env: &Env, out: &mut Expanded) -> Result<(), Fault> {
         None => (inside, None),
     };
     if !is_name(name) {
-        return Err(
-            Fault::new("\"${...}\" does not hold the name of a variable")
-                .hint("write ${NAME} or ${NAME:-default}"),
-        );
+        return Err(Fault::new("\"${...}\" does not hold the name of a variable")
+            .hint("write ${NAME} or ${NAME:-default}"));
     }
     if default.is_some_and(|default| default.contains("${")) {
         return Err(Fault::new("a default cannot hold another \"${\""));
@@ -67,9 +65,7 @@ fn put(inside: &str, env: &Env, out: &mut Expanded) -> Result<(), Fault> {
 /// Tells whether a text is the name of an environment variable.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
@@ -102,10 +98,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let got = expand("${NONE}-${EMPTY}", &env()).unwrap();
-        assert_eq!(
-            (got.unset, got.empty),
-            (vec!["NONE".into()], vec!["EMPTY".into()])
-        );
+        assert_eq!((got.unset, got.empty), (vec!["NONE".into()], vec!["EMPTY".into()]));
     }
 
     #[test]
@@ -116,16 +109,7 @@ mod tests {
 
     #[test]
     fn broken_forms_are_errors() {
-        for text in [
-            "${",
-            "${A",
-            "a${}",
-            "${1A}",
-            "${A B}",
-            "${A-b}",
-            "${A:-${B}}",
-            "${é}",
-        ] {
+        for text in ["${", "${A", "a${}", "${1A}", "${A B}", "${A-b}", "${A:-${B}}", "${é}"] {
             assert!(expand(text, &env()).is_err(), "{text}");
         }
         assert!(expand(&"${LONG}".repeat(1000), &env()).is_err());

@@ -15,10 +15,8 @@ const WITHOUT_KEYS: usize = 6;
 /// Without any key the first ones of the catalogue are listed, which are skipped until they get one.
 pub fn starter_config(env: &Env) -> String {
     let catalogue = Catalogue::builtin();
-    let mut on: Vec<&CatalogueEntry> = catalogue
-        .automatic()
-        .filter(|entry| key_variable(entry, env).is_some())
-        .collect();
+    let mut on: Vec<&CatalogueEntry> =
+        catalogue.automatic().filter(|entry| key_variable(entry, env).is_some()).collect();
     let found = !on.is_empty();
     if !found {
         on = catalogue.automatic().take(WITHOUT_KEYS).collect();
@@ -34,16 +32,8 @@ pub fn starter_config(env: &Env) -> String {
     }
     text.push_str("\n  # Other providers: remove the \"# \" and set the variable.\n");
     let listed = |entry: &CatalogueEntry| on.iter().any(|other| other.id == entry.id);
-    for entry in catalogue
-        .providers
-        .iter()
-        .filter(|e| e.retired.is_none() && !listed(e))
-    {
-        let needs = if entry.local {
-            String::from("no key needed")
-        } else {
-            variables(entry)
-        };
+    for entry in catalogue.providers.iter().filter(|e| e.retired.is_none() && !listed(e)) {
+        let needs = if entry.local { String::from("no key needed") } else { variables(entry) };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  # - {:<12} # {}: {needs}", entry.id, entry.name);
     }
@@ -61,12 +51,7 @@ pub fn env_example() -> String {
     );
     for entry in Catalogue::builtin().automatic() {
         let _ = writeln!(text, "\n# {}", entry.name);
-        for name in entry
-            .key_variables
-            .first()
-            .into_iter()
-            .chain(entry.url_variables.values())
-        {
+        for name in entry.key_variables.first().into_iter().chain(entry.url_variables.values()) {
             let _ = writeln!(text, "#{name}=");
         }
     }
@@ -90,20 +75,12 @@ const CHAINS: &str = "
 fn key_variable<'e>(entry: &'e CatalogueEntry, env: &Env) -> Option<&'e str> {
     let is_set = |name: &String| env.filled(name).is_some_and(|value| !is_placeholder(value));
     let complete = entry.url_variables.values().all(is_set);
-    let found = entry
-        .key_variables
-        .iter()
-        .find(|name| is_set(name))
-        .filter(|_| complete);
+    let found = entry.key_variables.iter().find(|name| is_set(name)).filter(|_| complete);
     found.map(String::as_str)
 }
 
 fn variables(entry: &CatalogueEntry) -> String {
-    let names = entry
-        .key_variables
-        .first()
-        .into_iter()
-        .chain(entry.url_variables.values());
+    let names = entry.key_variables.first().into_iter().chain(entry.url_variables.values());
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
@@ -122,11 +99,7 @@ fn push_provider(
     let model = entry.default_model.as_deref().unwrap_or("auto");
     let _ = writeln!(text, "    model: \"{model}\"");
     if !entry.other_models.is_empty() {
-        let _ = writeln!(
-            text,
-            "    # other models: {}",
-            entry.other_models.join(", ")
-        );
+        let _ = writeln!(text, "    # other models: {}", entry.other_models.join(", "));
     }
 }
 

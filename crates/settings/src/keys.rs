@@ -49,6 +49,8 @@ pub(crate) enum Kind {
         most: u64,
     },
     OneOf(&'static [&'static str]),
+    /// One of these words or a list of them.
+    SomeOf(&'static [&'static str]),
     /// Texts by names.
     TextMap,
     Section(Section),
@@ -70,14 +72,8 @@ pub(crate) struct KeyRow {
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Top,
-        Self::Server,
-        Self::Rotation,
-        Self::Provider,
-        Self::Limits,
-        Self::Timeouts,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Top, Self::Server, Self::Rotation, Self::Provider, Self::Limits, Self::Timeouts];
 
     /// Returns the words by which messages call the section.
     pub(crate) fn name(self) -> &'static str {
@@ -118,19 +114,14 @@ mod tests {
             keys.sort_unstable();
             keys.dedup();
             assert_eq!(keys.len(), section.rows().len(), "{section:?}");
-            assert!(
-                section.rows().iter().all(|row| row.doc.ends_with('.')),
-                "{section:?}"
-            );
+            assert!(section.rows().iter().all(|row| row.doc.ends_with('.')), "{section:?}");
         }
     }
 
     #[test]
     fn every_default_can_be_read_within_its_bounds() {
         for row in Section::ALL.iter().flat_map(|section| section.rows()) {
-            let (text, millis) = (row.default, |t| {
-                crate::values::duration(t).unwrap().as_millis()
-            });
+            let (text, millis) = (row.default, |t| crate::values::duration(t).unwrap().as_millis());
             match row.kind {
                 _ if text.is_empty() => {}
                 Kind::Duration { least, most } => {
@@ -150,7 +141,12 @@ mod tests {
                 Kind::Switch => assert!(crate::values::switch(text).is_ok()),
                 Kind::OptionalDuration { .. } => assert_eq!(text, "off"),
                 Kind::Text => {}
-                Kind::Texts | Kind::TextMap | Kind::Section(_) | Kind::Providers | Kind::Chains => {
+                Kind::Texts
+                | Kind::SomeOf(_)
+                | Kind::TextMap
+                | Kind::Section(_)
+                | Kind::Providers
+                | Kind::Chains => {
                     panic!("{} cannot have a default", row.key)
                 }
             }

@@ -71,7 +71,8 @@ impl fmt::Display for LoadError {
             }
             Self::NoProviders { looked_for } => write!(
                 f,
-                "no config.yaml and no key in the environment; looked for {}",
+                "no config.yaml and no key in the environment; looked for {}; \
+                 llm-proxy demo needs none",
                 looked_for.join(", ")
             ),
         }
@@ -83,18 +84,11 @@ impl std::error::Error for LoadError {}
 /// Returns the folders in which the platform keeps configurations, the usual one first.
 pub fn platform_dirs(env: &Env) -> Vec<PathBuf> {
     const NAME: &str = "llm-proxy";
-    let absolute = |name| {
-        env.filled(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name| env.filled(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = absolute("HOME");
     let mut dirs = Vec::new();
     if cfg!(target_os = "macos") {
-        dirs.extend(
-            home.as_ref()
-                .map(|home| home.join("Library/Application Support").join(NAME)),
-        );
+        dirs.extend(home.as_ref().map(|home| home.join("Library/Application Support").join(NAME)));
     }
     if cfg!(windows) {
         dirs.extend(absolute("APPDATA").map(|data| data.join(NAME)));
@@ -112,26 +106,12 @@ pub fn platform_dirs(env: &Env) -> Vec<PathBuf> {
 pub fn load(request: LoadRequest) -> Result<Loaded, LoadError> {
     let one = |problem| LoadError::Problems(vec![problem]);
     let found = find(&request).map_err(one)?;
-    let LoadRequest {
-        env_file,
-        working_dir,
-        env,
-        ..
-    } = request;
-    let mut layers = Layers {
-        env,
-        files: Vec::new(),
-        warnings: Warnings::new(),
-    };
+    let LoadRequest { env_file, working_dir, env, .. } = request;
+    let mut layers = Layers { env, files: Vec::new(), warnings: Warnings::new() };
     if let Some(path) = &env_file {
-        layers
-            .put_under(path)
-            .map_err(|error| one(unreadable(path, &error)))?;
+        layers.put_under(path).map_err(|error| one(unreadable(path, &error)))?;
     }
-    let beside = found
-        .as_ref()
-        .and_then(|(path, _)| path.parent())
-        .map(|dir| dir.join(DOT_ENV));
+    let beside = found.as_ref().and_then(|(path, _)| path.parent()).map(|dir| dir.join(DOT_ENV));
     for path in beside.into_iter().chain([working_dir.join(DOT_ENV)]) {
         layers.try_under(&path);
     }
@@ -146,11 +126,7 @@ pub fn load(request: LoadRequest) -> Result<Loaded, LoadError> {
         *file = path.parent().unwrap_or(Path::new("")).join(&*file);
     }
     settings.warnings.splice(..0, layers.warnings);
-    Ok(Loaded {
-        settings,
-        source,
-        env_files: layers.files,
-    })
+    Ok(Loaded { settings, source, env_files: layers.files })
 }
 
 /// Uses the catalogue's providers whose keys are in the environment, in the catalogue's order.
@@ -164,12 +140,8 @@ fn from_environment(env: &Env) -> Result<Settings, LoadError> {
         .map(|entry| entry.id.as_str())
         .collect();
     if names.is_empty() {
-        let looked_for = catalogue
-            .automatic()
-            .flat_map(|entry| entry.key_variables.clone());
-        return Err(LoadError::NoProviders {
-            looked_for: looked_for.collect(),
-        });
+        let looked_for = catalogue.automatic().flat_map(|entry| entry.key_variables.clone());
+        return Err(LoadError::NoProviders { looked_for: looked_for.collect() });
     }
     crate::read::from_names(&names, env).map_err(LoadError::Problems)
 }
@@ -194,50 +166,30 @@ fn find(request: &LoadRequest) -> Result<Option<(PathBuf, String)>, Problem> {
 
 /// The name of a file in messages: short where it lies in the working directory.
 fn label(path: &Path, working_dir: &Path) -> String {
-    path.strip_prefix(working_dir)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(working_dir).unwrap_or(path).display().to_string()
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Reads a text file of at most one byte more than the longest, so that its length can be judged.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LONGEST_FILE as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LONGEST_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "the file is larger than 1 MiB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let valid = error
-            .as_bytes()
-            .get(..error.utf8_error().valid_up_to())
-            .unwrap_or_default();
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = valid.split(|byte| *byte == b'\n').count();
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("line {line} is not UTF-8 text"),
-        )
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
     })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let (what, hint) = if error.kind() == io::ErrorKind::NotFound {
-        (
-            "the file does not exist".to_owned(),
-            Some("llm-proxy init writes a config.yaml"),
-        )
+        ("the file does not exist".to_owned(), Some("llm-proxy init writes a config.yaml"))
     } else {
         (format!("the file cannot be read: {error}"), None)
     };
@@ -261,8 +213,7 @@ struct Layers {
 impl Layers {
     fn put_under(&mut self, path: &Path) -> io::Result<()> {
         let text = read(path)?;
-        self.env
-            .layer_under(&text, &path.display().to_string(), &mut self.warnings);
+        self.env.layer_under(&text, &path.display().to_string(), &mut self.warnings);
         self.files.push(path.to_owned());
         Ok(())
     }

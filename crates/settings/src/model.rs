@@ -9,6 +9,7 @@ use crate::catalogue::{AuthStyle, StreamUsage};
 use crate::endpoints::Endpoints;
 use crate::params::ParamRule;
 use crate::secret::Secret;
+use crate::traits::{LackRule, Lacks, LimitScope, Prefill, PrefillRule, SlowFirstToken};
 use crate::values::DailyReset;
 
 /// A valid configuration.
@@ -58,8 +59,7 @@ impl Server {
     /// Tells whether the configured host stands for every address of this machine.
     pub fn is_wildcard(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_unspecified())
+        bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified())
     }
 }
 
@@ -160,10 +160,44 @@ pub struct Provider {
     pub stream_usage: StreamUsage,
     /// Whether the whole `max_tokens` is taken from the token quota when a request begins.
     pub reserves_max_tokens: bool,
+    /// The output tokens that are taken from the quota when a request names no maximum, if known.
+    pub assumed_output: Option<u64>,
+    /// What it is known not to take, by catalogue and configuration; see [`Provider::lacks`].
+    pub lack_rules: Vec<LackRule>,
+    /// Which models are slow, as the catalogue says; see [`Provider::usual_first_token`].
+    pub slow_first_token: &'static [SlowFirstToken],
     /// Further headers with lower-case names; values are kept as secrets.
     pub headers: Vec<(String, Secret)>,
-    /// Whether it continues an answer that is given as the last message; `None` if unknown.
+    /// Whether it continues an answer that is given as the last message, as the configuration
+    /// says; see [`Provider::prefill_for`].
     pub prefill: Option<bool>,
+    /// How it continues such an answer, as the catalogue says.
+    pub prefill_rules: &'static [PrefillRule],
+}
+
+impl Provider {
+    /// Returns what a model is known not to take.
+    pub fn lacks(&self, model: &str) -> Lacks {
+        let meant = self.lack_rules.iter().filter(|rule| rule.applies_to(model));
+        meant.fold(Lacks::default(), |lacks, rule| lacks.or(rule.lacks))
+    }
+
+    /// Returns the usual time to the first token of a model that is known to be slow.
+    pub fn usual_first_token(&self, model: &str) -> Option<Duration> {
+        SlowFirstToken::usual(self.slow_first_token, model)
+    }
+
+    /// Returns whether and how a model continues an answer that is given as the last message.
+    ///
+    /// The configuration decides on whether, the catalogue on how.
+    pub fn prefill_for(&self, model: &str) -> Prefill {
+        let known = Prefill::find(self.prefill_rules, model, &self.endpoints.chat);
+        match (self.prefill, known) {
+            (Some(false), _) => Prefill::No,
+            (Some(true), Prefill::Unknown | Prefill::No) => Prefill::Plain,
+            (Some(true) | None, known) => known,
+        }
+    }
 }
 
 /// One key of a provider.
@@ -184,7 +218,7 @@ pub enum ModelChoice {
     Named(String),
 }
 
-/// What a provider allows, as far as it was declared; all values are at least 1.
+/// What a provider allows, as far as it was declared; all numbers are at least 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests in a minute.
@@ -197,6 +231,8 @@ pub struct Limits {
     pub tpd: Option<u64>,
     /// Requests at the same time.
     pub concurrent: Option<u64>,
+    /// For what the numbers of requests and tokens count.
+    pub scope: LimitScope,
     /// Tokens of the context window.
     pub context: Option<u64>,
     /// Tokens of the longest answer.

@@ -21,9 +21,14 @@ pub struct ParamRule {
 impl ParamRule {
     /// Tells whether the rule is meant for a model.
     pub fn applies_to(&self, model: &str) -> bool {
-        let among = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, model));
-        (self.models.is_empty() || among(&self.models)) && !among(&self.except_models)
+        is_meant(&self.models, &self.except_models, model)
     }
+}
+
+/// Tells whether a rule for some models, or for all if none is named, is meant for a model.
+pub(crate) fn is_meant(models: &[String], except: &[String], model: &str) -> bool {
+    let among = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, model));
+    (models.is_empty() || among(models)) && !among(except)
 }
 
 /// Tells whether an id is the pattern, or begins with what stands before the pattern's last `*`.

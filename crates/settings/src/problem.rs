@@ -23,10 +23,7 @@ pub struct Fault {
 impl Fault {
     /// Makes a fault without a hint.
     pub fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            hint: None,
-        }
+        Self { what: what.into(), hint: None }
     }
 
     /// Adds how to mend it.
@@ -49,9 +46,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        self.hint
-            .as_ref()
-            .map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
@@ -77,9 +72,7 @@ impl fmt::Display for Problem {
             write!(f, ":{number}")?;
         }
         write!(f, ": {}", self.what)?;
-        self.hint
-            .as_ref()
-            .map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
@@ -102,24 +95,14 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn new(file: &str) -> Self {
-        Self {
-            file: Arc::from(file),
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        }
+        Self { file: Arc::from(file), problems: Vec::new(), warnings: Vec::new() }
     }
 
     pub(crate) fn problem(&mut self, place: Place, fault: Fault) {
         if self.problems.len() < MOST_PROBLEMS {
             let file = Arc::clone(&self.file);
             let [line, column] = [place.line, place.column].map(|n| Some(n).filter(|n| *n > 0));
-            self.problems.push(Problem {
-                file,
-                line,
-                column,
-                what: fault.what,
-                hint: fault.hint,
-            });
+            self.problems.push(Problem { file, line, column, what: fault.what, hint: fault.hint });
         }
     }
 
@@ -149,8 +132,7 @@ impl Findings {
         if self.problems.is_empty() {
             return Ok(self.warnings);
         }
-        self.problems
-            .sort_by_key(|problem| (problem.line, problem.column));
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
         Err(self.problems)
     }
 }
@@ -169,12 +151,7 @@ pub(crate) fn nearest<'a>(
     valid
         .into_iter()
         .filter(|name| name.len() <= LONGEST_NAME)
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase()), name))
         .filter(|(distance, name)| *distance <= farthest && *distance < name.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -192,11 +169,7 @@ pub(crate) fn shown(text: &str) -> String {
     if secret {
         return "a text that may be a key".to_owned();
     }
-    let mut short: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect();
+    let mut short: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     if text.chars().count() > LONGEST {
         short.push('…');
     }
@@ -211,10 +184,8 @@ mod tests {
     fn a_problem_reads_as_file_line_column_what_and_hint() {
         let mut findings = Findings::new("config.yaml");
         let fault = Fault::new("unknown key \"prioriy\" in provider \"groq\"");
-        findings.problem(
-            Place { line: 7, column: 5 },
-            fault.nearest("prioriy", ["name", "priority"]),
-        );
+        findings
+            .problem(Place { line: 7, column: 5 }, fault.nearest("prioriy", ["name", "priority"]));
         let problems = findings.finish().unwrap_err();
         assert_eq!(
             problems[0].to_string(),

@@ -37,23 +37,11 @@ pub(crate) fn from_names(names: &[&str], env: &Env) -> Result<Settings, Vec<Prob
     let place = Place::default();
     let scalar = |text: &&str| Node {
         place,
-        value: Value::Scalar {
-            text: (*text).to_owned(),
-            plain: true,
-        },
+        value: Value::Scalar { text: (*text).to_owned(), plain: true },
     };
-    let key = yaml::Key {
-        place,
-        text: "providers".to_owned(),
-    };
-    let list = Node {
-        place,
-        value: Value::Sequence(names.iter().map(scalar).collect()),
-    };
-    let tree = Node {
-        place,
-        value: Value::Mapping(vec![(key, list)]),
-    };
+    let key = yaml::Key { place, text: "providers".to_owned() };
+    let list = Node { place, value: Value::Sequence(names.iter().map(scalar).collect()) };
+    let tree = Node { place, value: Value::Mapping(vec![(key, list)]) };
     let mut reading = Reading::new(env, Findings::new("environment"));
     let settings = root(Some(&tree), &mut reading);
     finish(settings, reading)
@@ -62,10 +50,7 @@ pub(crate) fn from_names(names: &[&str], env: &Env) -> Result<Settings, Vec<Prob
 fn finish(settings: Settings, mut reading: Reading) -> Result<Settings, Vec<Problem>> {
     reading.report_unset();
     let warnings = reading.findings.finish()?;
-    Ok(Settings {
-        warnings,
-        ..settings
-    })
+    Ok(Settings { warnings, ..settings })
 }
 
 fn root(tree: Option<&Node>, reading: &mut Reading) -> Settings {
@@ -74,33 +59,19 @@ fn root(tree: Option<&Node>, reading: &mut Reading) -> Settings {
         None => Fields::empty(Section::Top),
     };
     let server = server(&reading.section(&top, "server", Section::Server), reading);
-    let rotation = rotation(
-        &reading.section(&top, "rotation", Section::Rotation),
-        reading,
-    );
+    let rotation = rotation(&reading.section(&top, "rotation", Section::Rotation), reading);
     let listed = providers::read(&top, reading);
     providers::warn_of_self_calls(&listed, &server, reading);
     let chains = chains::read(&top, &listed, reading);
     let (providers, skipped) = providers::sorted(listed);
-    Settings {
-        server,
-        rotation,
-        providers,
-        chains,
-        skipped,
-        warnings: Vec::new(),
-    }
+    Settings { server, rotation, providers, chains, skipped, warnings: Vec::new() }
 }
 
 fn server(fields: &Fields, reading: &mut Reading) -> Server {
     let host = reading.text_or_default(fields, "host");
     if !crate::url::is_host(&host) {
         let fault = Fault::new("\"host\" in server is not an address or a name");
-        reading.problem_at(
-            fields,
-            "host",
-            fault.hint("the port has its own key, \"port\""),
-        );
+        reading.problem_at(fields, "host", fault.hint("the port has its own key, \"port\""));
     }
     let lower = |texts: Vec<String>| texts.iter().map(|text| text.to_lowercase()).collect();
     Server {
@@ -135,28 +106,14 @@ fn server_keys(fields: &Fields, reading: &mut Reading) -> Vec<Secret> {
 
 fn rotation(fields: &Fields, reading: &mut Reading) -> Rotation {
     Rotation {
-        default_cooldown: reading
-            .duration(fields, "default_cooldown")
-            .unwrap_or_default(),
-        wait_in_place: reading
-            .duration(fields, "wait_in_place")
-            .unwrap_or_default(),
+        default_cooldown: reading.duration(fields, "default_cooldown").unwrap_or_default(),
+        wait_in_place: reading.duration(fields, "wait_in_place").unwrap_or_default(),
         max_wait: reading.duration(fields, "max_wait").unwrap_or_default(),
-        connect_timeout: reading
-            .duration(fields, "connect_timeout")
-            .unwrap_or_default(),
-        first_token_timeout: reading
-            .duration(fields, "first_token_timeout")
-            .unwrap_or_default(),
-        response_timeout: reading
-            .duration(fields, "response_timeout")
-            .unwrap_or_default(),
-        stall_timeout: reading
-            .duration(fields, "stall_timeout")
-            .unwrap_or_default(),
-        request_timeout: reading
-            .duration(fields, "request_timeout")
-            .unwrap_or_default(),
+        connect_timeout: reading.duration(fields, "connect_timeout").unwrap_or_default(),
+        first_token_timeout: reading.duration(fields, "first_token_timeout").unwrap_or_default(),
+        response_timeout: reading.duration(fields, "response_timeout").unwrap_or_default(),
+        stall_timeout: reading.duration(fields, "stall_timeout").unwrap_or_default(),
+        request_timeout: reading.duration(fields, "request_timeout").unwrap_or_default(),
         unknown_model: match reading.word(fields, "unknown_model") {
             Some("pass") => UnknownModel::Pass,
             Some("reject") => UnknownModel::Reject,

@@ -101,18 +101,12 @@ fn is_unexpanded(text: &str) -> bool {
 fn is_filler(text: &str) -> bool {
     let tail = text.rsplit(['-', '_']).next().unwrap_or(text);
     tail == "…"
-        || (tail.len() >= 3
-            && ['x', '.', '*']
-                .iter()
-                .any(|fill| tail.chars().all(|c| c == *fill)))
+        || (tail.len() >= 3 && ['x', '.', '*'].iter().any(|fill| tail.chars().all(|c| c == *fill)))
 }
 
 /// `your-api-key`, `changeme`, `insert_key_here`, `api_key`.
 fn is_request(text: &str) -> bool {
-    let words: Vec<&str> = text
-        .split(['-', '_', ' ', '.'])
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = text.split(['-', '_', ' ', '.']).filter(|w| !w.is_empty()).collect();
     let has = |word: &str| words.contains(&word);
     let names_key = has("key") || has("apikey") || has("token") || has("secret");
     words.first() == Some(&"your")
@@ -123,14 +117,8 @@ fn is_request(text: &str) -> bool {
             words.as_slice(),
             ["changeme" | "change" | "replaceme" | "todo" | "placeholder"]
         )
-        || matches!(
-            words.as_slice(),
-            ["change" | "replace" | "fill", "me" | "this" | "in", ..]
-        )
-        || matches!(
-            words.as_slice(),
-            ["apikey"] | ["api", "key"] | ["my" | "the", "api", "key"]
-        )
+        || matches!(words.as_slice(), ["change" | "replace" | "fill", "me" | "this" | "in", ..])
+        || matches!(words.as_slice(), ["apikey"] | ["api", "key"] | ["my" | "the", "api", "key"])
 }
 
 #[cfg(test)]
@@ -141,12 +129,7 @@ mod tests {
     fn a_secret_never_shows_its_text() {
         let secret = Secret::new(" gsk_abc\n").unwrap();
         assert_eq!(secret.expose(), "gsk_abc");
-        assert_eq!(
-            format!("{secret:?} {:#?}", Some(&secret))
-                .matches("gsk")
-                .count(),
-            0
-        );
+        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("gsk").count(), 0);
         assert_eq!(format!("{secret:?}"), "[secret]");
     }
 

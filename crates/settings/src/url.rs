@@ -42,12 +42,7 @@ impl Url {
             None => (rest, None),
         };
         let path = path.trim_end_matches('/').to_owned();
-        Ok(Self {
-            scheme,
-            authority: authority.to_owned(),
-            path,
-            query,
-        })
+        Ok(Self { scheme, authority: authority.to_owned(), path, query })
     }
 
     /// Returns the host, an IPv6 address in its brackets.
@@ -57,10 +52,7 @@ impl Url {
 
     pub(crate) fn port(&self) -> u16 {
         let standard = if self.scheme == "https" { 443 } else { 80 };
-        split_port(&self.authority)
-            .1
-            .and_then(|port| port.parse().ok())
-            .unwrap_or(standard)
+        split_port(&self.authority).1.and_then(|port| port.parse().ok()).unwrap_or(standard)
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -72,17 +64,11 @@ impl Url {
     }
 
     pub(crate) fn with_path(&self, path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            ..self.clone()
-        }
+        Self { path: path.to_owned(), ..self.clone() }
     }
 
     pub(crate) fn without_query(self) -> Self {
-        Self {
-            query: None,
-            ..self
-        }
+        Self { query: None, ..self }
     }
 
     /// Returns the URL with more behind its path.
@@ -94,9 +80,7 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)?;
-        self.query
-            .as_ref()
-            .map_or(Ok(()), |query| write!(f, "?{query}"))
+        self.query.as_ref().map_or(Ok(()), |query| write!(f, "?{query}"))
     }
 }
 
@@ -110,10 +94,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let named =
         bare.eq_ignore_ascii_case("localhost") || bare.to_ascii_lowercase().ends_with(".localhost");
-    named
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback())
+    named || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
@@ -134,16 +115,12 @@ fn check_authority(authority: &str) -> Result<(), Fault> {
         return Err(Fault::new("the URL's port is not between 1 and 65535"));
     }
     let valid = match host.strip_prefix('[') {
-        Some(address) => address
-            .strip_suffix(']')
-            .is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        Some(address) => {
+            address.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok())
+        }
         None => !host.is_empty() && host.bytes().all(is_host_byte),
     };
-    if valid {
-        Ok(())
-    } else {
-        Err(Fault::new("the URL's host is not a name or an address"))
-    }
+    if valid { Ok(()) } else { Err(Fault::new("the URL's host is not a name or an address")) }
 }
 
 fn is_host_byte(byte: u8) -> bool {

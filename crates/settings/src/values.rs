@@ -54,17 +54,11 @@ pub(crate) fn size(text: &str) -> Result<u64, Fault> {
         _ => return Err(wrong()),
     };
     let bytes = decimal(number).ok_or_else(wrong)? * factor;
-    if bytes > 1e15 {
-        Err(wrong())
-    } else {
-        Ok(bytes as u64)
-    }
+    if bytes > 1e15 { Err(wrong()) } else { Ok(bytes as u64) }
 }
 
 fn split_unit(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     (&text[..end], text[end..].trim_start())
 }
 
@@ -88,19 +82,12 @@ pub(crate) fn reset(text: &str) -> Result<DailyReset, Fault> {
     let (hour, minute) = time.split_once(':').ok_or_else(wrong)?;
     let hour = two_digits(hour, 23).ok_or_else(wrong)?;
     let minute = two_digits(minute, 59).ok_or_else(wrong)?;
-    Ok(DailyReset::At {
-        hour,
-        minute,
-        zone: zone(name)?,
-    })
+    Ok(DailyReset::At { hour, minute, zone: zone(name)? })
 }
 
 fn two_digits(text: &str, most: i8) -> Option<i8> {
     let digits = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    digits
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|number| *number <= most)
+    digits.then(|| text.parse().ok()).flatten().filter(|number| *number <= most)
 }
 
 /// Finds a time zone by its IANA name.
@@ -128,9 +115,7 @@ pub(crate) fn switch(text: &str) -> Result<bool, Fault> {
 /// Tells whether a text can name a provider or a chain: 1 to 64 letters, digits, `.`, `_`, `-`.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Tells whether a text can be a model id: 1 to 256 characters, none of them white space or control.
@@ -141,9 +126,7 @@ pub(crate) fn is_model(text: &str) -> bool {
 /// Tells whether a text can be the name of a header (RFC 9110, token).
 pub(crate) fn is_header_name(text: &str) -> bool {
     (1..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
@@ -164,11 +147,7 @@ mod tests {
             ("1.5s", 1500),
             (" 2 m ", 120_000),
         ] {
-            assert_eq!(
-                duration(text).unwrap(),
-                Duration::from_millis(millis),
-                "{text}"
-            );
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(millis), "{text}");
         }
         for text in [
             "",
@@ -213,21 +192,12 @@ mod tests {
             }
             DailyReset::Rolling => panic!(),
         };
-        assert_eq!(
-            at("00:00 America/Los_Angeles"),
-            (0, 0, Some("America/Los_Angeles".into()))
-        );
+        assert_eq!(at("00:00 America/Los_Angeles"), (0, 0, Some("America/Los_Angeles".into())));
         assert_eq!(at("7:30 utc"), (7, 30, Some("UTC".into())));
         assert_eq!(reset("rolling").unwrap(), DailyReset::Rolling);
-        for text in [
-            "",
-            "00:00",
-            "24:00 UTC",
-            "00:60 UTC",
-            "0 UTC",
-            "00:00 Mars/Olympus",
-            "+1:00 UTC",
-        ] {
+        for text in
+            ["", "00:00", "24:00 UTC", "00:60 UTC", "0 UTC", "00:00 Mars/Olympus", "+1:00 UTC"]
+        {
             assert!(reset(text).is_err(), "{text}");
         }
     }

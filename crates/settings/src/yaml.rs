@@ -84,10 +84,7 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
 
 fn place(line: usize, column: usize) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place {
-        line: number(line.max(1)),
-        column: number(column.saturating_add(1)),
-    }
+    Place { line: number(line.max(1)), column: number(column.saturating_add(1)) }
 }
 
 /// A collection that is still open.
@@ -134,13 +131,8 @@ impl Tree {
                 let text_tag = text_tag(tag.as_deref(), at)?;
                 let plain = style == ScalarStyle::Plain && !text_tag;
                 self.charge(text.len(), at)?;
-                let node = Node {
-                    place: at,
-                    value: Value::Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    },
-                };
+                let node =
+                    Node { place: at, value: Value::Scalar { text: text.into_owned(), plain } };
                 let weight = NODE_WEIGHT + scalar_len(&node);
                 self.remember(anchor, &node, weight, 0, at)?;
                 self.close(node, 0, findings);
@@ -160,15 +152,9 @@ impl Tree {
     }
 
     fn charge(&mut self, bytes: usize, at: Place) -> Result<(), Stop> {
-        self.weight = self
-            .weight
-            .saturating_add(bytes)
-            .saturating_add(NODE_WEIGHT);
+        self.weight = self.weight.saturating_add(bytes).saturating_add(NODE_WEIGHT);
         if self.weight > HEAVIEST {
-            return Err((
-                at,
-                Fault::new("the file holds too many values, aliases expanded"),
-            ));
+            return Err((at, Fault::new("the file holds too many values, aliases expanded")));
         }
         Ok(())
     }
@@ -178,22 +164,13 @@ impl Tree {
         self.charge(0, at)?;
         self.deep(0, at)?;
         let node = Node { place: at, value };
-        self.open.push(Open {
-            node,
-            anchor,
-            key: None,
-            weight_before,
-            height: 0,
-        });
+        self.open.push(Open { node, anchor, key: None, weight_before, height: 0 });
         Ok(())
     }
 
     fn deep(&self, below: usize, at: Place) -> Result<(), Stop> {
         if self.open.len() + below >= DEEPEST {
-            return Err((
-                at,
-                Fault::new(format!("nested deeper than {DEEPEST} levels")),
-            ));
+            return Err((at, Fault::new(format!("nested deeper than {DEEPEST} levels"))));
         }
         Ok(())
     }
@@ -221,14 +198,7 @@ impl Tree {
     ) -> Result<(), Stop> {
         if anchor > 0 {
             self.charge(weight, at)?;
-            self.anchors.insert(
-                anchor,
-                Anchored {
-                    node: node.clone(),
-                    weight,
-                    height,
-                },
-            );
+            self.anchors.insert(anchor, Anchored { node: node.clone(), weight, height });
         }
         Ok(())
     }
@@ -287,10 +257,7 @@ fn key(node: Node, findings: &mut Findings) -> Key {
         Value::Scalar { text, .. } => Key { place, text },
         Value::Sequence(_) | Value::Mapping(_) => {
             findings.problem(place, Fault::new("a key must be a plain word"));
-            Key {
-                place,
-                text: String::new(),
-            }
+            Key { place, text: String::new() }
         }
     }
 }
@@ -300,14 +267,9 @@ fn settle(entries: &mut Vec<(Key, Node)>, findings: &mut Findings) {
     let mut seen: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
     for (key, _) in entries.iter() {
         if let Some(first) = seen.insert(&key.text, key.place) {
-            let what = format!(
-                "the key {} is given twice",
-                crate::problem::shown(&key.text)
-            );
-            findings.problem(
-                key.place,
-                Fault::new(what).hint(format!("first in line {}", first.line)),
-            );
+            let what = format!("the key {} is given twice", crate::problem::shown(&key.text));
+            findings
+                .problem(key.place, Fault::new(what).hint(format!("first in line {}", first.line)));
         }
     }
     if !seen.contains_key("<<") {
@@ -321,21 +283,11 @@ fn settle(entries: &mut Vec<(Key, Node)>, findings: &mut Findings) {
                 let fault = Fault::new("a merge key needs the alias of one mapping");
                 findings.problem(key.place, fault);
             }
-            (_, value) => entries.push((
-                key,
-                Node {
-                    place: node.place,
-                    value,
-                },
-            )),
+            (_, value) => entries.push((key, Node { place: node.place, value })),
         }
     }
     let own: HashSet<String> = entries.iter().map(|(key, _)| key.text.clone()).collect();
-    entries.extend(
-        merged
-            .into_iter()
-            .filter(|(key, _)| !own.contains(&key.text)),
-    );
+    entries.extend(merged.into_iter().filter(|(key, _)| !own.contains(&key.text)));
 }
 
 #[cfg(test)]
@@ -347,38 +299,27 @@ mod tests {
         let node = parse(text, &mut findings);
         match findings.finish() {
             Ok(_) => Ok(node),
-            Err(problems) => Err(problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")),
+            Err(problems) => {
+                Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            }
         }
     }
 
     #[test]
     fn every_key_and_value_knows_its_place() {
         let root = read("a:\n  - x\n  - é: \"y\"\n").unwrap().unwrap();
-        let Value::Mapping(top) = root.value else {
-            panic!()
-        };
+        let Value::Mapping(top) = root.value else { panic!() };
         assert_eq!(top[0].0.place, Place { line: 1, column: 1 });
-        let Value::Sequence(items) = &top[0].1.value else {
-            panic!()
-        };
+        let Value::Sequence(items) = &top[0].1.value else { panic!() };
         assert_eq!(items[0].place, Place { line: 2, column: 5 });
-        let Value::Mapping(inner) = &items[1].value else {
-            panic!()
-        };
+        let Value::Mapping(inner) = &items[1].value else { panic!() };
         assert_eq!(inner[0].1.place, Place { line: 3, column: 8 });
     }
 
     #[test]
     fn nothing_but_comments_is_nothing() {
         for text in ["", "\n", "# a\n# b\n", "\u{feff}", "---\n"] {
-            assert!(
-                read(text).unwrap().is_none_or(|node| node.is_null()),
-                "{text:?}"
-            );
+            assert!(read(text).unwrap().is_none_or(|node| node.is_null()), "{text:?}");
         }
     }
 
@@ -413,11 +354,7 @@ mod tests {
 
     #[test]
     fn a_long_text_repeated_by_aliases_is_an_error() {
-        let text = format!(
-            "a: &a \"{}\"\nb: [{}]\n",
-            "x".repeat(500_000),
-            "*a, ".repeat(100)
-        );
+        let text = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(500_000), "*a, ".repeat(100));
         assert!(read(&text).unwrap_err().contains("too many values"));
     }
 
@@ -426,11 +363,7 @@ mod tests {
         assert!(read(&"[".repeat(5000)).is_err());
         let flow = format!("{}{}", "[".repeat(70), "]".repeat(70));
         assert!(read(&flow).unwrap_err().contains("nested deeper"));
-        assert!(
-            read(&"- ".repeat(5000))
-                .unwrap_err()
-                .contains("nested deeper")
-        );
+        assert!(read(&"- ".repeat(5000)).unwrap_err().contains("nested deeper"));
         let half = |inner: &str| format!("{}{inner}{}", "[".repeat(40), "]".repeat(40));
         let text = format!("a: &a {}\nb: {}\n", half("x"), half("*a"));
         assert!(read(&text).unwrap_err().contains("nested deeper"));
@@ -443,15 +376,9 @@ mod tests {
 
     #[test]
     fn merge_keys_fill_in_what_is_not_given() {
-        let root = read("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
-            .unwrap()
-            .unwrap();
-        let Value::Mapping(top) = root.value else {
-            panic!()
-        };
-        let Value::Mapping(b) = &top[1].1.value else {
-            panic!()
-        };
+        let root = read("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n").unwrap().unwrap();
+        let Value::Mapping(top) = root.value else { panic!() };
+        let Value::Mapping(b) = &top[1].1.value else { panic!() };
         let names: Vec<&str> = b.iter().map(|(key, _)| key.text.as_str()).collect();
         assert_eq!(names, ["y", "x"]);
     }
@@ -465,10 +392,6 @@ mod tests {
 
     #[test]
     fn a_file_over_1_mib_is_refused() {
-        assert!(
-            read(&" ".repeat(LONGEST_FILE + 1))
-                .unwrap_err()
-                .contains("1 MiB")
-        );
+        assert!(read(&" ".repeat(LONGEST_FILE + 1)).unwrap_err().contains("1 MiB"));
     }
 }

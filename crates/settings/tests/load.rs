@@ -48,10 +48,7 @@ fn key(loaded: &Loaded) -> &str {
 fn the_working_directory_comes_before_the_platforms_folder() {
     let folders = Folders::new();
     let env = [("GROQ_API_KEY", "gsk_1")];
-    folders.put(
-        "platform/config.yaml",
-        "providers: [groq]\nserver: {port: 1}\n",
-    );
+    folders.put("platform/config.yaml", "providers: [groq]\nserver: {port: 1}\n");
     let loaded = load(folders.request(&env)).unwrap();
     assert_eq!(loaded.source, Some(folders.path("platform/config.yaml")));
     folders.put("work/config.yaml", "providers: [groq]\nserver: {port: 2}\n");
@@ -68,19 +65,11 @@ fn the_given_file_comes_first_and_must_exist() {
     folders
         .put("work/config.yaml", "providers: [groq]\n")
         .put("other/c.yaml", "providers: [xai]\n");
-    let explicit = |name: &str| LoadRequest {
-        explicit: Some(folders.path(name)),
-        ..folders.request(&[])
-    };
-    assert_eq!(
-        load(explicit("other/c.yaml")).unwrap().source,
-        Some(folders.path("other/c.yaml"))
-    );
+    let explicit =
+        |name: &str| LoadRequest { explicit: Some(folders.path(name)), ..folders.request(&[]) };
+    assert_eq!(load(explicit("other/c.yaml")).unwrap().source, Some(folders.path("other/c.yaml")));
     let error = load(explicit("other/none.yaml")).unwrap_err().to_string();
-    assert!(
-        error.contains("none.yaml: the file does not exist"),
-        "{error}"
-    );
+    assert!(error.contains("none.yaml: the file does not exist"), "{error}");
     let error = load(explicit("other")).unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
 }
@@ -97,21 +86,14 @@ fn without_a_file_the_keys_of_the_environment_decide_in_the_catalogues_order() {
         ("OLLAMA_API_KEY", "o1"),
     ]))
     .unwrap();
-    let names: Vec<&str> = loaded
-        .settings
-        .providers
-        .iter()
-        .map(|p| p.name.as_str())
-        .collect();
+    let names: Vec<&str> = loaded.settings.providers.iter().map(|p| p.name.as_str()).collect();
     assert_eq!((names, loaded.source), (vec!["xai", "groq"], None));
 }
 
 #[test]
 fn without_a_file_and_keys_the_variables_are_named() {
     let error = load(Folders::new().request(&[])).unwrap_err();
-    let LoadError::NoProviders { looked_for } = &error else {
-        panic!("{error}")
-    };
+    let LoadError::NoProviders { looked_for } = &error else { panic!("{error}") };
     for name in ["XAI_API_KEY", "GROQ_API_KEY", "OPENROUTER_API"] {
         assert!(looked_for.iter().any(|known| known == name), "{name}");
     }
@@ -123,10 +105,7 @@ fn without_a_file_and_keys_the_variables_are_named() {
 fn env_files_lie_in_layers_under_the_real_environment() {
     let folders = Folders::new();
     folders
-        .put(
-            "other/c.yaml",
-            "providers: [{name: groq, api_key: '${A}${B}${C}${D}'}]\n",
-        )
+        .put("other/c.yaml", "providers: [{name: groq, api_key: '${A}${B}${C}${D}'}]\n")
         .put("other/given.env", "A=given\nB=given\n")
         .put("other/.env", "A=beside\nB=beside\nC=beside\n")
         .put("work/.env", "A=work\nB=work\nC=work\nD=work\nbroken line\n");
@@ -152,10 +131,7 @@ fn an_env_file_in_the_working_directory_is_enough() {
 #[test]
 fn a_given_env_file_must_exist() {
     let folders = Folders::new();
-    let request = LoadRequest {
-        env_file: Some(folders.path("none.env")),
-        ..folders.request(&[])
-    };
+    let request = LoadRequest { env_file: Some(folders.path("none.env")), ..folders.request(&[]) };
     assert!(load(request).unwrap_err().to_string().contains("none.env"));
 }
 
@@ -173,15 +149,9 @@ fn files_that_are_no_text_or_too_large_are_problems() {
 #[test]
 fn the_ca_file_lies_beside_the_configuration() {
     let folders = Folders::new();
-    folders.put(
-        "work/config.yaml",
-        "providers: [groq]\nserver: {ca_file: ca.pem}\n",
-    );
+    folders.put("work/config.yaml", "providers: [groq]\nserver: {ca_file: ca.pem}\n");
     let loaded = load(folders.request(&[])).unwrap();
-    assert_eq!(
-        loaded.settings.server.ca_file,
-        Some(folders.path("work/ca.pem"))
-    );
+    assert_eq!(loaded.settings.server.ca_file, Some(folders.path("work/ca.pem")));
 }
 
 #[test]
@@ -197,24 +167,18 @@ fn the_platforms_folder_follows_its_variables() {
 fn messages_name_a_file_of_the_working_directory_in_short() {
     let folders = Folders::new();
     folders.put("work/config.yaml", "providers: [cerebas]\n");
-    let request = LoadRequest {
-        explicit: Some(PathBuf::from("config.yaml")),
-        ..folders.request(&[])
-    };
+    let request =
+        LoadRequest { explicit: Some(PathBuf::from("config.yaml")), ..folders.request(&[]) };
     for request in [request, folders.request(&[])] {
         let error = load(request).unwrap_err().to_string();
-        assert!(
-            error.starts_with("config.yaml:1:13: provider \"cerebas\""),
-            "{error}"
-        );
+        assert!(error.starts_with("config.yaml:1:13: provider \"cerebas\""), "{error}");
     }
 }
 
 #[test]
 fn a_broken_key_in_the_environment_is_named() {
-    let error = load(Folders::new().request(&[("GROQ_API_KEY", "gsk\nnever")]))
-        .unwrap_err()
-        .to_string();
+    let error =
+        load(Folders::new().request(&[("GROQ_API_KEY", "gsk\nnever")])).unwrap_err().to_string();
     assert!(
         error.starts_with("environment: provider \"groq\": GROQ_API_KEY: the key holds"),
         "{error}"

@@ -99,14 +99,9 @@ proptest! {
 
 #[test]
 fn the_starter_file_is_valid_with_and_without_keys() {
-    let all = Catalogue::builtin()
-        .providers
-        .iter()
-        .flat_map(|entry| entry.key_variables.iter());
-    let all: Vec<(String, String)> = all
-        .enumerate()
-        .map(|(n, name)| (name.clone(), format!("key-{n}")))
-        .collect();
+    let all = Catalogue::builtin().providers.iter().flat_map(|entry| entry.key_variables.iter());
+    let all: Vec<(String, String)> =
+        all.enumerate().map(|(n, name)| (name.clone(), format!("key-{n}"))).collect();
     for env in [Env::default(), env(), Env::from_pairs(all)] {
         let text = starter_config(&env);
         let settings = parse(&text, "config.yaml", &env).unwrap();
@@ -133,11 +128,7 @@ fn the_commented_lines_of_the_starter_file_are_valid_too() {
 #[test]
 fn the_example_of_env_names_the_official_variables() {
     let text = env_example();
-    for name in [
-        "\n#XAI_API_KEY=",
-        "\n#GROQ_API_KEY=",
-        "\n#CLOUDFLARE_ACCOUNT_ID=",
-    ] {
+    for name in ["\n#XAI_API_KEY=", "\n#GROQ_API_KEY=", "\n#CLOUDFLARE_ACCOUNT_ID="] {
         assert!(text.contains(name), "{name}");
     }
     let mut warnings = Vec::new();
@@ -151,20 +142,11 @@ fn every_line_that_the_starter_file_leaves_in_comments_can_be_switched_on() {
         |line: &&str| line.starts_with("#  ") || line.starts_with('#') && !line.starts_with("# ");
     let text: Vec<String> = starter_config(&env())
         .lines()
-        .map(|line| {
-            if is_setting(&line) {
-                line[1..].to_owned()
-            } else {
-                line.to_owned()
-            }
-        })
+        .map(|line| if is_setting(&line) { line[1..].to_owned() } else { line.to_owned() })
         .collect();
     let text = text.join("\n").replace("\n  # - ", "\n  - ");
     let settings = parse(&text, "config.yaml", &env()).unwrap();
     let defaults = parse("providers: [groq]", "config.yaml", &env()).unwrap();
     assert_eq!(settings.chains.len(), 1);
-    assert_eq!(
-        (settings.server, settings.rotation),
-        (defaults.server, defaults.rotation)
-    );
+    assert_eq!((settings.server, settings.rotation), (defaults.server, defaults.rotation));
 }

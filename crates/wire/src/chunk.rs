@@ -23,10 +23,7 @@ pub enum ChunkKind {
 }
 
 /// The facts of one event's data.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts that do not depend on each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChunkFacts {
     /// What the event means.
@@ -55,10 +52,7 @@ pub struct ChunkFacts {
 
 impl ChunkFacts {
     fn of_kind(kind: ChunkKind) -> Self {
-        Self {
-            kind,
-            ..Self::default()
-        }
+        Self { kind, ..Self::default() }
     }
 }
 
@@ -87,10 +81,7 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
 }
 
 fn of_object(object: View<'_>) -> ChunkFacts {
-    let mut facts = ChunkFacts {
-        usage: Usage::of(object),
-        ..ChunkFacts::default()
-    };
+    let mut facts = ChunkFacts { usage: Usage::of(object), ..ChunkFacts::default() };
     let mut has_choices = false;
     for (key, value) in object.members() {
         match key.as_ref() {
@@ -127,9 +118,7 @@ fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
 
 fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
     let output = Output::of_choice(choice);
-    let is_first = choice
-        .get("index")
-        .is_none_or(|index| index.as_u64().unwrap_or(0) == 0);
+    let is_first = choice.get("index").is_none_or(|index| index.as_u64().unwrap_or(0) == 0);
     facts.other_choices |= !is_first;
     facts.reasoning |= output.reasoning;
     facts.tool_call |= output.tool_call;
@@ -165,10 +154,7 @@ mod tests {
     fn deltas_have_their_kinds() {
         let table = [
             (r#"{"role":"assistant","content":""}"#, Preamble),
-            (
-                r#"{"role":"assistant","content":null,"tool_calls":[],"refusal":null}"#,
-                Preamble,
-            ),
+            (r#"{"role":"assistant","content":null,"tool_calls":[],"refusal":null}"#, Preamble),
             ("{}", Preamble),
             ("null", Preamble),
             (r#"{"content":[]}"#, Preamble),
@@ -184,10 +170,7 @@ mod tests {
                 r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}"#,
                 Content,
             ),
-            (
-                r#"{"content":[{"type":"image_url","image_url":{"url":"x"}}]}"#,
-                Content,
-            ),
+            (r#"{"content":[{"type":"image_url","image_url":{"url":"x"}}]}"#, Content),
             (r#"{"reasoning":"a"}"#, Content),
             (r#"{"reasoning_content":"a"}"#, Content),
             (r#"{"reasoning_details":[{"text":"a"}]}"#, Content),
@@ -226,26 +209,11 @@ mod tests {
             ),
             (r#"{"choices":[],"usage":{"total_tokens":1}}"#, UsageOnly),
             (r#"{"usage":{"total_tokens":1}}"#, UsageOnly),
-            (
-                r#"{"x_groq":{"usage":{"total_tokens":1}},"choices":[]}"#,
-                UsageOnly,
-            ),
-            (
-                r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-                Content,
-            ),
-            (
-                r#"{"choices":[{"text":"a","finish_reason":null}]}"#,
-                Content,
-            ),
-            (
-                r#"{"choices":[{"text":"","finish_reason":null}]}"#,
-                Preamble,
-            ),
-            (
-                r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#,
-                Content,
-            ),
+            (r#"{"x_groq":{"usage":{"total_tokens":1}},"choices":[]}"#, UsageOnly),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, Content),
+            (r#"{"choices":[{"text":"a","finish_reason":null}]}"#, Content),
+            (r#"{"choices":[{"text":"","finish_reason":null}]}"#, Preamble),
+            (r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#, Content),
             (r#"{"choices":[{"#, Broken),
             ("Tokens per minute", Broken),
             ("5", Broken),
@@ -263,20 +231,14 @@ mod tests {
             (r#"{"error":{"message":"m"},"status_code":429}"#, Error),
             (r#"[{"error":{"code":429}}]"#, Error),
             (r#"{"text":"[DONE]","error":{"code":429}}"#, Error),
-            (
-                r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
-                Error,
-            ),
+            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, Error),
             (r#"{"object":"error","message":"m"}"#, Error),
             (r#"{"x_groq":{"error":"over capacity"}}"#, Error),
             (
                 r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502}}"#,
                 Error,
             ),
-            (
-                r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
-                Error,
-            ),
+            (r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#, Error),
         ]);
         assert_eq!(classify(b"plain words", Some("error")).kind, Error);
     }
@@ -288,10 +250,7 @@ mod tests {
             {"index":1,"delta":{"content":"x","tool_calls":[{}]},"finish_reason":"tool_calls"}],
             "usage":{"total_tokens":3}}"#;
         let facts = classify(data, None);
-        assert_eq!(
-            (facts.id.as_deref(), facts.model.as_deref()),
-            (Some("c1"), Some("m"))
-        );
+        assert_eq!((facts.id.as_deref(), facts.model.as_deref()), (Some("c1"), Some("m")));
         assert_eq!(facts.text.as_deref(), Some("ab"));
         assert_eq!(facts.finish_reason.as_deref(), Some("tool_calls"));
         assert!(facts.tool_call && facts.other_choices && !facts.finish_is_error);

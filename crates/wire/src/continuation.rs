@@ -9,14 +9,17 @@ use crate::splice::{Edit, splice};
 use crate::sse::{Event, data_event};
 use crate::usage::Usage;
 
+/// Bytes of text that no continuation begins with by chance.
+const NO_COINCIDENCE: usize = 24;
+
 /// Bytes of text per token, for a part whose tokens nobody counted.
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// What becomes of one event of the provider that goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// It goes to the client, in these bytes.
-    Forward(Bytes),
+    /// It goes to the client, in these bytes, with this new text.
+    Forward(Bytes, String),
     /// The client has it already, or does not need it.
     Swallow,
     /// It says something else than what the client has: the two cannot be made one.
@@ -24,27 +27,38 @@ pub enum Joined {
 }
 
 /// How far the provider that goes on has come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Continuation {
     id: Option<String>,
     /// Text that the client has and that must come again before anything new.
     sent: String,
     /// How many bytes of it have come again.
     caught_up: usize,
+    /// Whether the text need not come again, since the provider was given it.
+    is_prefilled: bool,
     /// What the first part used, as far as it is known.
     first: Usage,
 }
 
 impl Continuation {
-    /// The other provider goes on where `sent` ends, since it was given that text.
-    pub fn after_prefill(id: Option<String>, sent: &str, first: Option<Usage>) -> Self {
-        Self { id, sent: String::new(), caught_up: 0, first: used_for(sent, first) }
+    /// The other provider goes on where `sent` ends, since it was given that text. Some repeat it
+    /// all the same: `may_repeat` says that this one does; a long text that comes again to the
+    /// letter is taken for a repetition in any case.
+    pub fn after_prefill(
+        id: Option<String>,
+        sent: &str,
+        may_repeat: bool,
+        first: Option<Usage>,
+    ) -> Self {
+        let looks = may_repeat || sent.len() >= NO_COINCIDENCE;
+        let awaited = if looks { sent.to_owned() } else { String::new() };
+        Self { id, sent: awaited, caught_up: 0, is_prefilled: true, first: used_for(sent, first) }
     }
 
     /// The other provider starts afresh, and must repeat `sent` to the letter.
     pub fn afresh(id: Option<String>, sent: String, first: Option<Usage>) -> Self {
         let first = used_for(&sent, first);
-        Self { id, sent, caught_up: 0, first }
+        Self { id, sent, caught_up: 0, is_prefilled: false, first }
     }
 
     /// Whether all that the client has already has come again.
@@ -56,8 +70,8 @@ impl Continuation {
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
             ChunkKind::Preamble | ChunkKind::Broken | ChunkKind::Error => Joined::Swallow,
-            ChunkKind::Done => Joined::Forward(event.raw().clone()),
-            ChunkKind::UsageOnly => self.rewritten(event, None),
+            ChunkKind::Done => Joined::Forward(event.raw().clone(), String::new()),
+            ChunkKind::UsageOnly => self.rewritten(event, facts, None),
             ChunkKind::Content => self.join_content(event, facts),
         }
     }
@@ -66,7 +80,7 @@ impl Continuation {
         if facts.tool_call || facts.other_output || facts.other_choices {
             // Plain text can only be continued by plain text.
             return if self.has_caught_up() && !facts.other_choices {
-                self.rewritten(event, None)
+                self.rewritten(event, facts, None)
             } else {
                 Joined::Mismatch
             };
@@ -76,31 +90,33 @@ impl Continuation {
         if self.has_caught_up() {
             // Thoughts before the first new word are the second provider's own affair.
             let only_thoughts = facts.reasoning && text.is_empty() && !is_end;
-            return if only_thoughts { Joined::Swallow } else { self.rewritten(event, None) };
-        }
-        let awaited = &self.sent[self.caught_up..];
-        if awaited.starts_with(text) {
-            self.caught_up += text.len();
-            return match (is_end, self.has_caught_up()) {
-                (true, false) => Joined::Mismatch,
-                (true, true) => self.rewritten(event, Some("")),
-                (false, _) => Joined::Swallow,
+            return if only_thoughts {
+                Joined::Swallow
+            } else {
+                self.rewritten(event, facts, None)
             };
         }
-        match text.strip_prefix(awaited) {
-            Some(new) => {
-                self.caught_up = self.sent.len();
-                self.rewritten(event, Some(new))
-            }
-            None => Joined::Mismatch,
+        let awaited = &self.sent[self.caught_up..];
+        if awaited.starts_with(text) && !(is_end && awaited.len() > text.len()) {
+            self.caught_up += text.len();
+            return if is_end { self.rewritten(event, facts, Some("")) } else { Joined::Swallow };
         }
+        let new = match text.strip_prefix(awaited) {
+            Some(new) => new.to_owned(),
+            // It only began like a repetition: what was held back is new.
+            None if self.is_prefilled => [&self.sent[..self.caught_up], text].concat(),
+            None => return Joined::Mismatch,
+        };
+        self.caught_up = self.sent.len();
+        self.rewritten(event, facts, Some(&new))
     }
 
     /// The event under the first part's id, with `text` in the place of its own if given, and
     /// with both parts' usage.
-    fn rewritten(&self, event: &Event, text: Option<&str>) -> Joined {
+    fn rewritten(&self, event: &Event, facts: &ChunkFacts, text: Option<&str>) -> Joined {
         let data = Bytes::copy_from_slice(event.data().trim_ascii());
         let Ok(layout) = Layout::of(&data) else { return Joined::Swallow };
+        let new = text.map_or_else(|| facts.text.clone().unwrap_or_default(), str::to_owned);
         let mut edits = Vec::new();
         if let Some(id) = &self.id {
             edits.extend(Edit::set(&layout, "id", &quote(id)));
@@ -116,7 +132,7 @@ impl Continuation {
                 None => return Joined::Mismatch,
             }
         }
-        Joined::Forward(data_event(&splice(&data, &layout, &edits).to_bytes()))
+        Joined::Forward(data_event(&splice(&data, &layout, &edits).to_bytes()), new)
     }
 
     fn both(&self, second: Option<Usage>) -> Usage {
@@ -219,7 +235,7 @@ mod tests {
         for piece in pieces {
             let event = event(&text(piece));
             match continuation.join(&event, &classify(&event.data(), None)) {
-                Joined::Forward(bytes) => {
+                Joined::Forward(bytes, _) => {
                     let mut framer = Framer::new(1 << 20);
                     framer.push(bytes);
                     let event = framer.next_event().unwrap().unwrap();
@@ -255,8 +271,19 @@ mod tests {
 
     #[test]
     fn a_prefilled_answer_goes_on_as_it_is() {
-        let mut continuation = Continuation::after_prefill(Some("a".into()), "Hello", None);
+        let mut continuation = Continuation::after_prefill(Some("a".into()), "Hello", false, None);
         assert_eq!(joined(&mut continuation, &[" there", "."]).as_deref(), Ok(" there."));
+    }
+
+    #[test]
+    fn a_repetition_after_a_prefill_is_swallowed_and_a_chance_likeness_is_not() {
+        let sent = "The answer to this question is";
+        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, None);
+        let repeated = joined(&mut fresh(), &["The answer to", " this question is 42", "."]);
+        assert_eq!(repeated.as_deref(), Ok(" 42."));
+        let alike = joined(&mut fresh(), &["The", " answer", " of old."]);
+        assert_eq!(alike.as_deref(), Ok("The answer of old."));
+        assert_eq!(joined(&mut fresh(), &[" 42", "."]).as_deref(), Ok(" 42."));
     }
 
     #[test]
@@ -269,13 +296,15 @@ mod tests {
 
     #[test]
     fn usage_is_the_sum() {
-        let first = Usage { prompt_tokens: Some(10), completion_tokens: Some(3), ..Usage::default() };
-        let mut continuation = Continuation::after_prefill(Some("a".into()), "x", Some(first));
+        let first =
+            Usage { prompt_tokens: Some(10), completion_tokens: Some(3), ..Usage::default() };
+        let mut continuation =
+            Continuation::after_prefill(Some("a".into()), "x", false, Some(first));
         let event = event(
             r#"{"id":"b","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"other":1}}"#,
         );
         let facts = classify(&event.data(), None);
-        let Joined::Forward(bytes) = continuation.join(&event, &facts) else { panic!() };
+        let Joined::Forward(bytes, _) = continuation.join(&event, &facts) else { panic!() };
         let expected = r#"{"id":"a","choices":[],"usage":{"prompt_tokens":22,"completion_tokens":8,"total_tokens":30,"other":1}}"#;
         assert_eq!(bytes, data_event(expected.as_bytes()));
     }
@@ -283,7 +312,10 @@ mod tests {
     #[test]
     fn a_message_is_put_at_the_end() {
         for (body, expected) in [
-            (r#"{"messages":[{"role":"user"}],"n":1}"#, r#"{"messages":[{"role":"user"},{"role":"assistant"}],"n":1}"#),
+            (
+                r#"{"messages":[{"role":"user"}],"n":1}"#,
+                r#"{"messages":[{"role":"user"},{"role":"assistant"}],"n":1}"#,
+            ),
             (r#"{"messages":[ ]}"#, r#"{"messages":[ {"role":"assistant"}]}"#),
         ] {
             let body = Bytes::from_static(body.as_bytes());

@@ -6,6 +6,7 @@
 
 pub mod chunk;
 pub mod continuation;
+pub mod history;
 pub mod json;
 mod output;
 pub mod redact;

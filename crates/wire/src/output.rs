@@ -71,15 +71,9 @@ fn has_text(value: View<'_>) -> bool {
 
 /// Why a choice ended; an empty string, which some send with every chunk, is no reason.
 pub(crate) fn finish_reason(choice: View<'_>) -> Option<String> {
-    let reason = choice
-        .get("finish_reason")
-        .filter(|reason| !reason.is_null())?;
-    let text = reason
-        .as_str()
-        .unwrap_or_else(|| String::from_utf8_lossy(reason.raw()));
-    Some(text)
-        .filter(|text| !text.is_empty())
-        .map(Cow::into_owned)
+    let reason = choice.get("finish_reason").filter(|reason| !reason.is_null())?;
+    let text = reason.as_str().unwrap_or_else(|| String::from_utf8_lossy(reason.raw()));
+    Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
 /// Whether an object that has no output is an error: an `error` that says something, in the

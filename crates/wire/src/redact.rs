@@ -28,20 +28,13 @@ impl Redactor {
         // The longest first, so that a secret inside another does not leave the other's ends.
         texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
-        Self {
-            finders: texts
-                .iter()
-                .map(|text| Finder::new(text).into_owned())
-                .collect(),
-        }
+        Self { finders: texts.iter().map(|text| Finder::new(text).into_owned()).collect() }
     }
 
     /// `text` with `[redacted]` in the place of each secret; the same bytes, uncopied, if there
     /// are none.
     pub fn apply(&self, text: &Bytes) -> Bytes {
-        self.finders
-            .iter()
-            .fold(text.clone(), |text, finder| replaced(&text, finder))
+        self.finders.iter().fold(text.clone(), |text, finder| replaced(&text, finder))
     }
 }
 
@@ -98,10 +91,7 @@ mod tests {
     #[test]
     fn the_longest_secret_goes_first() {
         assert_eq!(
-            clean(
-                &["12345678", "sk-12345678-tail"],
-                "sk-12345678-tail 12345678"
-            ),
+            clean(&["12345678", "sk-12345678-tail"], "sk-12345678-tail 12345678"),
             "[redacted] [redacted]"
         );
     }
@@ -109,14 +99,8 @@ mod tests {
     #[test]
     fn a_secret_is_known_in_its_json_spelling() {
         let secrets = ["ab/cd+ef\"gh"];
-        assert_eq!(
-            clean(&secrets, r#"{"k":"ab/cd+ef\"gh"}"#),
-            r#"{"k":"[redacted]"}"#
-        );
-        assert_eq!(
-            clean(&secrets, r#"{"k":"ab\/cd+ef\"gh"}"#),
-            r#"{"k":"[redacted]"}"#
-        );
+        assert_eq!(clean(&secrets, r#"{"k":"ab/cd+ef\"gh"}"#), r#"{"k":"[redacted]"}"#);
+        assert_eq!(clean(&secrets, r#"{"k":"ab\/cd+ef\"gh"}"#), r#"{"k":"[redacted]"}"#);
     }
 
     #[test]

@@ -10,11 +10,12 @@ use crate::json::{Layout, quote};
 /// One change to a top-level object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// Puts raw JSON in the place of a value, anywhere inside the object.
+    /// Puts raw JSON in the place of a value, or any other bytes in the place of some anywhere
+    /// inside the object, as long as JSON comes out.
     Replace {
-        /// Bytes of the value in the original.
+        /// Bytes of the original, at least one.
         span: Range<usize>,
-        /// The new value, valid JSON.
+        /// What comes in their place; nothing takes them out.
         with: Bytes,
     },
     /// Takes a top-level member out, with one comma. Wins over other edits of that member.
@@ -40,26 +41,17 @@ impl Edit {
     pub fn set(layout: &Layout, key: &str, value: &Bytes) -> Vec<Self> {
         let replaced: Vec<_> = layout
             .named(key)
-            .map(|(_, member)| Self::Replace {
-                span: member.value.clone(),
-                with: value.clone(),
-            })
+            .map(|(_, member)| Self::Replace { span: member.value.clone(), with: value.clone() })
             .collect();
         if replaced.is_empty() {
-            return vec![Self::Append {
-                key: key.to_owned(),
-                value: value.clone(),
-            }];
+            return vec![Self::Append { key: key.to_owned(), value: value.clone() }];
         }
         replaced
     }
 
     /// The edits that remove every member named `key`.
     pub fn unset(layout: &Layout, key: &str) -> Vec<Self> {
-        layout
-            .named(key)
-            .map(|(index, _)| Self::Remove(index))
-            .collect()
+        layout.named(key).map(|(index, _)| Self::Remove(index)).collect()
     }
 }
 
@@ -91,9 +83,7 @@ impl Spliced {
             return only.clone();
         }
         let mut whole = BytesMut::with_capacity(self.len);
-        self.segments
-            .iter()
-            .for_each(|piece| whole.extend_from_slice(piece));
+        self.segments.iter().for_each(|piece| whole.extend_from_slice(piece));
         whole.freeze()
     }
 }
@@ -110,19 +100,12 @@ struct Cut {
 /// the object or of members that do not exist are passed over.
 pub fn splice(body: &Bytes, layout: &Layout, edits: &[Edit]) -> Spliced {
     let kept = kept_members(layout, edits);
-    let mut cuts = removals(layout, &kept);
-    cuts.extend(
-        edits
-            .iter()
-            .rev()
-            .filter_map(|edit| replacement(layout, edit)),
-    );
+    let mut cuts: Vec<_> =
+        removals(layout, &kept).into_iter().map(|span| Cut { span, with: Bytes::new() }).collect();
+    cuts.extend(edits.iter().rev().filter_map(|edit| replacement(layout, edit)));
     cuts.sort_by_key(|cut| (cut.span.start, std::cmp::Reverse(cut.span.end)));
 
-    let end = layout
-        .members
-        .last()
-        .map_or(layout.open, |member| member.value.end);
+    let end = layout.members.last().map_or(layout.open, |member| member.value.end);
     let mut spliced = Spliced::default();
     let mut at = 0;
     for cut in cuts.into_iter().filter(|cut| cut.span.end <= end) {
@@ -150,13 +133,11 @@ fn kept_members(layout: &Layout, edits: &[Edit]) -> Vec<bool> {
     kept
 }
 
-/// A removed member takes the comma after it along; a removed run at the end takes the one before.
-fn removals(layout: &Layout, kept: &[bool]) -> Vec<Cut> {
+/// The bytes of the members that are not kept: one takes the comma after it along, a run at the
+/// end the one before. `kept` is as long as the layout has members.
+pub(crate) fn removals(layout: &Layout, kept: &[bool]) -> Vec<Range<usize>> {
     let members = &layout.members;
-    let tail = kept
-        .iter()
-        .rposition(|keep| *keep)
-        .map_or(0, |last| last + 1);
+    let tail = kept.iter().rposition(|keep| *keep).map_or(0, |last| last + 1);
     let mut spans: Vec<_> = (0..tail)
         .filter(|index| !kept[*index])
         .map(|index| members[index].key_span.start..members[index + 1].key_span.start)
@@ -166,29 +147,17 @@ fn removals(layout: &Layout, kept: &[bool]) -> Vec<Cut> {
         spans.push(previous.unwrap_or(first.key_span.start)..last.value.end);
     }
     spans
-        .into_iter()
-        .map(|span| Cut {
-            span,
-            with: Bytes::new(),
-        })
-        .collect()
 }
 
 fn replacement(layout: &Layout, edit: &Edit) -> Option<Cut> {
     match edit {
         Edit::Replace { span, with } => {
             let inside = layout.open <= span.start && span.start < span.end;
-            inside.then(|| Cut {
-                span: span.clone(),
-                with: with.clone(),
-            })
+            inside.then(|| Cut { span: span.clone(), with: with.clone() })
         }
         Edit::Rename { index, to } => {
             let span = layout.members.get(*index)?.key_span.clone();
-            Some(Cut {
-                span,
-                with: quote(to),
-            })
+            Some(Cut { span, with: quote(to) })
         }
         Edit::Remove(_) | Edit::Append { .. } => None,
     }
@@ -222,10 +191,7 @@ mod tests {
     }
 
     fn append(key: &str, value: &'static str) -> Edit {
-        Edit::Append {
-            key: key.to_owned(),
-            value: Bytes::from_static(value.as_bytes()),
-        }
+        Edit::Append { key: key.to_owned(), value: Bytes::from_static(value.as_bytes()) }
     }
 
     #[test]
@@ -254,10 +220,7 @@ mod tests {
             edited(" { } ", |_| vec![append("a", "1"), append("b", "2")]),
             r#" {"a":1,"b":2 } "#
         );
-        assert_eq!(
-            edited("{\"a\":1 }", |_| vec![append("b", "2")]),
-            "{\"a\":1,\"b\":2 }"
-        );
+        assert_eq!(edited("{\"a\":1 }", |_| vec![append("b", "2")]), "{\"a\":1,\"b\":2 }");
         let both = |_: &Layout| vec![Edit::Remove(0), append("b", "2")];
         assert_eq!(edited("{\"a\":1}", both), "{\"b\":2}");
     }
@@ -276,12 +239,7 @@ mod tests {
 
     #[test]
     fn a_key_is_renamed_in_place() {
-        let rename = |_: &Layout| {
-            vec![Edit::Rename {
-                index: 0,
-                to: "max_tokens".to_owned(),
-            }]
-        };
+        let rename = |_: &Layout| vec![Edit::Rename { index: 0, to: "max_tokens".to_owned() }];
         assert_eq!(
             edited(r#"{"max_completion_tokens" : 1.0e2}"#, rename),
             r#"{"max_tokens" : 1.0e2}"#
@@ -295,29 +253,18 @@ mod tests {
             span,
             with: Bytes::from_static(with.as_bytes()),
         };
-        let wider = |_: &Layout| {
-            vec![
-                replace(10..11, "8"),
-                replace(5..12, "9"),
-                replace(5..12, "7"),
-            ]
-        };
+        let wider =
+            |_: &Layout| vec![replace(10..11, "8"), replace(5..12, "9"), replace(5..12, "7")];
         assert_eq!(edited(body, wider), r#"{"a":7,"c":2} "#);
         let removed = |_: &Layout| vec![replace(10..11, "8"), Edit::Remove(0)];
         assert_eq!(edited(body, removed), r#"{"c":2} "#);
-        #[expect(
-            clippy::reversed_empty_ranges,
-            reason = "a caller's slip must not panic"
-        )]
+        #[expect(clippy::reversed_empty_ranges, reason = "a caller's slip must not panic")]
         let absurd = |_: &Layout| {
             vec![
                 replace(0..1, "x"),
                 replace(9..3, "x"),
                 replace(18..99, "x"),
-                Edit::Rename {
-                    index: 7,
-                    to: String::new(),
-                },
+                Edit::Rename { index: 7, to: String::new() },
             ]
         };
         assert_eq!(edited(body, absurd), body);

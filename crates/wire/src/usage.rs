@@ -33,13 +33,12 @@ impl Usage {
 
     /// All tokens: as stated, else the sum of what is known, `None` if nothing is.
     pub fn total(&self) -> Option<u64> {
-        self.total_tokens
-            .or_else(|| match (self.prompt_tokens, self.completion_tokens) {
-                (None, None) => None,
-                (prompt, completion) => {
-                    Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
-                }
-            })
+        self.total_tokens.or_else(|| match (self.prompt_tokens, self.completion_tokens) {
+            (None, None) => None,
+            (prompt, completion) => {
+                Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
+            }
+        })
     }
 
     fn counts(object: View<'_>) -> Option<Self> {
@@ -93,16 +92,8 @@ mod tests {
                 Some((Some(1), Some(2), Some(5))),
                 Some(5),
             ),
-            (
-                r#"{"usage":{"completion_tokens":0}}"#,
-                Some((None, Some(0), None)),
-                Some(0),
-            ),
-            (
-                r#"{"usage":{"prompt_tokens":12.0}}"#,
-                Some((Some(12), None, None)),
-                Some(12),
-            ),
+            (r#"{"usage":{"completion_tokens":0}}"#, Some((None, Some(0), None)), Some(0)),
+            (r#"{"usage":{"prompt_tokens":12.0}}"#, Some((Some(12), None, None)), Some(12)),
             (
                 r#"{"usage":{"prompt_tokens":-1,"completion_tokens":99999999999999999999}}"#,
                 None,

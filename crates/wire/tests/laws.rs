@@ -57,12 +57,7 @@ fn key() -> impl Strategy<Value = String> {
 
 /// JSON text spelled compactly or with space everywhere.
 fn text_of(value: &Value, is_pretty: bool) -> Vec<u8> {
-    if is_pretty {
-        format!("{value:#}")
-    } else {
-        value.to_string()
-    }
-    .into_bytes()
+    if is_pretty { format!("{value:#}") } else { value.to_string() }.into_bytes()
 }
 
 fn is_json(text: &[u8]) -> bool {

@@ -65,11 +65,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "plan's usage",
         statuses: LIMITS,
-        any: &[
-            "weekly usage limit",
-            "monthly usage limit",
-            "usage limit reached",
-        ],
+        any: &["weekly usage limit", "monthly usage limit", "usage limit reached"],
         kind: OutOfCredit,
         whom: Whom::Key,
         clock: Clock::Stated,

@@ -111,16 +111,7 @@ const WORDS: &[(u16, &[&str])] = &[
     (529, &["overloaded_error"]),
     (503, &["unavailable", "service_unavailable_error"]),
     (504, &["deadline_exceeded", "timeout_error"]),
-    (
-        500,
-        &[
-            "api_error",
-            "server_error",
-            "internal",
-            "internal_error",
-            "internal_server_error",
-        ],
-    ),
+    (500, &["api_error", "server_error", "internal", "internal_error", "internal_server_error"]),
     (402, &["billing_error"]),
     (401, &["authentication_error", "unauthenticated"]),
     (403, &["permission_error", "permission_denied"]),
@@ -142,32 +133,18 @@ const WORDS: &[(u16, &[&str])] = &[
 
 /// The status that the words of a body stand for.
 pub(crate) fn status_of(body: &ErrorBody) -> Option<u16> {
-    WORDS
-        .iter()
-        .find(|(_, words)| body.is_labelled(words))
-        .map(|&(status, _)| status)
+    WORDS.iter().find(|(_, words)| body.is_labelled(words)).map(|&(status, _)| status)
 }
 
 /// Finds what a reply means.
 pub(crate) fn meaning(seen: &Evidence<'_>) -> Meaning {
     let rule = first(seen);
     let (name, kind) = (rule.name, rule.kind);
-    Meaning {
-        name,
-        kind,
-        scope: rule.scope(seen),
-        resume: resume(rule.clock, seen),
-    }
+    Meaning { name, kind, scope: rule.scope(seen), resume: resume(rule.clock, seen) }
 }
 
 fn first(seen: &Evidence<'_>) -> Rule {
-    TABLE
-        .iter()
-        .copied()
-        .flatten()
-        .copied()
-        .find(|rule| rule.fits(seen))
-        .unwrap_or(ANY)
+    TABLE.iter().copied().flatten().copied().find(|rule| rule.fits(seen)).unwrap_or(ANY)
 }
 
 impl Rule {
@@ -175,10 +152,7 @@ impl Rule {
         self.statuses.hold(seen.status)
             && (self.providers.is_empty() || self.providers.contains(&seen.provider))
             && self.is_worded(seen)
-            && self
-                .all
-                .iter()
-                .all(|phrase| seen.body.text.contains(phrase))
+            && self.all.iter().all(|phrase| seen.body.text.contains(phrase))
             && !seen.says(self.none)
             && self.signs.iter().all(|&sign| seen.shows(sign))
     }

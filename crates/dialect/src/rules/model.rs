@@ -32,11 +32,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "model, by code",
         statuses: GONE,
-        labels: &[
-            "model_not_found",
-            "model_decommissioned",
-            "deploymentnotfound",
-        ],
+        labels: &["model_not_found", "model_decommissioned", "deploymentnotfound"],
         kind: ModelMissing,
         ..ANY
     },

@@ -4,11 +4,20 @@ use engine::FaultKind::{CapabilityMissing, ParameterRefused, ServerError};
 
 use super::{ANY, Rule, Statuses, Whom};
 use crate::clock::Clock;
+use crate::evidence::Sign;
 
 /// Statuses with which a request is refused.
 const REFUSED: Statuses = Statuses::Of(&[0, 400, 404, 422]);
 
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "history of another provider",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::HistoryRefused],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
     Rule {
         name: "model's own failure",
         labels: &["tool_use_failed", "json_validate_failed"],
@@ -47,14 +56,6 @@ pub(super) const RULES: &[Rule] = &[
             "support response format",
             "requested parameters",
         ],
-        kind: CapabilityMissing,
-        whom: Whom::Request,
-        ..ANY
-    },
-    Rule {
-        name: "history of another model",
-        statuses: Statuses::Of(&[0, 400, 422]),
-        any: &["missing a thought_signature", "must be passed back"],
         kind: CapabilityMissing,
         whom: Whom::Request,
         ..ANY

@@ -8,11 +8,7 @@ use crate::evidence::Sign;
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "context, by code",
-        labels: &[
-            "context_length_exceeded",
-            "exceed_context_size_error",
-            "tokens_limit_reached",
-        ],
+        labels: &["context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached"],
         kind: ContextTooLong,
         whom: Whom::Request,
         ..ANY
@@ -58,11 +54,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "content",
         statuses: Statuses::Of(&[0, 400, 403, 422, 451]),
-        labels: &[
-            "content_filter",
-            "content_policy_violation",
-            "moderation_blocked",
-        ],
+        labels: &["content_filter", "content_policy_violation", "moderation_blocked"],
         any: &[
             "violates usage guidelines",
             "requires moderation",

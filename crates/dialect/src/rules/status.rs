@@ -19,12 +19,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "guard page before the provider",
         statuses: Statuses::Of(&[403]),
-        any: &[
-            "cloudflare",
-            "just a moment",
-            "attention required",
-            "captcha",
-        ],
+        any: &["cloudflare", "just a moment", "attention required", "captcha"],
         signs: &[Sign::Page],
         kind: ServerError,
         whom: Whom::Provider,
@@ -37,12 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Key,
         ..ANY
     },
-    Rule {
-        name: "model",
-        statuses: Statuses::Of(&[404, 410]),
-        kind: ModelMissing,
-        ..ANY
-    },
+    Rule { name: "model", statuses: Statuses::Of(&[404, 410]), kind: ModelMissing, ..ANY },
     Rule {
         name: "size",
         statuses: Statuses::Of(&[413, 414, 431]),
@@ -73,10 +63,5 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Provider,
         ..ANY
     },
-    Rule {
-        name: "fault of the provider",
-        kind: ServerError,
-        clock: Clock::Stated,
-        ..ANY
-    },
+    Rule { name: "fault of the provider", kind: ServerError, clock: Clock::Stated, ..ANY },
 ];

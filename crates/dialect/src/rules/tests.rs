@@ -14,38 +14,23 @@ fn matched(case: &Value) -> Option<&'static str> {
     let pairs = case["headers"].as_object().into_iter().flatten();
     let headers: HeaderMap = pairs
         .map(|(name, value)| {
-            (
-                name.parse::<HeaderName>().unwrap(),
-                value.as_str().unwrap().parse().unwrap(),
-            )
+            (name.parse::<HeaderName>().unwrap(), value.as_str().unwrap().parse().unwrap())
         })
         .collect();
     let body = &case["body"];
     let text_body = body.as_str().map(|text| text.as_bytes().to_vec());
     let bytes = text_body.unwrap_or_else(|| serde_json::to_vec(body).unwrap());
     let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
-    let now: jiff::Timestamp = case["now"]
-        .as_str()
-        .unwrap_or("2026-11-22T05:00:00Z")
-        .parse()
-        .unwrap();
+    let now: jiff::Timestamp =
+        case["now"].as_str().unwrap_or("2026-11-22T05:00:00Z").parse().unwrap();
     let now = Timestamp::from_millis(now.as_millisecond());
     let model = case["model"].as_str().unwrap_or("some-model");
-    let reply = Reply {
-        provider: text("provider"),
-        model,
-        status,
-        headers: &headers,
-        now,
-    };
+    let reply = Reply { provider: text("provider"), model, status, headers: &headers, now };
     let body = ErrorBody::read(&bytes);
     if status < 400 && !body.carries_error() {
         return None;
     }
-    let inner = body
-        .inner_status()
-        .or_else(|| status_of(&body))
-        .unwrap_or(0);
+    let inner = body.inner_status().or_else(|| status_of(&body)).unwrap_or(0);
     let mut seen = Evidence::gather(&reply, body);
     if status < 400 {
         (seen.status, seen.within_success) = (inner, true);
@@ -54,12 +39,7 @@ fn matched(case: &Value) -> Option<&'static str> {
 }
 
 fn names() -> Vec<&'static str> {
-    TABLE
-        .iter()
-        .copied()
-        .flatten()
-        .map(|rule| rule.name)
-        .collect()
+    TABLE.iter().copied().flatten().map(|rule| rule.name).collect()
 }
 
 #[test]
@@ -68,14 +48,9 @@ fn each_rule_has_a_reply_that_only_it_explains() {
         include_str!("../../tests/fixtures/replies.json"),
         include_str!("../../tests/fixtures/constructed.json"),
     ];
-    let cases = files
-        .iter()
-        .flat_map(|file| serde_json::from_str::<Vec<Value>>(file).unwrap());
+    let cases = files.iter().flat_map(|file| serde_json::from_str::<Vec<Value>>(file).unwrap());
     let met: BTreeSet<&str> = cases.filter_map(|case| matched(&case)).collect();
-    let idle: Vec<&str> = names()
-        .into_iter()
-        .filter(|name| !met.contains(name))
-        .collect();
+    let idle: Vec<&str> = names().into_iter().filter(|name| !met.contains(name)).collect();
     assert!(idle.is_empty(), "no reply among the tests meets {idle:?}");
 }
 
@@ -90,10 +65,6 @@ fn each_rule_has_a_name_of_its_own() {
 fn phrases_are_written_as_they_are_compared() {
     for rule in TABLE.iter().copied().flatten() {
         let words = [rule.labels, rule.any, rule.all, rule.none].concat();
-        assert!(
-            words.iter().all(|word| *word == word.to_ascii_lowercase()),
-            "{}",
-            rule.name
-        );
+        assert!(words.iter().all(|word| *word == word.to_ascii_lowercase()), "{}", rule.name);
     }
 }

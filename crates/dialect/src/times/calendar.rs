@@ -9,9 +9,7 @@ use jiff::{ToSpan, Zoned};
 pub(crate) fn next_midnight(now: Timestamp, zone: &str) -> Option<Timestamp> {
     let day = local(now, TimeZoneDatabase::bundled().get(zone).ok()?)?;
     let midnight = day.tomorrow().ok()?.start_of_day().ok()?;
-    Some(Timestamp::from_millis(
-        midnight.timestamp().as_millisecond(),
-    ))
+    Some(Timestamp::from_millis(midnight.timestamp().as_millisecond()))
 }
 
 /// The first of the next month, 00:00 UTC.
@@ -22,9 +20,5 @@ pub(crate) fn next_month(now: Timestamp) -> Option<Timestamp> {
 }
 
 fn local(now: Timestamp, zone: TimeZone) -> Option<Zoned> {
-    Some(
-        jiff::Timestamp::from_millisecond(now.as_millis())
-            .ok()?
-            .to_zoned(zone),
-    )
+    Some(jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(zone))
 }

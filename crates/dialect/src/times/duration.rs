@@ -11,10 +11,7 @@ const DIGITS: usize = 18;
 const UNITS: &[(&[&str], u128)] = &[
     (&["ns"], 1),
     (&["us", "µs", "μs"], 1_000),
-    (
-        &["ms", "msec", "msecs", "millisecond", "milliseconds"],
-        1_000_000,
-    ),
+    (&["ms", "msec", "msecs", "millisecond", "milliseconds"], 1_000_000),
     (&["s", "sec", "secs", "second", "seconds"], NANOS),
     (&["m", "min", "mins", "minute", "minutes"], 60 * NANOS),
     (&["h", "hr", "hrs", "hour", "hours"], 3600 * NANOS),
@@ -61,28 +58,17 @@ pub(crate) fn leading(text: &str) -> Option<(Duration, &str)> {
     let mut parts = 0;
     while let Some((billionths, after)) = number(joined(rest, parts)) {
         let Some((unit, after_unit)) = unit(after.trim_start()) else {
-            return if parts == 0 {
-                bare(billionths, after)
-            } else {
-                duration(total, rest)
-            };
+            return if parts == 0 { bare(billionths, after) } else { duration(total, rest) };
         };
         total = total.saturating_add(billionths.saturating_mul(unit) / NANOS);
         rest = after_unit;
         parts += 1;
     }
-    if parts == 0 {
-        None
-    } else {
-        duration(total, rest)
-    }
+    if parts == 0 { None } else { duration(total, rest) }
 }
 
 fn digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// What stands between two parts of one span: spaces, a comma, "and".
@@ -95,30 +81,20 @@ fn joined(rest: &str, parts: usize) -> &str {
 }
 
 fn unit(text: &str) -> Option<(u128, &str)> {
-    let end = text
-        .find(|c: char| !c.is_alphabetic())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     let lower = word.to_lowercase();
-    let known = UNITS
-        .iter()
-        .find(|(names, _)| names.contains(&lower.as_str()));
+    let known = UNITS.iter().find(|(names, _)| names.contains(&lower.as_str()));
     let exact = known.map(|&(_, nanos)| (nanos, rest));
     exact.or_else(|| {
-        JOINED_UNITS
-            .iter()
-            .find_map(|&(name, nanos)| Some((nanos, text.strip_prefix(name)?)))
+        JOINED_UNITS.iter().find_map(|&(name, nanos)| Some((nanos, text.strip_prefix(name)?)))
     })
 }
 
 fn bare(billionths: u128, after: &str) -> Option<(Duration, &str)> {
     let ends = after.is_empty() || after.starts_with(['.', ',', ';', ')', '"', '\'', ' ', '\n']);
     let word = after.trim_start().starts_with(char::is_alphanumeric);
-    if ends && !word {
-        duration(billionths, after)
-    } else {
-        None
-    }
+    if ends && !word { duration(billionths, after) } else { None }
 }
 
 fn duration(nanos: u128, rest: &str) -> Option<(Duration, &str)> {

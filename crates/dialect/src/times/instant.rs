@@ -62,9 +62,7 @@ fn offset(zone: &str) -> &str {
         return "Z";
     }
     let body = zone.get(1..).unwrap_or("");
-    let end = body
-        .find(|c: char| !(c.is_ascii_digit() || c == ':'))
-        .unwrap_or(body.len());
+    let end = body.find(|c: char| !(c.is_ascii_digit() || c == ':')).unwrap_or(body.len());
     zone.get(..=end).unwrap_or("Z")
 }
 

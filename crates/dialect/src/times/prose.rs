@@ -36,43 +36,21 @@ const RESET: &[&str] = &[
 ];
 
 /// What stands before an instant at which to come back.
-const RETRY_AT: &[&str] = &[
-    "until",
-    "again at",
-    "again after",
-    "retry after",
-    "retry at",
-];
+const RETRY_AT: &[&str] = &["until", "again at", "again after", "retry after", "retry at"];
 
 /// What stands before an instant at which a budget is whole again.
-const RESET_AT: &[&str] = &[
-    "reset at",
-    "resets at",
-    "reset on",
-    "resets on",
-    "reset:",
-    "until",
-];
+const RESET_AT: &[&str] = &["reset at", "resets at", "reset on", "resets on", "reset:", "until"];
 
 /// Words that may stand between the telling words and the time.
-const FILLERS: &[&str] = &[
-    "about ",
-    "approximately ",
-    "at least ",
-    "another ",
-    "for ",
-    "up to ",
-    "the next ",
-];
+const FILLERS: &[&str] =
+    &["about ", "approximately ", "at least ", "another ", "for ", "up to ", "the next "];
 
 /// How often one phrase is looked at; a text that repeats it more often says nothing.
 const TRIES: usize = 8;
 
 /// When to come back, by a sentence in lower case.
 pub(crate) fn retry(text: &str, now: Timestamp) -> Option<Timestamp> {
-    spans(RETRY, text, now)
-        .or_else(|| instants(RETRY_AT, text, now))
-        .or_else(|| reset(text, now))
+    spans(RETRY, text, now).or_else(|| instants(RETRY_AT, text, now)).or_else(|| reset(text, now))
 }
 
 /// When a budget is whole again, by a sentence in lower case.
@@ -82,15 +60,11 @@ pub(crate) fn reset(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 fn spans(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
     let spans = tails(phrases, text).filter_map(leading);
-    spans
-        .map(|(span, _)| now.after(span))
-        .find_map(|at| believable(at, now))
+    spans.map(|(span, _)| now.after(span)).find_map(|at| believable(at, now))
 }
 
 fn instants(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
-    tails(phrases, text)
-        .filter_map(written)
-        .find_map(|at| believable(at, now))
+    tails(phrases, text).filter_map(written).find_map(|at| believable(at, now))
 }
 
 /// What follows each phrase, without the filling words.

@@ -62,10 +62,7 @@ fn spans_are_read_in_every_form() {
     ];
     for (form, expected) in forms {
         let read = span(form).map(|span| span.as_secs_f64());
-        assert!(
-            read.is_some_and(|read| (read - expected).abs() < 1e-6),
-            "{form}: {read:?}"
-        );
+        assert!(read.is_some_and(|read| (read - expected).abs() < 1e-6), "{form}: {read:?}");
     }
 }
 
@@ -122,10 +119,7 @@ fn a_value_that_says_when_is_read_in_every_form() {
     ];
     for (form, expected) in forms {
         let read = secs(moment(form, now()));
-        assert!(
-            read.is_some_and(|read| (read - expected).abs() < 0.002),
-            "{form}: {read:?}"
-        );
+        assert!(read.is_some_and(|read| (read - expected).abs() < 0.002), "{form}: {read:?}");
     }
 }
 
@@ -153,11 +147,7 @@ fn what_is_past_or_too_far_off_is_not_believed() {
     for form in forms {
         assert_eq!(moment(form, now()), None, "{form}");
     }
-    assert_eq!(
-        secs(moment("2678400", now())),
-        Some(2_678_400.0),
-        "31 days are believed"
-    );
+    assert_eq!(secs(moment("2678400", now())), Some(2_678_400.0), "31 days are believed");
 }
 
 #[test]
@@ -167,14 +157,8 @@ fn an_http_date_is_measured_by_the_senders_clock() {
     let slow = Some("Sun, 22 Nov 2026 05:50:00 GMT");
     assert_eq!(secs(http_date(date, slow, now())), Some(600.0));
     assert_eq!(secs(http_date(date, Some("no date"), now())), Some(3600.0));
-    assert_eq!(
-        http_date("Wed, 21 Oct 2015 07:28:00 GMT", None, now()),
-        None
-    );
-    assert_eq!(
-        http_date("Fri, 31 Dec 9999 23:59:59 GMT", None, now()),
-        None
-    );
+    assert_eq!(http_date("Wed, 21 Oct 2015 07:28:00 GMT", None, now()), None);
+    assert_eq!(http_date("Fri, 31 Dec 9999 23:59:59 GMT", None, now()), None);
 }
 
 #[test]
@@ -210,10 +194,7 @@ fn prose_is_read_in_every_form() {
     ];
     for (text, expected) in forms {
         let read = secs(retry(text, now()));
-        assert!(
-            read.is_some_and(|read| (read - expected).abs() < 0.002),
-            "{text}: {read:?}"
-        );
+        assert!(read.is_some_and(|read| (read - expected).abs() < 0.002), "{text}: {read:?}");
     }
 }
 
@@ -246,44 +227,23 @@ fn a_reset_is_told_from_a_retry() {
 #[test]
 fn midnight_is_the_providers_own() {
     let pacific = |text| next_midnight(at(text), "America/Los_Angeles");
-    assert_eq!(
-        pacific("2026-11-22T05:00:00Z"),
-        Some(at("2026-11-22T08:00:00Z"))
-    );
-    assert_eq!(
-        pacific("2026-11-22T08:00:00Z"),
-        Some(at("2026-11-23T08:00:00Z"))
-    );
-    assert_eq!(
-        pacific("2026-07-01T12:00:00Z"),
-        Some(at("2026-07-02T07:00:00Z"))
-    );
-    assert_eq!(
-        next_midnight(now(), "UTC"),
-        Some(at("2026-11-23T00:00:00Z"))
-    );
+    assert_eq!(pacific("2026-11-22T05:00:00Z"), Some(at("2026-11-22T08:00:00Z")));
+    assert_eq!(pacific("2026-11-22T08:00:00Z"), Some(at("2026-11-23T08:00:00Z")));
+    assert_eq!(pacific("2026-07-01T12:00:00Z"), Some(at("2026-07-02T07:00:00Z")));
+    assert_eq!(next_midnight(now(), "UTC"), Some(at("2026-11-23T00:00:00Z")));
     assert_eq!(next_midnight(now(), "Mars/Olympus"), None);
 }
 
 #[test]
 fn days_of_23_and_25_hours_end_at_midnight() {
     let pacific = |text| next_midnight(at(text), "America/Los_Angeles");
-    assert_eq!(
-        pacific("2026-03-08T08:00:00Z"),
-        Some(at("2026-03-09T07:00:00Z"))
-    );
-    assert_eq!(
-        pacific("2026-11-01T07:00:00Z"),
-        Some(at("2026-11-02T08:00:00Z"))
-    );
+    assert_eq!(pacific("2026-03-08T08:00:00Z"), Some(at("2026-03-09T07:00:00Z")));
+    assert_eq!(pacific("2026-11-01T07:00:00Z"), Some(at("2026-11-02T08:00:00Z")));
 }
 
 #[test]
 fn a_month_ends_on_its_first() {
     assert_eq!(next_month(now()), Some(at("2026-12-01T00:00:00Z")));
-    assert_eq!(
-        next_month(at("2026-12-31T23:59:59Z")),
-        Some(at("2027-01-01T00:00:00Z"))
-    );
+    assert_eq!(next_month(at("2026-12-31T23:59:59Z")), Some(at("2027-01-01T00:00:00Z")));
     assert_eq!(next_month(Timestamp::from_millis(i64::MAX)), None);
 }

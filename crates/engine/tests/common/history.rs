@@ -32,10 +32,7 @@ pub(crate) const KINDS: [FaultKind; 19] = [
 
 /// The same cases on every run, unless `PROPTEST_RNG_SEED` asks for others.
 pub(crate) fn cases(cases: u32) -> Config {
-    let mut config = Config {
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let mut config = Config { failure_persistence: None, ..Config::default() };
     if config.rng_seed == RngSeed::Random {
         (config.rng_seed, config.cases) = (RngSeed::Fixed(7), cases);
     }
@@ -81,20 +78,11 @@ pub(crate) fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn wait() -> impl Strategy<Value = i64> {
-    prop_oneof![
-        -5_000_i64..3_000,
-        Just(0),
-        3_000_i64..100_000,
-        Just(i64::MAX)
-    ]
+    prop_oneof![-5_000_i64..3_000, Just(0), 3_000_i64..100_000, Just(i64::MAX)]
 }
 
 fn remedy() -> impl Strategy<Value = Remedy> {
-    prop_oneof![
-        Just(Remedy::None),
-        Just(Remedy::Repeat),
-        Just(Remedy::Repair)
-    ]
+    prop_oneof![Just(Remedy::None), Just(Remedy::Repeat), Just(Remedy::Repair)]
 }
 
 pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
@@ -128,11 +116,7 @@ pub(crate) fn providers() -> impl Strategy<Value = Vec<ProviderSpec>> {
 
 fn limits_of(index: usize) -> Limits {
     match index {
-        1 => Limits {
-            requests_per_minute: Some(3),
-            concurrent: Some(2),
-            ..Limits::default()
-        },
+        1 => Limits { requests_per_minute: Some(3), concurrent: Some(2), ..Limits::default() },
         2 => Limits {
             requests_per_day: Some(9),
             tokens_per_minute: Some(1_500),
@@ -140,17 +124,17 @@ fn limits_of(index: usize) -> Limits {
             day: Some(DayStart::midnight(zone("America/Los_Angeles"))),
             ..Limits::default()
         },
-        3 => Limits {
-            tokens_per_day: Some(9_000),
-            ..Limits::default()
-        },
+        3 => Limits { tokens_per_day: Some(9_000), ..Limits::default() },
         _ => Limits::default(),
     }
 }
 
 pub(crate) fn action() -> impl Strategy<Value = Action> {
-    let needs =
-        (0_u64..1_200, any::<bool>()).prop_map(|(tokens, free_only)| Needs { tokens, free_only, ..Needs::default() });
+    let needs = (0_u64..1_200, any::<bool>()).prop_map(|(tokens, free_only)| Needs {
+        tokens,
+        free_only,
+        ..Needs::default()
+    });
     let pass = prop_oneof![0_i64..50, 50_i64..5_000, 5_000_i64..90_000];
     let deadline = prop_oneof![Just(4 * SECOND), Just(300 * SECOND)];
     prop_oneof![

@@ -42,9 +42,7 @@ pub(crate) fn provider(name: &str, keys: &[&str], models: &[&str]) -> ProviderSp
 
 /// `count` providers with one key and one model each.
 pub(crate) fn plain(count: usize) -> Vec<ProviderSpec> {
-    (0..count)
-        .map(|index| provider(&format!("p{index}"), &["k"], &["m"]))
-        .collect()
+    (0..count).map(|index| provider(&format!("p{index}"), &["k"], &["m"])).collect()
 }
 
 pub(crate) fn fault(kind: FaultKind, scope: Scope) -> Fault {
@@ -66,14 +64,19 @@ pub(crate) struct Journey {
     pub(crate) over: bool,
 }
 
+impl Journey {
+    /// The context window that is declared for a candidate.
+    pub(crate) fn window(&self, candidate: usize) -> Option<u64> {
+        let deployment = self.rotation.chain()[candidate].deployment;
+        let deployment = &self.registry.deployments()[deployment];
+        self.registry.provider_of(deployment).spec.limits.context
+    }
+}
+
 /// What the rules said to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    Try {
-        door: String,
-        is_probe: bool,
-        is_last: bool,
-    },
+    Try { door: String, is_probe: bool, is_last: bool },
     Wait(i64),
     Refuse(Why, Option<i64>),
 }
@@ -111,10 +114,7 @@ impl World {
 
     /// Begins a request over the whole chain; returns its number.
     pub(crate) fn begin(&mut self, needs: Needs, deadline: i64) -> usize {
-        let chain = self
-            .registry
-            .resolve(None, UnknownModel::Substitute)
-            .unwrap();
+        let chain = self.registry.resolve(None, UnknownModel::Substitute).unwrap();
         let deadline = self.now.after(millis(deadline));
         self.journeys.push(Journey {
             rotation: Rotation::new(chain, needs, self.patience, deadline),
@@ -133,10 +133,7 @@ impl World {
 
     pub(crate) fn next(&mut self, journey: usize) -> Said {
         let journey = &mut self.journeys[journey];
-        match journey
-            .rotation
-            .next(&journey.registry, &mut self.ledger, self.now)
-        {
+        match journey.rotation.next(&journey.registry, &mut self.ledger, self.now) {
             Step::Try(attempt) => {
                 let said = Said::Try {
                     door: door(&journey.registry, attempt.lease.deployment),
@@ -245,20 +242,14 @@ impl World {
 }
 
 fn build(providers: Vec<ProviderSpec>, ledger: &mut Ledger) -> Registry {
-    let spec = RegistrySpec {
-        providers,
-        chains: Vec::new(),
-    };
+    let spec = RegistrySpec { providers, chains: Vec::new() };
     Registry::build(spec, ledger)
 }
 
 pub(crate) fn door(registry: &Registry, deployment: usize) -> String {
     let deployment = &registry.deployments()[deployment];
     let spec = &registry.provider_of(deployment).spec;
-    format!(
-        "{}/{}/{}",
-        spec.name, spec.keys[deployment.key], deployment.model
-    )
+    format!("{}/{}/{}", spec.name, spec.keys[deployment.key], deployment.model)
 }
 
 /// The generator `SplitMix64`: the same throws for the same seed.

@@ -34,10 +34,7 @@ impl Door {
             Scope::ModelClass(String::new()),
             Scope::Deployment,
         ];
-        let mut places: Vec<_> = scopes
-            .iter()
-            .filter_map(|scope| scope_of(self, scope))
-            .collect();
+        let mut places: Vec<_> = scopes.iter().filter_map(|scope| scope_of(self, scope)).collect();
         places.dedup();
         places
     }
@@ -127,8 +124,7 @@ impl Model {
         self.providers = providers;
         let mut places: Vec<String> = self.doors().iter().flat_map(Door::places).collect();
         places.sort();
-        self.memories
-            .retain(|(place, _)| places.binary_search(place).is_ok());
+        self.memories.retain(|(place, _)| places.binary_search(place).is_ok());
     }
 
     fn doors(&self) -> Vec<Door> {
@@ -158,8 +154,7 @@ impl Model {
 
     pub(crate) fn reset(&mut self, provider: &str) {
         let prefix = format!("{provider}/");
-        self.memories
-            .retain(|(place, _)| !place.starts_with(&prefix));
+        self.memories.retain(|(place, _)| !place.starts_with(&prefix));
         self.left.retain(|(door, ..)| !door.starts_with(&prefix));
     }
 
@@ -231,11 +226,7 @@ impl Model {
         if holds.into_iter().flatten().any(|most| needs.tokens > most) {
             return State::Closed(Cause::TooLong, None);
         }
-        if half_open {
-            State::HalfOpen
-        } else {
-            State::Open
-        }
+        if half_open { State::HalfOpen } else { State::Open }
     }
 
     /// When every declared limit, and what the provider said is left, lets the request through.
@@ -249,12 +240,7 @@ impl Model {
         };
         let mut latest = None;
         for (limit, wanted, requests, counts_until) in [
-            (
-                limits.requests_per_minute,
-                1,
-                true,
-                &minute as &dyn Fn(i64) -> i64,
-            ),
+            (limits.requests_per_minute, 1, true, &minute as &dyn Fn(i64) -> i64),
             (limits.requests_per_day, 1, true, &day),
             (limits.tokens_per_minute, tokens, false, &minute),
             (limits.tokens_per_day, tokens, false, &day),
@@ -278,9 +264,7 @@ impl Model {
 
     fn sent_by<'a>(&'a self, door: &Door) -> impl Iterator<Item = &'a Sent> {
         let name = door.name();
-        self.sent
-            .iter()
-            .filter(move |sent| sent.door.name() == name)
+        self.sent.iter().filter(move |sent| sent.door.name() == name)
     }
 
     fn used(&self, door: &Door, now: i64, requests: bool, until: &dyn Fn(i64) -> i64) -> u64 {
@@ -359,6 +343,12 @@ impl Model {
         let state = self.states(number)[index];
         let open = matches!(state, State::Open | State::HalfOpen);
         self.journeys[number].tries[index].spent = !repeat && !mend && (!may_return || open);
+        let full = door.limits.context.filter(|_| kind == FaultKind::ContextTooLong);
+        let journey = &mut self.journeys[number];
+        for (other, tries) in journey.chain.iter().zip(&mut journey.tries) {
+            tries.spent |=
+                full.is_some() && other.limits.context.is_some_and(|own| Some(own) <= full);
+        }
         match goes(kind) {
             Goes::Back => Goes::Back,
             Goes::Mend if mend => Goes::Mend,
@@ -393,11 +383,6 @@ impl Model {
                 return;
             }
         }
-        memory.shut = Some(Shut {
-            until,
-            kind,
-            guessed,
-            since: now,
-        });
+        memory.shut = Some(Shut { until, kind, guessed, since: now });
     }
 }

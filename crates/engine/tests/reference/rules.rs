@@ -46,9 +46,9 @@ pub(crate) fn aside(kind: FaultKind) -> Aside {
         FaultKind::RateLimited | FaultKind::TokensLimited => {
             (0, |first, power| (first << power.min(20)).min(15 * MINUTE))
         }
-        FaultKind::DailyLimit | FaultKind::OutOfCredit => (0, |_, power| {
-            pick(&[HOUR, 2 * HOUR, 4 * HOUR, 6 * HOUR], power)
-        }),
+        FaultKind::DailyLimit | FaultKind::OutOfCredit => {
+            (0, |_, power| pick(&[HOUR, 2 * HOUR, 4 * HOUR, 6 * HOUR], power))
+        }
         FaultKind::NoAllowance | FaultKind::ModelMissing => (0, |_, _| 24 * HOUR),
         FaultKind::Overloaded | FaultKind::Unreachable | FaultKind::TimedOut => (1, seconds),
         FaultKind::ServerError | FaultKind::ConnectionLost | FaultKind::NotAnAnswer => (2, seconds),
@@ -64,10 +64,7 @@ pub(crate) fn is_rate(kind: FaultKind) -> bool {
 
 pub(crate) fn is_limit(kind: FaultKind) -> bool {
     is_rate(kind)
-        || matches!(
-            kind,
-            FaultKind::DailyLimit | FaultKind::OutOfCredit | FaultKind::NoAllowance
-        )
+        || matches!(kind, FaultKind::DailyLimit | FaultKind::OutOfCredit | FaultKind::NoAllowance)
 }
 
 /// Whether the request itself is at fault.
@@ -77,12 +74,7 @@ pub(crate) fn is_own(kind: FaultKind) -> bool {
 
 /// The name of what a fault of that scope sets aside.
 pub(crate) fn scope_of(door: &Door, scope: &Scope) -> Option<String> {
-    let Door {
-        provider,
-        key,
-        model,
-        ..
-    } = door;
+    let Door { provider, key, model, .. } = door;
     let deployment = format!("{provider}/key {key}/model {model}");
     Some(match scope {
         Scope::Request => return None,

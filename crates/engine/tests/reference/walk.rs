@@ -10,9 +10,7 @@ impl Model {
     pub(super) fn states(&self, journey: usize) -> Vec<State> {
         let journey = &self.journeys[journey];
         let states = journey.chain.iter();
-        states
-            .map(|door| self.state(door, &journey.needs))
-            .collect()
+        states.map(|door| self.state(door, &journey.needs)).collect()
     }
 
     pub(crate) fn next(&mut self, number: usize) -> Said {
@@ -26,9 +24,8 @@ impl Model {
         if now >= deadline {
             return self.refuse(number, &states);
         }
-        let unspent: Vec<usize> = (0..states.len())
-            .filter(|&index| !journey.tries[index].spent)
-            .collect();
+        let unspent: Vec<usize> =
+            (0..states.len()).filter(|&index| !journey.tries[index].spent).collect();
         let in_place = self.patience.wait_in_place.as_millis() as i64;
         for &index in &unspent {
             match states[index] {
@@ -56,10 +53,7 @@ impl Model {
             return Said::Wait(until);
         }
         let doubtful = |&&index: &&usize| {
-            matches!(
-                states[index],
-                State::Closed(Cause::Probing | Cause::TooLong, _)
-            )
+            matches!(states[index], State::Closed(Cause::Probing | Cause::TooLong, _))
         };
         match unspent.iter().find(doubtful) {
             Some(&index) => self.take(number, index, &states),
@@ -84,13 +78,7 @@ impl Model {
         });
         let is_probe = !probes.is_empty();
         debug_assert!(is_probe || states[index] != State::HalfOpen);
-        self.sent.push(Sent {
-            door,
-            at: self.now,
-            tokens,
-            under_way: true,
-            probes,
-        });
+        self.sent.push(Sent { door, at: self.now, tokens, under_way: true, probes });
         let after = self.states(number);
         let tries = &self.journeys[number].tries;
         let is_last = !(0..after.len()).any(|other| {
@@ -98,11 +86,7 @@ impl Model {
                 && !tries[other].spent
                 && matches!(after[other], State::Open | State::HalfOpen)
         });
-        Said::Try {
-            door: name,
-            is_probe,
-            is_last,
-        }
+        Said::Try { door: name, is_probe, is_last }
     }
 
     fn refuse(&self, number: usize, states: &[State]) -> Said {

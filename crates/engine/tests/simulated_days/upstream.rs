@@ -32,20 +32,11 @@ pub(crate) struct Limit {
 
 impl Limit {
     pub(crate) fn requests(most: u64, span: Span) -> Self {
-        Self {
-            span,
-            most,
-            counts_tokens: false,
-            used: 0,
-            mark: 0,
-        }
+        Self { span, most, counts_tokens: false, used: 0, mark: 0 }
     }
 
     pub(crate) fn tokens(most: u64, span: Span) -> Self {
-        Self {
-            counts_tokens: true,
-            ..Self::requests(most, span)
-        }
+        Self { counts_tokens: true, ..Self::requests(most, span) }
     }
 
     fn wanted(&self, tokens: u64) -> i64 {
@@ -86,9 +77,7 @@ impl Limit {
 }
 
 fn next_midnight(zone: &TimeZone, now: i64) -> i64 {
-    let local = jiff::Timestamp::from_millisecond(now)
-        .unwrap()
-        .to_zoned(zone.clone());
+    let local = jiff::Timestamp::from_millisecond(now).unwrap().to_zoned(zone.clone());
     let tomorrow = local.date().checked_add(1.day()).unwrap();
     let midnight = tomorrow.to_zoned(zone.clone()).unwrap();
     midnight.timestamp().as_millisecond()
@@ -110,11 +99,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn limited(limits: Vec<Limit>, states_times: bool) -> Self {
-        Self {
-            limits,
-            states_times,
-            ..Self::default()
-        }
+        Self { limits, states_times, ..Self::default() }
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -129,9 +114,7 @@ impl Upstream {
     /// When the next request will be taken, if it is known that one would not be now.
     pub(crate) fn spent_until(&mut self, now: i64, tokens: u64) -> Option<i64> {
         let limits = self.limits.iter_mut();
-        limits
-            .filter_map(|limit| limit.refuses_until(now, tokens))
-            .max()
+        limits.filter_map(|limit| limit.refuses_until(now, tokens)).max()
     }
 
     fn complaint(&mut self, now: i64, tokens: u64) -> Option<Fault> {
@@ -145,18 +128,10 @@ impl Upstream {
         }
         let until = self.spent_until(now, tokens)?;
         let daily = until - now > MINUTE;
-        let kind = if daily {
-            FaultKind::DailyLimit
-        } else {
-            FaultKind::RateLimited
-        };
+        let kind = if daily { FaultKind::DailyLimit } else { FaultKind::RateLimited };
         let fault = Fault::new(kind, Scope::Deployment, "too many");
         let stated = self.states_times;
-        Some(if stated {
-            fault.until(at(until), Origin::Stated)
-        } else {
-            fault
-        })
+        Some(if stated { fault.until(at(until), Origin::Stated) } else { fault })
     }
 
     /// Takes a request, or says why not.

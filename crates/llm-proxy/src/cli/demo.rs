@@ -29,7 +29,10 @@ pub(super) async fn demo(port: u16, once: bool) -> Outcome {
     tour(&running).await?;
     if !once {
         running
-            .say("The proxy goes on serving; end it with Ctrl-C. Have a look at llm-proxy status.");
+            .say(&format!(
+            "The proxy goes on serving; end it with Ctrl-C. Have a look: llm-proxy status --port {}",
+            running.address.port()
+        ));
         let _ = tokio::signal::ctrl_c().await;
     }
     running.stop().await;

@@ -25,7 +25,12 @@ const ADDRESS_IN_USE: u8 = 3;
 
 /// One address in front of many LLM providers: rotates to the next before you notice.
 #[derive(Debug, Parser)]
-#[command(name = "llm-proxy", version, disable_help_subcommand = true)]
+#[command(
+    name = "llm-proxy",
+    version,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use settings::Secret;
+use settings::{LoadError, Secret};
 
 use super::Failed;
 use crate::source::{Source, lines};
@@ -34,8 +34,8 @@ impl Proxy {
                 let server = loaded.settings.server;
                 (server.host, server.port, server.api_keys.into_iter().next())
             }
-            // Without any provider the address is known all the same.
-            Err(settings::LoadError::NoProviders { .. }) => {
+            // A proxy that runs has another configuration than one that cannot be read here.
+            Err(error) if source.names_port() || matches!(error, LoadError::NoProviders { .. }) => {
                 let (host, port) = source.overridden_address();
                 (host, port, None)
             }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::ProviderView;
 
@@ -14,12 +15,23 @@ use crate::app::lock;
 pub(crate) struct Metrics {
     attempts: Mutex<BTreeMap<(String, &'static str), u64>>,
     tokens: Mutex<BTreeMap<String, u64>>,
+    saved: AtomicU64,
 }
 
 impl Metrics {
     /// Counts an attempt by what came of it: `answered`, `interrupted`, or the kind of fault.
     pub(crate) fn attempt(&self, provider: &str, result: &'static str) {
         *lock(&self.attempts).entry((provider.to_owned(), result)).or_default() += 1;
+    }
+
+    /// Counts a stream that broke off and was brought to its end all the same.
+    pub(crate) fn saved(&self) {
+        self.saved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many streams were saved.
+    pub(crate) fn streams_saved(&self) -> u64 {
+        self.saved.load(Ordering::Relaxed)
     }
 
     /// Counts tokens that a provider reported.
@@ -48,6 +60,13 @@ impl Metrics {
                 escaped(provider)
             );
         }
+        head(
+            &mut text,
+            "llm_proxy_streams_saved_total",
+            "counter",
+            "Broken streams that were brought to their end.",
+        );
+        let _ = writeln!(text, "llm_proxy_streams_saved_total {}", self.streams_saved());
         head(
             &mut text,
             "llm_proxy_provider_available",

@@ -7,8 +7,9 @@ use engine::Timestamp;
 
 use super::discover::discover;
 use super::journey::{Hop, Journey};
+use super::rescue::continued;
 use crate::app::Held;
-use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, prepare, send};
+use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, Recovery, Told, prepare, send};
 use crate::world::{AUTO_MODEL, Route};
 
 /// An attempt that is answered.
@@ -39,6 +40,8 @@ struct Target {
     route: Arc<Route>,
     key: usize,
     model: String,
+    /// How long it has shown to think before its first word.
+    shown: Option<Duration>,
 }
 
 /// What was sent and what came of it.
@@ -51,21 +54,30 @@ struct Sent {
 impl Journey {
     /// Makes one attempt.
     pub(crate) async fn attempt(&mut self, attempt: engine::Attempt) -> Result<Answered, Failed> {
+        self.attempt_as(attempt, None).await
+    }
+
+    /// Makes one attempt, from the beginning or to go on with an answer that broke off.
+    pub(super) async fn attempt_as(
+        &mut self,
+        attempt: engine::Attempt,
+        told: Option<&Told>,
+    ) -> Result<Answered, Failed> {
         let engine::Attempt { lease, is_last } = attempt;
         let started = lease.started;
         let mut target = self.target(&lease);
         let mut held = Held::new(&self.app, &self.world, lease);
         let (name, priority) = (&target.route.provider.name, target.route.provider.priority);
         self.app.log.info(format_args!("Selected provider: {name} (priority {priority})"));
-        let limits = self.limits(&target.route, is_last, started);
-        let sent = self.send(&mut target, limits).await;
+        let limits = self.limits(&target, is_last, started);
+        let sent = self.send(&mut target, limits, told).await;
         let took = started.until(self.app.clock.now());
         self.hops.push(self.hop(&target, &sent.outcome, took));
         let Target { route, model, .. } = target;
         let Sent { outcome, adapted, asked_for_usage } = sent;
         match outcome.result {
             Ok(answer) => {
-                held.answered(&outcome.budgets);
+                held.answered(&outcome.budgets, matches!(answer, Answer::Stream(_)));
                 Ok(Answered { held, answer, route, adapted })
             }
             Err(failure) => {
@@ -82,18 +94,25 @@ impl Journey {
             route: Arc::clone(&self.world.routes[deployment.provider]),
             key: deployment.key,
             model: asked.unwrap_or(&deployment.model).clone(),
+            shown: self.app.ledger().usual_first_word(deployment),
         }
     }
 
-    async fn send(&self, target: &mut Target, limits: Limits) -> Sent {
+    async fn send(&self, target: &mut Target, limits: Limits, told: Option<&Told>) -> Sent {
         if let Err(failure) = self.find_model(target, limits).await {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
             return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
         }
-        let Target { route, key, model } = target;
+        let Target { route, key, model, .. } = target;
+        let continued = told.map(|told| continued(&self.intake, route, model, told));
+        let (intake, recovery) = match &continued {
+            Some(continued) => (&continued.intake, continued.recovery.clone()),
+            None => (&self.intake, self.recovery()),
+        };
         let mends = self.app.refused.of(&route.provider.name, model);
-        let prepared = prepare(&self.intake, route, *key, model, &mends);
-        let outcome = send(&self.world.client, &prepared, &self.asked(route, model), limits).await;
+        let prepared = prepare(intake, route, *key, model, &mends);
+        let asked = self.asked(route, model, recovery);
+        let outcome = send(&self.world.client, &prepared, &asked, limits).await;
         Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }
     }
 
@@ -107,7 +126,7 @@ impl Journey {
         Ok(())
     }
 
-    fn asked(&self, route: &Arc<Route>, model: &str) -> Asked {
+    fn asked(&self, route: &Arc<Route>, model: &str, recovery: Recovery) -> Asked {
         Asked {
             route: Arc::clone(route),
             model: model.to_owned(),
@@ -115,13 +134,16 @@ impl Journey {
             stream: self.intake.scan.stream,
             client_wants_usage: self.intake.scan.client_wants_usage,
             clock: Arc::clone(&self.app.clock),
+            recovery,
         }
     }
 
     /// The last deployment in reach may take what is left of the request's time.
-    fn limits(&self, route: &Route, is_last: bool, now: Timestamp) -> Limits {
+    fn limits(&self, target: &Target, is_last: bool, now: Timestamp) -> Limits {
+        let Target { route, model, .. } = target;
         let left = now.until(self.deadline);
-        let usual = self.world.first_limit(route, self.intake.scan.stream);
+        let stream = self.intake.scan.stream;
+        let usual = self.world.first_limit(route, model, stream, target.shown);
         let attempt = route.provider.timeouts.request.map_or(left, |own| own.min(left));
         let first = if is_last { attempt } else { usual.min(attempt) };
         Limits { first, stall: self.world.stall_limit(route), attempt }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::deliver::Relayed;
+use super::heartbeat::Waiting;
+use super::relayed::Relayed;
 
 /// The body of a response.
 #[derive(Debug)]
@@ -16,12 +17,18 @@ pub(crate) enum ClientBody {
     Whole(Option<Bytes>),
     /// A provider's stream.
     Stream(Box<Relayed>),
+    /// A stream that has begun before there is an answer.
+    Waiting(Box<Waiting>),
 }
 
 impl From<Bytes> for ClientBody {
     fn from(bytes: Bytes) -> Self {
         Self::Whole((!bytes.is_empty()).then_some(bytes))
     }
+}
+
+fn framed(bytes: Option<Bytes>) -> Option<Result<Frame<Bytes>, Infallible>> {
+    bytes.map(|bytes| Ok(Frame::data(bytes)))
 }
 
 impl Body for ClientBody {
@@ -34,9 +41,8 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relayed) => {
-                relayed.poll_next(cx).map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
-            }
+            Self::Stream(relayed) => relayed.poll_next(cx).map(framed),
+            Self::Waiting(waiting) => waiting.poll_next(cx).map(framed),
         }
     }
 
@@ -49,7 +55,7 @@ impl Body for ClientBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Waiting(_) => SizeHint::default(),
         }
     }
 }

@@ -1,71 +1,52 @@
 //! An answer on its way to the client: the provider's bytes and end-to-end headers, and our own
 //! headers that say who served.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE,
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::BodyExt;
-use serde_json::json;
-use wire::sse::data_event;
+use wire::usage::Usage;
 
 use super::attempt::Answered;
 use super::body::ClientBody;
 use super::journey::{Hop, Journey};
+use super::relayed::Relayed;
 use super::report::{self, X_DROPPED};
-use crate::app::{App, Held};
-use crate::upstream::{Answer, EventStream, Original, StreamEnd};
+use crate::upstream::{Answer, Original};
 use crate::world::Route;
-
-/// The code of the error event that ends a stream which was cut.
-const INTERRUPTED: &str = "upstream_stream_interrupted";
-
-/// How long the rest of a stream is read after its end, so that the connection can serve again.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// Hands an answer to the client.
 pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBody> {
     let Answered { held, answer, route, adapted, .. } = answered;
-    let app = &journey.app;
-    let mut response = match answer {
+    let (status, mut headers) = match &answer {
+        Answer::Plain(reply) => (reply.status, end_to_end(&reply.headers, &route)),
+        Answer::Stream(stream) => (stream.status, end_to_end(&stream.headers, &route)),
+    };
+    report::add_headers(&mut headers, &journey);
+    if !adapted.is_empty() {
+        report::insert(&mut headers, X_DROPPED, &adapted.join(", "));
+    }
+    let name = &route.provider.name;
+    let status_number = status.as_u16();
+    journey.app.log.info(format_args!("{name}: Request successful (status {status_number})"));
+    journey.app.metrics.attempt(name, "answered");
+    let body = match answer {
         Answer::Plain(reply) => {
-            let tokens = reply.usage.as_ref().and_then(wire::usage::Usage::total);
+            let tokens = reply.usage.as_ref().and_then(Usage::total);
             held.finished(tokens);
-            app.metrics.tokens(&route.provider.name, tokens.unwrap_or(0));
-            let mut response = Response::new(ClientBody::from(reply.body));
-            *response.status_mut() = reply.status;
-            *response.headers_mut() = end_to_end(&reply.headers, &route);
-            response
+            journey.app.metrics.tokens(name, tokens.unwrap_or(0));
+            ClientBody::from(reply.body)
         }
-        Answer::Stream(mut stream) => {
-            let headers = std::mem::take(&mut stream.headers);
-            let status = stream.status;
-            let relayed = Relayed {
-                app: Arc::clone(app),
-                route: Arc::clone(&route),
-                held: Some(held),
-                stream: Some(stream),
-            };
-            let mut response = Response::new(ClientBody::Stream(Box::new(relayed)));
-            *response.status_mut() = status;
-            *response.headers_mut() = end_to_end(&headers, &route);
-            stream_headers(response.headers_mut());
-            response
+        Answer::Stream(stream) => {
+            stream_headers(&mut headers);
+            ClientBody::Stream(Box::new(Relayed::new(journey, held, route, stream)))
         }
     };
-    report::add_headers(response.headers_mut(), &journey);
-    if !adapted.is_empty() {
-        report::insert(response.headers_mut(), X_DROPPED, &adapted.join(", "));
-    }
-    let (name, status) = (&route.provider.name, response.status().as_u16());
-    app.log.info(format_args!("{name}: Request successful (status {status})"));
-    app.metrics.attempt(name, "answered");
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
@@ -134,71 +115,4 @@ fn clean(value: &HeaderValue, route: &Route) -> HeaderValue {
         return value.clone();
     }
     HeaderValue::from_bytes(&cleaned).unwrap_or_else(|_| HeaderValue::from_static("[redacted]"))
-}
-
-/// A provider's stream on its way to the client. Dropped before its end, it cancels the call.
-#[derive(Debug)]
-pub(crate) struct Relayed {
-    app: Arc<App>,
-    route: Arc<Route>,
-    held: Option<Held>,
-    stream: Option<Box<EventStream>>,
-}
-
-impl Relayed {
-    /// The next bytes for the client.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(stream) = &mut self.stream else {
-            return Poll::Ready(None);
-        };
-        if let Some(event) = ready!(stream.poll_next(cx)) {
-            return Poll::Ready(Some(event));
-        }
-        let Some(mut stream) = self.stream.take() else {
-            return Poll::Ready(None);
-        };
-        let tokens = stream.usage().and_then(wire::usage::Usage::total);
-        self.app.metrics.tokens(&self.route.provider.name, tokens.unwrap_or(0));
-        match stream.take_end() {
-            Some(StreamEnd::Interrupted(failure)) => {
-                let name = &self.route.provider.name;
-                self.app.log.warning(format_args!(
-                    "{name}: the stream was interrupted ({}): {}",
-                    failure.word, failure.fault.detail
-                ));
-                self.app.metrics.attempt(name, "interrupted");
-                if let Some(held) = self.held.take() {
-                    held.broken(&failure.fault, tokens);
-                }
-                Poll::Ready(Some(interruption(name, &failure.fault.detail)))
-            }
-            Some(StreamEnd::Complete) | None => {
-                if let Some(held) = self.held.take() {
-                    held.finished(tokens);
-                }
-                self.drain(*stream);
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn drain(&self, stream: EventStream) {
-        if let Some(mut rest) = stream.into_rest() {
-            self.app.tasks.spawn(async move {
-                let to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
-                let _ = tokio::time::timeout(DRAIN, to_end).await;
-            });
-        }
-    }
-}
-
-/// The event that ends a stream which was cut.
-fn interruption(provider: &str, detail: &str) -> Bytes {
-    let error = json!({"error": {
-        "message": format!("the stream from {provider} was interrupted: {detail}"),
-        "type": "upstream_error",
-        "param": null,
-        "code": INTERRUPTED,
-    }});
-    data_event(error.to_string().as_bytes())
 }

@@ -14,7 +14,7 @@ use super::error::ProxyError;
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// A request to be proxied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Intake {
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: HeaderMap,

@@ -89,9 +89,7 @@ impl Journey {
     /// Waits until `moment`, or until there is news.
     pub(crate) async fn wait(&self, moment: Timestamp) {
         let wait = self.app.clock.now().until(moment);
-        self.app
-            .log
-            .info(format_args!("Every provider is cooling: waiting {}", report::span(wait)));
+        self.app.log.info(format_args!("Nobody can answer now: waiting {}", report::span(wait)));
         tokio::select! {
             () = self.app.clock.sleep_until(moment) => {}
             () = self.app.news.notified() => {}
@@ -195,6 +193,13 @@ impl Journey {
         let mut response = error.into_response();
         report::add_headers(response.headers_mut(), self);
         response
+    }
+
+    /// Begins anew after the answer broke off, with whom was not tried yet.
+    pub(super) fn begin_again(&mut self) {
+        let patience = self.world.settings.rotation.request_timeout;
+        self.deadline = self.app.clock.now().after(patience);
+        self.rotation.begin_again(self.deadline);
     }
 
     /// How many different deployments were tried.

@@ -7,12 +7,15 @@ mod deliver;
 pub(crate) mod discover;
 mod error;
 mod guard;
+mod heartbeat;
 mod home;
 mod intake;
 mod journey;
 mod models;
 mod relay;
+mod relayed;
 pub(crate) mod report;
+pub(crate) mod rescue;
 mod routes;
 mod status;
 pub(crate) mod wishes;
@@ -20,6 +23,7 @@ pub(crate) mod wishes;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -38,6 +42,9 @@ const IDLE: Duration = Duration::from_secs(75);
 
 /// Connections at once; more wait in the system's queue.
 const MOST_CONNECTIONS: usize = 8192;
+
+/// How long a connection without any request may still bring one once we stop.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// How long to wait when the system has no more file descriptors for us.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -80,7 +87,10 @@ fn is_ours(error: &io::Error) -> bool {
 async fn serve(app: Arc<App>, stream: TcpStream, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
     let log = app.log.clone();
+    let was_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&was_asked);
     let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let app = Arc::clone(&app);
         async move { Ok::<_, Infallible>(routes::respond(&app, request).await) }
     });
@@ -93,10 +103,21 @@ async fn serve(app: Arc<App>, stream: TcpStream, stop: CancellationToken) {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                served = connection => served,
+                () = stays_unasked(&was_asked) => return,
+            }
         }
     };
     if let Err(error) = served {
         log.debug(format_args!("a client's connection ended: {error}"));
+    }
+}
+
+/// Ends if nobody asks anything on a connection; browsers open such ones to have them.
+async fn stays_unasked(was_asked: &AtomicBool) {
+    tokio::time::sleep(LAST_WORD).await;
+    if was_asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }

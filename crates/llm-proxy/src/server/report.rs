@@ -22,12 +22,16 @@ const MOST_HOPS_TOLD: usize = 40;
 
 /// A span as a person writes it: `30s`, `1.5s`, `17ms`, `2h5m`.
 pub(crate) fn span(span: Duration) -> String {
-    let millis = span.as_millis();
-    let seconds = span.as_secs();
+    // What is stated as 30 s has lost some milliseconds on its way to us.
+    let millis = match span.as_millis() {
+        exact @ 0..1000 => exact,
+        longer => (longer + 50) / 100 * 100,
+    };
+    let seconds = millis / 1000;
     match seconds {
         0 => format!("{millis}ms"),
         1..60 if millis.is_multiple_of(1000) => format!("{seconds}s"),
-        1..60 => format!("{:.1}s", span.as_secs_f64()),
+        1..60 => format!("{:.1}s", millis as f64 / 1000.0),
         60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
         3600..172_800 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
@@ -258,7 +262,8 @@ mod tests {
         let cases = [
             (17, "17ms"),
             (1_500, "1.5s"),
-            (30_000, "30s"),
+            (29_997, "30s"),
+            (59_960, "1m"),
             (60_000, "1m"),
             (425_000, "7m5s"),
             (7_500_000, "2h5m"),

@@ -17,8 +17,8 @@ use wire::Endpoint;
 use super::body::ClientBody;
 use super::control::{self, Action};
 use super::error::ProxyError;
+use super::heartbeat::relay_alive;
 use super::intake::{Intake, read_body};
-use super::relay::relay;
 use super::{guard, home, models, status};
 use crate::app::App;
 use crate::world::World;
@@ -78,7 +78,7 @@ impl<'p> Route<'p> {
 
     /// What tells nothing of the configuration may be asked without a key.
     const fn is_open(&self) -> bool {
-        matches!(self, Self::Health)
+        matches!(self, Self::Health | Self::Home)
     }
 }
 
@@ -133,7 +133,7 @@ async fn answer(
             let arrived = app.clock.now();
             let body = whole_body(app, world, body).await?;
             let intake = Intake::parse(endpoint, parts.headers, body, arrived)?;
-            Ok(relay(app, intake).await)
+            Ok(relay_alive(app, intake).await)
         }
     }
 }

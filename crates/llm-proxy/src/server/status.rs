@@ -50,6 +50,7 @@ pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
         "providers": providers,
         "total_providers": views.len(),
         "available_providers": available,
+        "streams_saved": app.metrics.streams_saved(),
         "skipped_providers": skipped,
     });
     json_response(StatusCode::OK, &body)

@@ -42,6 +42,13 @@ impl Failure {
         Self { fault, remedy: Remedy::None, word: "unreachable".to_owned(), original: None }
     }
 
+    /// A stream that was to go on with another one, and says something else. Nobody's fault.
+    pub(crate) fn other_text() -> Self {
+        let detail = "it did not repeat what was sent already";
+        let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Request, detail);
+        Self { fault, remedy: Remedy::None, word: "other-text".to_owned(), original: None }
+    }
+
     /// A reply that is no answer.
     pub(crate) fn no_answer(detail: &str) -> Self {
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Model, detail);

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use wire::chunk::{ChunkFacts, ChunkKind, classify};
+use wire::continuation::{Continuation, Joined};
 use wire::sse::Event;
 use wire::usage::Usage;
 
 use super::failure::Failure;
-use super::send::Asked;
+use super::send::{Asked, Recovery};
+use super::told::Told;
 
 /// What becomes of one event.
 pub(super) enum Passed {
@@ -28,11 +30,31 @@ pub(super) struct Filter {
     /// Whether text, reasoning, a tool call or a refusal has come.
     output: bool,
     pub(super) finish_reason: Option<String>,
+    /// What the client has; `None` where nobody would go on with it.
+    pub(super) told: Option<Told>,
+    /// How this stream is made one with the one that broke off before it.
+    join: Option<Continuation>,
 }
 
 impl Filter {
     pub(super) fn new(asked: Asked, status: u16, hide_usage: bool) -> Self {
-        Self { asked, status, hide_usage, usage: None, output: false, finish_reason: None }
+        let (told, join) = match &asked.recovery {
+            Recovery::Off => (None, None),
+            Recovery::Possible => (Some(Told::default()), None),
+            Recovery::Continuing(continuing) => {
+                (Some(continuing.told.clone()), Some(continuing.join.clone()))
+            }
+        };
+        Self {
+            asked,
+            status,
+            hide_usage,
+            usage: None,
+            output: false,
+            finish_reason: None,
+            told,
+            join,
+        }
     }
 
     /// Reads one event, and says what becomes of it.
@@ -46,6 +68,9 @@ impl Filter {
         if facts.usage.is_some() {
             self.usage.clone_from(&facts.usage);
         }
+        if self.join.is_some() {
+            return self.pass_joined(event, &facts, &data);
+        }
         match facts.kind {
             ChunkKind::Done => Passed::Done(raw()),
             ChunkKind::Error => Passed::Failed(self.failure(&data)),
@@ -54,7 +79,10 @@ impl Filter {
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
             ChunkKind::Content => {
                 let event = raw();
-                Passed::Forward { event, meaningful: self.note(facts) }
+                if let Some(told) = &mut self.told {
+                    told.note(&facts, facts.text.as_deref().unwrap_or_default());
+                }
+                Passed::Forward { event, meaningful: self.note(&facts) }
             }
             ChunkKind::UsageOnly | ChunkKind::Preamble => {
                 Passed::Forward { event: raw(), meaningful: false }
@@ -62,16 +90,47 @@ impl Filter {
         }
     }
 
+    /// Reads one event of a stream that goes on with another one.
+    fn pass_joined(&mut self, event: &Event, facts: &ChunkFacts, data: &[u8]) -> Passed {
+        let is_error = facts.kind == ChunkKind::Error || facts.finish_is_error;
+        if is_error {
+            return Passed::Failed(self.failure(data));
+        }
+        if facts.kind == ChunkKind::UsageOnly && self.hide_usage {
+            return Passed::Hidden;
+        }
+        let Some(join) = &mut self.join else { return Passed::Hidden };
+        match join.join(event, facts) {
+            Joined::Swallow => {
+                // What only comes again is a sign of life all the same.
+                let meaningful = facts.kind == ChunkKind::Content;
+                self.output |= meaningful;
+                Passed::Forward { event: Bytes::new(), meaningful }
+            }
+            Joined::Mismatch => Passed::Failed(Failure::other_text()),
+            Joined::Forward(event, text) => {
+                let event = self.asked.route.redactor.apply(&event);
+                if facts.kind == ChunkKind::Done {
+                    return Passed::Done(event);
+                }
+                if let Some(told) = &mut self.told {
+                    told.note(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
+                }
+                Passed::Forward { event, meaningful: self.note(facts) }
+            }
+        }
+    }
+
     /// Notes what a content event brings; whether it is output, and not only an end.
-    fn note(&mut self, facts: ChunkFacts) -> bool {
-        let text = facts.text.is_some_and(|text| !text.is_empty());
+    fn note(&mut self, facts: &ChunkFacts) -> bool {
+        let text = facts.text.as_ref().is_some_and(|text| !text.is_empty());
         self.output |= text
             || facts.tool_call
             || facts.reasoning
             || facts.other_output
             || (facts.other_choices && facts.finish_reason.is_none());
         if facts.finish_reason.is_some() {
-            self.finish_reason = facts.finish_reason;
+            self.finish_reason.clone_from(&facts.finish_reason);
         }
         self.output || self.finish_reason.as_deref().is_some_and(|reason| reason != "stop")
     }

@@ -11,9 +11,11 @@ mod plain;
 mod request;
 mod send;
 mod stream;
+mod told;
 
 pub(crate) use client::{Client, ClientOptions};
 pub(crate) use failure::{Failure, Original};
 pub(crate) use request::{list_models, prepare};
-pub(crate) use send::{Answer, Asked, Limits, Outcome, send};
+pub(crate) use send::{Answer, Asked, Limits, Outcome, Recovery, send};
 pub(crate) use stream::{EventStream, StreamEnd};
+pub(crate) use told::{Continuing, Told};

@@ -17,11 +17,13 @@ use wire::splice::{Edit, splice};
 use super::body::Segments;
 use crate::refused::{Mend, Mends};
 use crate::server::Intake;
+use crate::server::rescue::STREAM_RECOVERY;
 use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
 use crate::world::Route;
 
 /// Request headers that are the client's business with us, or its credentials, and never go on.
-const KEPT_HERE: [&str; 24] = [
+const KEPT_HERE: [&str; 25] = [
+    STREAM_RECOVERY,
     PIN,
     SKIP,
     ALLOW_PAID,

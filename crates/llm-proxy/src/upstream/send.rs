@@ -20,6 +20,7 @@ use super::failure::{Failure, Original};
 use super::plain::{LARGEST_ANSWER, PlainReply, collect, judge};
 use super::request::Prepared;
 use super::stream::EventStream;
+use super::told::Continuing;
 use crate::clock::Clock;
 use crate::world::Route;
 
@@ -50,6 +51,18 @@ pub(crate) struct Asked {
     /// Whether the client asked for a stream's token counts.
     pub(crate) client_wants_usage: bool,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) recovery: Recovery,
+}
+
+/// Whether a stream may go on with another provider when it breaks off.
+#[derive(Debug, Clone)]
+pub(crate) enum Recovery {
+    /// It may not.
+    Off,
+    /// It may, as long as it is plain text.
+    Possible,
+    /// This one goes on with one that broke off.
+    Continuing(Box<Continuing>),
 }
 
 /// The beginning of an answer.

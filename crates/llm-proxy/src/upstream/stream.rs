@@ -24,6 +24,7 @@ use super::failure::Failure;
 use super::filter::{Filter, Passed};
 use super::request::Prepared;
 use super::send::{Asked, Limits, describe};
+use super::told::Told;
 use crate::clock;
 
 /// The largest single event.
@@ -128,7 +129,7 @@ impl EventStream {
     fn take(&mut self, event: &Event) -> Result<bool, Failure> {
         match self.filter.pass(event) {
             Passed::Forward { event, meaningful } => {
-                self.ready.push_back(event);
+                self.push_ready(event);
                 Ok(meaningful)
             }
             Passed::Hidden => Ok(false),
@@ -179,13 +180,19 @@ impl EventStream {
 
     fn pass(&mut self, event: &Event) {
         match self.filter.pass(event) {
-            Passed::Forward { event, .. } => self.ready.push_back(event),
+            Passed::Forward { event, .. } => self.push_ready(event),
             Passed::Hidden => {}
             Passed::Done(event) => {
                 self.ready.push_back(event);
                 self.end = Some(StreamEnd::Complete);
             }
             Passed::Failed(failure) => self.interrupt(failure),
+        }
+    }
+
+    fn push_ready(&mut self, event: Bytes) {
+        if !event.is_empty() {
+            self.ready.push_back(event);
         }
     }
 
@@ -239,6 +246,13 @@ impl EventStream {
     /// The token counts seen so far.
     pub(crate) const fn usage(&self) -> Option<&Usage> {
         self.filter.usage.as_ref()
+    }
+
+    /// What the client has of the answer, if another provider could go on with it.
+    pub(crate) fn take_told(&mut self) -> Option<Told> {
+        let mut told = self.filter.told.take().filter(Told::can_go_on)?;
+        told.usage = self.filter.usage;
+        Some(told)
     }
 
     /// The connection's rest: read to its end, the connection can serve again.

@@ -3,49 +3,20 @@ use crate::catalogue::Catalogue;
 
 fn chat(base: &str, path: Option<&str>) -> String {
     let host = Url::parse(base).unwrap().host().to_owned();
-    endpoints(base, path, Catalogue::builtin().find_host(&host))
-        .unwrap()
-        .chat
+    endpoints(base, path, Catalogue::builtin().find_host(&host)).unwrap().chat
 }
 
 const BASES: &[(&str, &str)] = &[
-    (
-        "https://api.x.ai/v1",
-        "https://api.x.ai/v1/chat/completions",
-    ),
-    (
-        "https://api.x.ai/v1/",
-        "https://api.x.ai/v1/chat/completions",
-    ),
+    ("https://api.x.ai/v1", "https://api.x.ai/v1/chat/completions"),
+    ("https://api.x.ai/v1/", "https://api.x.ai/v1/chat/completions"),
     ("https://api.x.ai", "https://api.x.ai/v1/chat/completions"),
-    (
-        "https://api.x.ai/v1/chat/completions",
-        "https://api.x.ai/v1/chat/completions",
-    ),
-    (
-        "https://api.groq.com/openai",
-        "https://api.groq.com/openai/v1/chat/completions",
-    ),
-    (
-        "https://api.groq.com/openai/v1",
-        "https://api.groq.com/openai/v1/chat/completions",
-    ),
-    (
-        "https://api.groq.com",
-        "https://api.groq.com/openai/v1/chat/completions",
-    ),
-    (
-        "https://api.groq.com/v1",
-        "https://api.groq.com/openai/v1/chat/completions",
-    ),
-    (
-        "https://openrouter.ai/api",
-        "https://openrouter.ai/api/v1/chat/completions",
-    ),
-    (
-        "https://openrouter.ai",
-        "https://openrouter.ai/api/v1/chat/completions",
-    ),
+    ("https://api.x.ai/v1/chat/completions", "https://api.x.ai/v1/chat/completions"),
+    ("https://api.groq.com/openai", "https://api.groq.com/openai/v1/chat/completions"),
+    ("https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1/chat/completions"),
+    ("https://api.groq.com", "https://api.groq.com/openai/v1/chat/completions"),
+    ("https://api.groq.com/v1", "https://api.groq.com/openai/v1/chat/completions"),
+    ("https://openrouter.ai/api", "https://openrouter.ai/api/v1/chat/completions"),
+    ("https://openrouter.ai", "https://openrouter.ai/api/v1/chat/completions"),
     (
         "https://generativelanguage.googleapis.com",
         "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
@@ -58,90 +29,33 @@ const BASES: &[(&str, &str)] = &[
         "https://generativelanguage.googleapis.com/v1beta/openai/v1",
         "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
     ),
-    (
-        "https://api.deepseek.com",
-        "https://api.deepseek.com/chat/completions",
-    ),
-    (
-        "https://api.deepseek.com/v1",
-        "https://api.deepseek.com/chat/completions",
-    ),
-    (
-        "https://api.deepseek.com/beta",
-        "https://api.deepseek.com/beta/chat/completions",
-    ),
-    (
-        "https://api.perplexity.ai/",
-        "https://api.perplexity.ai/chat/completions",
-    ),
-    (
-        "https://models.github.ai/inference",
-        "https://models.github.ai/inference/chat/completions",
-    ),
-    (
-        "https://models.github.ai",
-        "https://models.github.ai/inference/chat/completions",
-    ),
-    (
-        "https://api.z.ai/api/paas/v4",
-        "https://api.z.ai/api/paas/v4/chat/completions",
-    ),
-    (
-        "https://api.z.ai/api/coding/paas/v4",
-        "https://api.z.ai/api/coding/paas/v4/chat/completions",
-    ),
+    ("https://api.deepseek.com", "https://api.deepseek.com/chat/completions"),
+    ("https://api.deepseek.com/v1", "https://api.deepseek.com/chat/completions"),
+    ("https://api.deepseek.com/beta", "https://api.deepseek.com/beta/chat/completions"),
+    ("https://api.perplexity.ai/", "https://api.perplexity.ai/chat/completions"),
+    ("https://models.github.ai/inference", "https://models.github.ai/inference/chat/completions"),
+    ("https://models.github.ai", "https://models.github.ai/inference/chat/completions"),
+    ("https://api.z.ai/api/paas/v4", "https://api.z.ai/api/paas/v4/chat/completions"),
+    ("https://api.z.ai/api/coding/paas/v4", "https://api.z.ai/api/coding/paas/v4/chat/completions"),
     (
         "https://api.fireworks.ai/inference",
         "https://api.fireworks.ai/inference/v1/chat/completions",
     ),
-    (
-        "https://api.novita.ai",
-        "https://api.novita.ai/v3/openai/chat/completions",
-    ),
-    (
-        "https://api.together.xyz",
-        "https://api.together.xyz/v1/chat/completions",
-    ),
+    ("https://api.novita.ai", "https://api.novita.ai/v3/openai/chat/completions"),
+    ("https://api.together.xyz", "https://api.together.xyz/v1/chat/completions"),
     (
         "https://api.cloudflare.com/client/v4/accounts/abc",
         "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1/chat/completions",
     ),
-    (
-        "https://me.openai.azure.com",
-        "https://me.openai.azure.com/openai/v1/chat/completions",
-    ),
-    (
-        "http://localhost:1234",
-        "http://localhost:1234/v1/chat/completions",
-    ),
-    (
-        "http://[::1]:8080/v1",
-        "http://[::1]:8080/v1/chat/completions",
-    ),
-    (
-        "HTTP://Gateway.Example/llm",
-        "http://Gateway.Example/llm/v1/chat/completions",
-    ),
-    (
-        "https://gateway.example/v1beta2",
-        "https://gateway.example/v1beta2/chat/completions",
-    ),
-    (
-        "https://gateway.example/v1/openai",
-        "https://gateway.example/v1/openai/chat/completions",
-    ),
-    (
-        "https://gateway.example/vanilla",
-        "https://gateway.example/vanilla/v1/chat/completions",
-    ),
-    (
-        "https://gateway.example/inference",
-        "https://gateway.example/inference/chat/completions",
-    ),
-    (
-        "https://gateway.example/openai",
-        "https://gateway.example/openai/v1/chat/completions",
-    ),
+    ("https://me.openai.azure.com", "https://me.openai.azure.com/openai/v1/chat/completions"),
+    ("http://localhost:1234", "http://localhost:1234/v1/chat/completions"),
+    ("http://[::1]:8080/v1", "http://[::1]:8080/v1/chat/completions"),
+    ("HTTP://Gateway.Example/llm", "http://Gateway.Example/llm/v1/chat/completions"),
+    ("https://gateway.example/v1beta2", "https://gateway.example/v1beta2/chat/completions"),
+    ("https://gateway.example/v1/openai", "https://gateway.example/v1/openai/chat/completions"),
+    ("https://gateway.example/vanilla", "https://gateway.example/vanilla/v1/chat/completions"),
+    ("https://gateway.example/inference", "https://gateway.example/inference/chat/completions"),
+    ("https://gateway.example/openai", "https://gateway.example/openai/v1/chat/completions"),
     (
         "https://me.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
         "https://me.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
@@ -158,41 +72,17 @@ fn every_form_of_base_url_gives_the_right_url() {
 #[test]
 fn an_override_is_the_exact_path() {
     for (base, path, expected) in [
-        (
-            "https://api.x.ai/v1",
-            "/chat/completions",
-            "https://api.x.ai/v1/chat/completions",
-        ),
-        (
-            "https://api.x.ai/v1/",
-            "/v1/chat/completions",
-            "https://api.x.ai/v1/chat/completions",
-        ),
-        (
-            "https://api.x.ai",
-            "/v1/chat/completions",
-            "https://api.x.ai/v1/chat/completions",
-        ),
-        (
-            "https://api.x.ai",
-            "chat/completions",
-            "https://api.x.ai/chat/completions",
-        ),
+        ("https://api.x.ai/v1", "/chat/completions", "https://api.x.ai/v1/chat/completions"),
+        ("https://api.x.ai/v1/", "/v1/chat/completions", "https://api.x.ai/v1/chat/completions"),
+        ("https://api.x.ai", "/v1/chat/completions", "https://api.x.ai/v1/chat/completions"),
+        ("https://api.x.ai", "chat/completions", "https://api.x.ai/chat/completions"),
         (
             "https://api.deepseek.com",
             "/chat/completions",
             "https://api.deepseek.com/chat/completions",
         ),
-        (
-            "https://a.example/v1",
-            "/v1/chat",
-            "https://a.example/v1/chat",
-        ),
-        (
-            "https://a.example/v1",
-            "https://b.example/x",
-            "https://b.example/x",
-        ),
+        ("https://a.example/v1", "/v1/chat", "https://a.example/v1/chat"),
+        ("https://a.example/v1", "https://b.example/x", "https://b.example/x"),
         (
             "https://a.example/v1/chat/completions",
             "/chat/completions",
@@ -205,19 +95,13 @@ fn an_override_is_the_exact_path() {
 
 #[test]
 fn every_provider_of_the_catalogue_gets_its_url_from_base_and_bare_host() {
-    let fill = |url: &str| {
-        url.replace("{account_id}", "acc")
-            .replace("{resource}", "res")
-    };
+    let fill = |url: &str| url.replace("{account_id}", "acc").replace("{resource}", "res");
     for entry in &Catalogue::builtin().providers {
         let (base, expected) = (fill(&entry.base_url), fill(&entry.chat_url));
         let got = endpoints(&base, None, Some(entry)).unwrap();
         assert_eq!(got.chat, expected, "{}", entry.id);
         if entry.id != "cloudflare" {
-            let slash = base
-                .match_indices('/')
-                .nth(2)
-                .map_or(base.len(), |(at, _)| at);
+            let slash = base.match_indices('/').nth(2).map_or(base.len(), |(at, _)| at);
             let short = endpoints(&base[..slash], None, Some(entry)).unwrap();
             assert_eq!(short, got, "{} bare", entry.id);
         }
@@ -226,16 +110,9 @@ fn every_provider_of_the_catalogue_gets_its_url_from_base_and_bare_host() {
 
 #[test]
 fn siblings_stand_beside_chat() {
-    let groq = endpoints(
-        "https://api.groq.com/openai",
-        None,
-        Catalogue::builtin().find("groq"),
-    )
-    .unwrap();
-    assert_eq!(
-        groq.completions,
-        "https://api.groq.com/openai/v1/completions"
-    );
+    let groq =
+        endpoints("https://api.groq.com/openai", None, Catalogue::builtin().find("groq")).unwrap();
+    assert_eq!(groq.completions, "https://api.groq.com/openai/v1/completions");
     assert_eq!(groq.models, "https://api.groq.com/openai/v1/models");
     let whole = endpoints("https://a.example/x/chat/completions?v=1", None, None).unwrap();
     assert_eq!(whole.models, "https://a.example/x/models?v=1");
@@ -243,10 +120,7 @@ fn siblings_stand_beside_chat() {
     assert_eq!(odd.models, "https://a.example/v1/models");
     let deepseek = Catalogue::builtin().find("deepseek");
     let deepseek = endpoints("https://api.deepseek.com", None, deepseek).unwrap();
-    assert_eq!(
-        deepseek.completions,
-        "https://api.deepseek.com/beta/completions"
-    );
+    assert_eq!(deepseek.completions, "https://api.deepseek.com/beta/completions");
     assert_eq!(deepseek.models, "https://api.deepseek.com/models");
 }
 
@@ -284,14 +158,8 @@ fn hosts_and_ports_are_read_back() {
         let ends = endpoints(base, None, None).unwrap();
         (ends.host().to_owned(), ends.port(), ends.is_loopback())
     };
-    assert_eq!(
-        at("http://localhost:11434/v1"),
-        ("localhost".into(), 11434, true)
-    );
+    assert_eq!(at("http://localhost:11434/v1"), ("localhost".into(), 11434, true));
     assert_eq!(at("http://[::1]:1/v1"), ("[::1]".into(), 1, true));
     assert_eq!(at("https://127.0.0.2"), ("127.0.0.2".into(), 443, true));
-    assert_eq!(
-        at("http://127.0.0.1.example.com"),
-        ("127.0.0.1.example.com".into(), 80, false)
-    );
+    assert_eq!(at("http://127.0.0.1.example.com"), ("127.0.0.1.example.com".into(), 80, false));
 }

@@ -25,13 +25,7 @@ pub fn reference() -> String {
                 text => format!("`{text}`"),
             };
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                page,
-                "| `{}` | {} | {default} | {} |",
-                row.key,
-                value(row),
-                row.doc
-            );
+            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", row.key, value(row), row.doc);
         }
     }
     page
@@ -46,16 +40,18 @@ fn value(row: &KeyRow) -> String {
         Kind::Duration { .. } => "duration".to_owned(),
         Kind::OptionalDuration { .. } => "duration or `off`".to_owned(),
         Kind::Size { .. } => "size".to_owned(),
-        Kind::OneOf(words) => words
-            .iter()
-            .map(|word| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Kind::OneOf(words) => quoted(words),
+        Kind::SomeOf(words) => format!("one or a list of {}", quoted(words)),
         Kind::TextMap => "texts by name".to_owned(),
         Kind::Section(_) => "mapping".to_owned(),
         Kind::Providers => "list".to_owned(),
         Kind::Chains => "lists by name".to_owned(),
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
 }
 
 #[cfg(test)]

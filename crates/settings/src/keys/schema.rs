@@ -7,27 +7,18 @@ use super::{KeyRow, Kind, Section};
 /// Returns the JSON Schema (draft 2020-12) of a configuration.
 pub fn schema() -> String {
     let mut root = section(Section::Top);
-    root.insert(
-        "$schema".into(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
-    );
+    root.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     root.insert("title".into(), json!("llm-proxy configuration"));
     root.insert("required".into(), json!(["providers"]));
     let mut provider = section(Section::Provider);
     provider.insert("required".into(), json!(["name"]));
     let bare = section(Section::Provider);
-    root.insert(
-        "$defs".into(),
-        json!({ "provider": provider, "unnamed_provider": bare }),
-    );
+    root.insert("$defs".into(), json!({ "provider": provider, "unnamed_provider": bare }));
     format!("{:#}\n", Value::Object(root))
 }
 
 fn section(section: Section) -> Map<String, Value> {
-    let rows = section
-        .rows()
-        .iter()
-        .map(|row| (row.key.to_owned(), described(row)));
+    let rows = section.rows().iter().map(|row| (row.key.to_owned(), described(row)));
     let properties: Map<String, Value> = rows.collect();
     let mut object = Map::new();
     object.insert("type".into(), json!("object"));
@@ -84,6 +75,10 @@ fn kind(kind: Kind) -> Value {
             { "type": "string", "pattern": "^[0-9.]+ *([kKmMgG]([iI]?[bB])?|[bB])?$|\\$\\{" },
         ] }),
         Kind::OneOf(words) => or_variable(&json!({ "enum": words })),
+        Kind::SomeOf(words) => {
+            let word = or_variable(&json!({ "enum": words }));
+            json!({ "anyOf": [word, { "type": "array", "items": word }] })
+        }
         Kind::TextMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Section(inner) => Value::Object(section(inner)),
         Kind::Providers => json!({ "type": "array", "minItems": 1, "items": { "anyOf": [
@@ -111,18 +106,14 @@ mod tests {
     fn the_schema_is_json_and_knows_every_key() {
         let schema: Value = serde_json::from_str(&schema()).unwrap();
         for row in Section::Provider.rows() {
-            assert!(
-                schema["$defs"]["provider"]["properties"][row.key].is_object(),
-                "{}",
-                row.key
-            );
+            assert!(schema["$defs"]["provider"]["properties"][row.key].is_object(), "{}", row.key);
         }
         let rotation = &schema["properties"]["rotation"];
         assert_eq!(rotation["properties"]["max_wait"]["default"], "10s");
         assert_eq!(rotation["additionalProperties"], false);
-        assert_eq!(
-            schema["properties"]["server"]["properties"]["port"]["default"],
-            8000
-        );
+        let lacks = &schema["$defs"]["provider"]["properties"]["lacks"]["anyOf"];
+        assert_eq!(lacks[0], lacks[1]["items"]);
+        assert_eq!(lacks[0]["anyOf"][0]["enum"][0], "images");
+        assert_eq!(schema["properties"]["server"]["properties"]["port"]["default"], 8000);
     }
 }

@@ -18,26 +18,15 @@ pub(super) fn read(top: &Fields, listed: &[Listed], reading: &mut Reading) -> Ve
     };
     let Value::Mapping(entries) = &node.value else {
         let fault = Fault::new("\"models\" at the top level must name chains");
-        reading.findings.problem(
-            node.place,
-            fault.hint("for example: fast: [groq, cerebras]"),
-        );
+        reading.findings.problem(node.place, fault.hint("for example: fast: [groq, cerebras]"));
         return Vec::new();
     };
     if entries.len() > MOST {
-        reading
-            .findings
-            .problem(node.place, Fault::new("more than 256 chains are named"));
+        reading.findings.problem(node.place, Fault::new("more than 256 chains are named"));
         return Vec::new();
     }
-    let by_name = listed
-        .iter()
-        .map(|provider| (provider.name.as_str(), provider))
-        .collect();
-    entries
-        .iter()
-        .filter_map(|(key, node)| one(key, node, &by_name, reading))
-        .collect()
+    let by_name = listed.iter().map(|provider| (provider.name.as_str(), provider)).collect();
+    entries.iter().filter_map(|(key, node)| one(key, node, &by_name, reading)).collect()
 }
 
 /// The listed providers by their names.
@@ -52,9 +41,7 @@ fn one(key: &Key, node: &Node, listed: &ByName, reading: &mut Reading) -> Option
         let what = format!("{} cannot be the name of a chain", shown(name));
         let hint =
             "1 to 64 letters, digits, \".\", \"_\" or \"-\"; \"default\" and \"auto\" are taken";
-        reading
-            .findings
-            .problem(key.place, Fault::new(what).hint(hint));
+        reading.findings.problem(key.place, Fault::new(what).hint(hint));
         return None;
     }
     if listed.contains_key(name.as_str()) {
@@ -70,28 +57,20 @@ fn one(key: &Key, node: &Node, listed: &ByName, reading: &mut Reading) -> Option
         reading.findings.problem(node.place, Fault::new(what));
         return None;
     }
-    let steps: Vec<Step> = items
-        .iter()
-        .filter_map(|item| step(name, item, listed, reading))
-        .collect();
+    let steps: Vec<Step> =
+        items.iter().filter_map(|item| step(name, item, listed, reading)).collect();
     if steps.is_empty() {
         let what = format!("no provider of the chain \"{name}\" is usable");
         reading.findings.warn(Some(key.place), &what);
     }
-    Some(Chain {
-        name: name.clone(),
-        steps,
-    })
+    Some(Chain { name: name.clone(), steps })
 }
 
 /// Reads one step; `None` if its provider is not usable or not known.
 fn step(chain: &str, item: &Node, listed: &ByName, reading: &mut Reading) -> Option<Step> {
     let wrong = |reading: &mut Reading, place: Place, what: &str| {
         let what = format!("the chain \"{chain}\": {what}");
-        reading.findings.problem(
-            place,
-            Fault::new(what).hint("write provider or provider/model"),
-        );
+        reading.findings.problem(place, Fault::new(what).hint("write provider or provider/model"));
     };
     let Value::Scalar { text, .. } = &item.value else {
         wrong(reading, item.place, "a step must be a text");
@@ -99,11 +78,7 @@ fn step(chain: &str, item: &Node, listed: &ByName, reading: &mut Reading) -> Opt
     };
     let expanded = reading.expanded(text, item.place)?;
     if let Some(variable) = expanded.unset.first() {
-        wrong(
-            reading,
-            item.place,
-            &format!("the variable {variable} is not set"),
-        );
+        wrong(reading, item.place, &format!("the variable {variable} is not set"));
         return None;
     }
     let text = expanded.text.trim();
@@ -116,19 +91,15 @@ fn step(chain: &str, item: &Node, listed: &ByName, reading: &mut Reading) -> Opt
         return None;
     }
     let Some(provider) = listed.get(name) else {
-        let what = format!(
-            "the chain \"{chain}\": no provider {} is listed",
-            shown(name)
-        );
+        let what = format!("the chain \"{chain}\": no provider {} is listed", shown(name));
         let fault = Fault::new(what).nearest(name, sorted_names(listed));
         reading.findings.problem(item.place, fault);
         return None;
     };
     match provider.outcome {
-        Outcome::Usable(_) => Some(Step {
-            provider: name.to_owned(),
-            model: model.map(ToOwned::to_owned),
-        }),
+        Outcome::Usable(_) => {
+            Some(Step { provider: name.to_owned(), model: model.map(ToOwned::to_owned) })
+        }
         Outcome::Skipped(_) | Outcome::Broken => None,
     }
 }

@@ -40,11 +40,7 @@ pub(super) struct Reading<'e> {
 
 impl<'n> Fields<'n> {
     pub(super) fn empty(section: Section) -> Self {
-        Self {
-            section,
-            whose: section.name().to_owned(),
-            entries: Vec::new(),
-        }
+        Self { section, whose: section.name().to_owned(), entries: Vec::new() }
     }
 
     /// Reads the keys of a mapping; unknown ones are problems.
@@ -54,11 +50,7 @@ impl<'n> Fields<'n> {
         whose: String,
         reading: &mut Reading,
     ) -> Self {
-        let mut fields = Self {
-            section,
-            whose,
-            entries: Vec::new(),
-        };
+        let mut fields = Self { section, whose, entries: Vec::new() };
         let Value::Mapping(entries) = &node.value else {
             let fault = Fault::new(format!("{} must be a mapping of keys", fields.whose));
             reading.findings.problem(node.place, fault);
@@ -67,9 +59,7 @@ impl<'n> Fields<'n> {
         for (key, value) in entries {
             match section.row(&key.text) {
                 Some(row) => fields.entries.push((row, value)),
-                None => reading
-                    .findings
-                    .problem(key.place, fields.unknown(&key.text)),
+                None => reading.findings.problem(key.place, fields.unknown(&key.text)),
             }
         }
         fields
@@ -101,12 +91,7 @@ impl<'n> Fields<'n> {
 
 impl<'e> Reading<'e> {
     pub(super) fn new(env: &'e Env, findings: Findings) -> Self {
-        Self {
-            env,
-            findings,
-            unset: Vec::new(),
-            budget: EXPANSION_BUDGET,
-        }
+        Self { env, findings, unset: Vec::new(), budget: EXPANSION_BUDGET }
     }
 
     /// Reports the variables that were missed so far.
@@ -122,9 +107,7 @@ impl<'e> Reading<'e> {
     }
 
     pub(super) fn problem_at(&mut self, fields: &Fields, key: &str, fault: Fault) {
-        let place = fields
-            .node(key)
-            .map_or(Place { line: 1, column: 1 }, |node| node.place);
+        let place = fields.node(key).map_or(Place { line: 1, column: 1 }, |node| node.place);
         self.findings.problem(place, fault);
     }
 
@@ -172,8 +155,7 @@ impl<'e> Reading<'e> {
     /// Returns the text of a scalar with its variables; one that is not set is a problem.
     fn scalar(&mut self, node: &Node, about: impl Fn(&str) -> String) -> Option<String> {
         let Value::Scalar { text, .. } = &node.value else {
-            self.findings
-                .problem(node.place, Fault::new(about("must be a single value")));
+            self.findings.problem(node.place, Fault::new(about("must be a single value")));
             return None;
         };
         let expanded = self.expanded(text, node.place)?;
@@ -220,10 +202,7 @@ impl<'e> Reading<'e> {
     }
 
     pub(super) fn texts(&mut self, fields: &Fields, key: &str) -> Vec<String> {
-        self.placed_texts(fields, key)
-            .into_iter()
-            .map(|(text, _)| text)
-            .collect()
+        self.placed_texts(fields, key).into_iter().map(|(text, _)| text).collect()
     }
 
     /// Returns the texts of a mapping with their names.
@@ -260,8 +239,7 @@ impl<'e> Reading<'e> {
     }
 
     pub(super) fn filled_text(&mut self, fields: &Fields, key: &str) -> Option<String> {
-        self.text(fields, key)
-            .filter(|text| !text.trim().is_empty())
+        self.text(fields, key).filter(|text| !text.trim().is_empty())
     }
 
     pub(super) fn text_or_default(&mut self, fields: &Fields, key: &str) -> String {
@@ -278,27 +256,22 @@ impl<'e> Reading<'e> {
     ) -> Option<T> {
         let default = fields.section.row(key).map_or("", |row| row.default);
         let Some(node) = fields.node(key) else {
-            return Some(default)
-                .filter(|text| !text.is_empty())
-                .and_then(|text| read(text).ok());
+            return Some(default).filter(|text| !text.is_empty()).and_then(|text| read(text).ok());
         };
         let text = self.scalar(node, |what| fields.about(key, what))?;
-        read(&text)
-            .map_err(|fault| {
-                let what = match &node.value {
-                    Value::Scalar { text, .. } => format!("{} is {}", shown(text), fault.what),
-                    Value::Sequence(_) | Value::Mapping(_) => fault.what,
-                };
-                let what = fields.about(key, &what);
-                self.findings.problem(
-                    node.place,
-                    Fault {
-                        what,
-                        hint: fault.hint,
-                    },
-                );
-            })
-            .ok()
+        let value = read(&text);
+        value.map_err(|fault| self.refuse(fields, key, node, fault)).ok()
+    }
+
+    /// Reports a value with what is written in the file.
+    fn refuse(&mut self, fields: &Fields, key: &str, node: &Node, fault: Fault) {
+        let what = match &node.value {
+            Value::Scalar { text, .. } => format!("{} is {}", shown(text), fault.what),
+            Value::Sequence(_) | Value::Mapping(_) => fault.what,
+        };
+        let what = fields.about(key, &what);
+        let hint = fault.hint;
+        self.findings.problem(node.place, Fault { what, hint });
     }
 
     pub(super) fn switch(&mut self, fields: &Fields, key: &str) -> Option<bool> {
@@ -311,9 +284,7 @@ impl<'e> Reading<'e> {
         };
         self.value(fields, key, |text| {
             let digits = text.trim().replace('_', "");
-            let number = digits
-                .parse::<i64>()
-                .map_err(|_| Fault::new("not a whole number"))?;
+            let number = digits.parse::<i64>().map_err(|_| Fault::new("not a whole number"))?;
             let within = (least..=most).contains(&number);
             within
                 .then_some(number)
@@ -360,19 +331,34 @@ impl<'e> Reading<'e> {
         let Some(Kind::OneOf(words)) = kind(fields, key) else {
             return None;
         };
-        self.value(fields, key, |text| {
-            let found = words.iter().copied().find(|word| *word == text.trim());
-            found.ok_or_else(|| {
-                let fault = Fault::new("not a valid word").nearest(text, words.iter().copied());
-                let all = format!("write {}", words.join(" or "));
-                if fault.hint.is_some() {
-                    fault
-                } else {
-                    fault.hint(all)
-                }
-            })
-        })
+        self.value(fields, key, |text| one_of(words, text))
     }
+
+    /// Reads those words of a list that the table allows; each other one is a problem.
+    pub(super) fn words(&mut self, fields: &Fields, key: &str) -> Vec<&'static str> {
+        let Some(Kind::SomeOf(words)) = kind(fields, key) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (text, node) in self.placed_texts(fields, key) {
+            match one_of(words, &text) {
+                Ok(word) => found.push(word),
+                Err(fault) => self.refuse(fields, key, node, fault),
+            }
+        }
+        found
+    }
+}
+
+fn one_of(words: &'static [&'static str], text: &str) -> Result<&'static str, Fault> {
+    let found = words.iter().copied().find(|word| *word == text.trim());
+    found.ok_or_else(|| {
+        let fault = Fault::new("not a valid word").nearest(text, words.iter().copied());
+        if fault.hint.is_some() {
+            return fault;
+        }
+        fault.hint(format!("write {}", words.join(" or ")))
+    })
 }
 
 fn kind(fields: &Fields, key: &str) -> Option<Kind> {

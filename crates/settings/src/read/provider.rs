@@ -9,6 +9,7 @@ use crate::keys::Section;
 use crate::model::{Limits, ModelChoice, Provider, ProviderKey, Tier, Timeouts};
 use crate::problem::{Fault, Place, shown};
 use crate::secret::Secret;
+use crate::traits::{LackRule, Lacks, LimitScope};
 use crate::url::Url;
 use crate::values;
 
@@ -20,11 +21,7 @@ pub(super) fn read(
     reading: &mut Reading,
 ) -> Outcome {
     let base = base_url(name, place, fields, reading);
-    let about = About {
-        name,
-        place,
-        entry: base.entry,
-    };
+    let about = About { name, place, entry: base.entry };
     let enabled = reading.switch(fields, "enabled").unwrap_or(true);
     let written = provider_keys::written(&about, fields, reading);
     let described = described(&about, priority, fields, reading);
@@ -45,11 +42,7 @@ pub(super) fn read(
             format!("provider \"{name}\": its key goes over the network unencrypted (http://)");
         reading.findings.warn(Some(place), &what);
     }
-    Outcome::Usable(Box::new(Provider {
-        endpoints: ends,
-        keys,
-        ..described
-    }))
+    Outcome::Usable(Box::new(Provider { endpoints: ends, keys, ..described }))
 }
 
 /// A provider without a key is skipped, whatever else it lacks.
@@ -62,21 +55,18 @@ fn described(about: &About, priority: i64, fields: &Fields, reading: &mut Readin
     let entry = about.entry;
     let daily_reset = entry.and_then(|entry| entry.daily_reset.as_deref());
     let blank = String::new;
+    let (limits, assumed_output) = limits(entry, fields, reading);
     Provider {
         name: about.name.to_owned(),
         catalogue_id: entry.map(|entry| entry.id.as_str()),
         priority,
-        endpoints: Endpoints {
-            chat: blank(),
-            completions: blank(),
-            models: blank(),
-        },
+        endpoints: Endpoints { chat: blank(), completions: blank(), models: blank() },
         legacy_completions: entry.and_then(|entry| entry.legacy_completions),
         auth: entry.map_or(AuthStyle::Bearer, |entry| entry.auth.clone()),
         keys: Vec::new(),
         key_order: super::key_order(fields, reading),
         models: models(about, fields, reading),
-        limits: limits(fields, reading),
+        limits,
         reset: reading
             .value(fields, "reset", values::reset)
             .or_else(|| daily_reset.and_then(|text| values::reset(text).ok())),
@@ -86,8 +76,12 @@ fn described(about: &About, priority: i64, fields: &Fields, reading: &mut Readin
         param_rules: entry.map_or(&[], |entry| entry.parameters.as_slice()),
         stream_usage: entry.map_or(StreamUsage::Ask, |entry| entry.stream_usage),
         reserves_max_tokens: entry.is_some_and(|entry| entry.reserves_max_tokens),
+        assumed_output,
+        lack_rules: lacks(entry, fields, reading),
+        slow_first_token: entry.map_or(&[], |entry| entry.slow_first_token.as_slice()),
         headers: headers(fields, reading),
         prefill: reading.switch(fields, "prefill"),
+        prefill_rules: entry.map_or(&[], |entry| entry.prefill.as_slice()),
     }
 }
 
@@ -118,33 +112,21 @@ fn base_url(name: &str, place: Place, fields: &Fields, reading: &mut Reading) ->
             let url = Url::parse(&base).ok();
             let by_host = url.as_ref().and_then(|url| catalogue.find_host(url.host()));
             let is_here = url.is_some_and(|url| crate::url::is_loopback(url.host()));
-            (
-                base,
-                by_host.or(by_name.filter(|entry| entry.local || is_here)),
-            )
+            (base, by_host.or(by_name.filter(|entry| entry.local || is_here)))
         }
         // The problem was in the URL itself, and has been reported.
         (None, _) if fields.node("base_url").is_some() => {
-            return Base {
-                entry: by_name,
-                endpoints: Err(Outcome::Broken),
-            };
+            return Base { entry: by_name, endpoints: Err(Outcome::Broken) };
         }
         (None, Some(entry)) => match filled(entry, reading) {
             Ok(base) => (base, Some(entry)),
             Err(outcome) => {
-                return Base {
-                    entry: by_name,
-                    endpoints: Err(outcome),
-                };
+                return Base { entry: by_name, endpoints: Err(outcome) };
             }
         },
         (None, None) => {
             reading.findings.problem(place, unknown_name(name));
-            return Base {
-                entry: None,
-                endpoints: Err(Outcome::Broken),
-            };
+            return Base { entry: None, endpoints: Err(Outcome::Broken) };
         }
     };
     let ends = endpoints(&base, path.as_deref(), entry).map_err(|fault| {
@@ -155,28 +137,16 @@ fn base_url(name: &str, place: Place, fields: &Fields, reading: &mut Reading) ->
         };
         let what = fields.about(key, &fault.what);
         let at = fields.node(key).map_or(place, |node| node.place);
-        reading.findings.problem(
-            at,
-            Fault {
-                what,
-                hint: fault.hint,
-            },
-        );
+        reading.findings.problem(at, Fault { what, hint: fault.hint });
         Outcome::Broken
     });
-    Base {
-        entry,
-        endpoints: ends,
-    }
+    Base { entry, endpoints: ends }
 }
 
 fn unknown_name(name: &str) -> Fault {
     let catalogue = Catalogue::builtin();
     let names = catalogue.providers.iter().map(|entry| entry.id.as_str());
-    let what = format!(
-        "provider {} is not in the catalogue and has no \"base_url\"",
-        shown(name)
-    );
+    let what = format!("provider {} is not in the catalogue and has no \"base_url\"", shown(name));
     Fault::new(what).nearest(name, names)
 }
 
@@ -187,10 +157,7 @@ fn filled(entry: &CatalogueEntry, reading: &Reading) -> Result<String, Outcome> 
         let Some(value) = reading.env.filled(variable) else {
             return Err(Outcome::Skipped(format!("{variable} is not set")));
         };
-        if !value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        {
+        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
             let reason =
                 format!("{variable} does not fit into a URL: only letters, digits, - and _");
             return Err(Outcome::Skipped(reason));
@@ -203,10 +170,7 @@ fn filled(entry: &CatalogueEntry, reading: &Reading) -> Result<String, Outcome> 
 fn models(about: &About, fields: &Fields, reading: &mut Reading) -> Vec<ModelChoice> {
     if let (Some(_), Some(second)) = (fields.node("model"), fields.node("models")) {
         let what = fields.about("models", "\"model\" is given too");
-        reading.findings.problem(
-            second.place,
-            Fault::new(what).hint("write only one of them"),
-        );
+        reading.findings.problem(second.place, Fault::new(what).hint("write only one of them"));
     }
     let mut models: Vec<ModelChoice> = Vec::new();
     for key in ["model", "models"] {
@@ -239,10 +203,7 @@ fn warn_of_retired_model(about: &About, model: &str, place: Place, reading: &mut
     let Some(when) = entry.retirement(model) else {
         return;
     };
-    let mut what = format!(
-        "provider \"{}\": the model {model} is retired ({when})",
-        about.name
-    );
+    let mut what = format!("provider \"{}\": the model {model} is retired ({when})", about.name);
     if let Some(default) = &entry.default_model {
         what.push_str("; the current default is ");
         what.push_str(default);
@@ -251,34 +212,49 @@ fn warn_of_retired_model(about: &About, model: &str, place: Place, reading: &mut
 }
 
 fn warn_of_retirement(about: &About, reading: &mut Reading) {
-    if let Some((entry, day)) = about
-        .entry
-        .and_then(|entry| Some((entry, entry.retired.as_ref()?)))
+    if let Some((entry, day)) = about.entry.and_then(|entry| Some((entry, entry.retired.as_ref()?)))
     {
-        let what = format!(
-            "provider \"{}\": {} was shut down on {day}",
-            about.name, entry.name
-        );
+        let what = format!("provider \"{}\": {} was shut down on {day}", about.name, entry.name);
         reading.findings.warn(Some(about.place), &what);
     }
 }
 
-fn limits(fields: &Fields, reading: &mut Reading) -> Limits {
+/// What the catalogue knows, and what the file adds for every model.
+fn lacks(entry: Option<&CatalogueEntry>, fields: &Fields, reading: &mut Reading) -> Vec<LackRule> {
+    let mut rules = entry.map(|entry| entry.lacks.clone()).unwrap_or_default();
+    let lacks = Lacks::read(reading.words(fields, "lacks")).unwrap_or_default();
+    if lacks != Lacks::default() {
+        rules.push(LackRule { models: Vec::new(), except_models: Vec::new(), lacks });
+    }
+    rules
+}
+
+/// The limits, and the output that is assumed when a request names no maximum.
+fn limits(
+    entry: Option<&CatalogueEntry>,
+    fields: &Fields,
+    reading: &mut Reading,
+) -> (Limits, Option<u64>) {
     let fields = reading.section(fields, "limits", Section::Limits);
-    let mut count = |key| {
-        reading
-            .integer(&fields, key)
-            .and_then(|number| u64::try_from(number).ok())
-    };
-    Limits {
+    let scope = reading.word(&fields, "scope").map(limit_scope);
+    let mut count =
+        |key| reading.integer(&fields, key).and_then(|number| u64::try_from(number).ok());
+    let limits = Limits {
         rpm: count("rpm"),
         rpd: count("rpd"),
         tpm: count("tpm"),
         tpd: count("tpd"),
         concurrent: count("concurrent"),
+        scope: scope.or(entry.map(|entry| entry.limit_scope)).unwrap_or_default(),
         context: count("context"),
         max_output: count("max_output"),
-    }
+    };
+    let assumed = count("assumed_output").or(entry.and_then(|entry| entry.assumed_output));
+    (limits, assumed)
+}
+
+fn limit_scope(word: &str) -> LimitScope {
+    if word == "account" { LimitScope::Account } else { LimitScope::Model }
 }
 
 fn timeouts(fields: &Fields, reading: &mut Reading) -> Timeouts {
@@ -294,11 +270,7 @@ fn timeouts(fields: &Fields, reading: &mut Reading) -> Timeouts {
 }
 
 fn tier(word: &str) -> Tier {
-    if word == "paid" {
-        Tier::Paid
-    } else {
-        Tier::Free
-    }
+    if word == "paid" { Tier::Paid } else { Tier::Free }
 }
 
 /// Headers that the proxy itself must decide on.
@@ -321,10 +293,7 @@ fn headers(fields: &Fields, reading: &mut Reading) -> Vec<(String, Secret)> {
     for (name, text, place) in reading.text_map(fields, "headers") {
         let lower = name.to_ascii_lowercase();
         let fault = if !values::is_header_name(name) {
-            Some(Fault::new(format!(
-                "{} is not the name of a header",
-                shown(name)
-            )))
+            Some(Fault::new(format!("{} is not the name of a header", shown(name))))
         } else if OWN_HEADERS.contains(&lower.as_str()) {
             Some(Fault::new(format!("the header \"{lower}\" cannot be set")))
         } else if lower == "authorization" {
@@ -334,22 +303,13 @@ fn headers(fields: &Fields, reading: &mut Reading) -> Vec<(String, Secret)> {
         } else {
             None
         };
-        let value = Secret::new(&text).map_err(|_| {
-            Fault::new(format!(
-                "the value of the header \"{lower}\" cannot be sent"
-            ))
-        });
+        let value = Secret::new(&text)
+            .map_err(|_| Fault::new(format!("the value of the header \"{lower}\" cannot be sent")));
         match fault.map_or(value, Err) {
             Ok(value) => headers.push((lower, value)),
             Err(fault) => {
                 let what = fields.about("headers", &fault.what);
-                reading.findings.problem(
-                    place,
-                    Fault {
-                        what,
-                        hint: fault.hint,
-                    },
-                );
+                reading.findings.problem(place, Fault { what, hint: fault.hint });
             }
         }
     }

@@ -23,21 +23,13 @@ pub(super) type Written = Option<(Vec<ProviderKey>, String)>;
 
 /// Reads the keys of the file; `None` if it leaves them to the environment.
 pub(super) fn written(about: &About, fields: &Fields, reading: &mut Reading) -> Written {
-    let given = ["api_key", "api_keys"]
-        .into_iter()
-        .filter(|key| fields.node(key).is_some());
+    let given = ["api_key", "api_keys"].into_iter().filter(|key| fields.node(key).is_some());
     let given: Vec<&str> = given.collect();
     if let [_, second] = given.as_slice() {
         let what = fields.about(second, "\"api_key\" is given too");
-        reading.problem_at(
-            fields,
-            second,
-            Fault::new(what).hint("write only one of them"),
-        );
+        reading.problem_at(fields, second, Fault::new(what).hint("write only one of them"));
     }
-    given
-        .first()
-        .map(|key| from_file(about, key, fields, reading))
+    given.first().map(|key| from_file(about, key, fields, reading))
 }
 
 /// Takes the keys of the file, else those of the catalogue's variables.
@@ -53,15 +45,9 @@ pub(super) fn choose(
         (None, _) => (Vec::new(), "no key: no api_key is given".to_owned()),
     };
     // A server on this machine, or a local kind of server in the house, may want no key.
-    let optional = ends.is_loopback()
-        || about
-            .entry
-            .is_some_and(|entry| entry.local && ends.is_plain_http());
-    if keys.is_empty() && !optional {
-        Found::Missing(reason)
-    } else {
-        Found::Keys(keys)
-    }
+    let optional =
+        ends.is_loopback() || about.entry.is_some_and(|entry| entry.local && ends.is_plain_http());
+    if keys.is_empty() && !optional { Found::Missing(reason) } else { Found::Keys(keys) }
 }
 
 /// Tells whether the keys of the catalogue's variables may be sent to these URLs.
@@ -105,13 +91,7 @@ fn from_file(
             }
             Err(fault) => {
                 let what = fields.about(key, &fault.what);
-                reading.findings.problem(
-                    node.place,
-                    Fault {
-                        what,
-                        hint: fault.hint,
-                    },
-                );
+                reading.findings.problem(node.place, Fault { what, hint: fault.hint });
             }
         }
     }
@@ -140,10 +120,7 @@ fn add(keys: &mut Vec<ProviderKey>, secret: Secret) -> bool {
     let new = !keys.iter().any(|known| known.secret == secret);
     if new {
         let fingerprint = secret.fingerprint();
-        keys.push(ProviderKey {
-            secret,
-            fingerprint,
-        });
+        keys.push(ProviderKey { secret, fingerprint });
     }
     new
 }
@@ -156,10 +133,7 @@ fn with_other_variable(
     reading: &Reading,
 ) -> String {
     let set = entry.filter(|entry| owns(entry, ends)).and_then(|entry| {
-        entry
-            .key_variables
-            .iter()
-            .find(|name| reading.env.filled(name).is_some_and(is_key))
+        entry.key_variables.iter().find(|name| reading.env.filled(name).is_some_and(is_key))
     });
     match set {
         Some(name) => format!("{reason} ({name} is set: leave api_key out to use it)"),
@@ -186,10 +160,7 @@ fn from_environment(
         return (Vec::new(), format!("no key: {looked_for} is not set"));
     };
     for (other, _) in set.filter(|(_, other)| *other != value) {
-        let what = format!(
-            "provider \"{}\": {other} is set too; {name} is used",
-            about.name
-        );
+        let what = format!("provider \"{}\": {other} is set too; {name} is used", about.name);
         reading.findings.warn(Some(about.place), &what);
     }
     let mut keys = Vec::new();
@@ -197,13 +168,7 @@ fn from_environment(
         Ok(secret) => drop(add(&mut keys, secret)),
         Err(fault) => {
             let what = format!("provider \"{}\": {name}: {}", about.name, fault.what);
-            reading.findings.problem(
-                about.place,
-                Fault {
-                    what,
-                    hint: fault.hint,
-                },
-            );
+            reading.findings.problem(about.place, Fault { what, hint: fault.hint });
         }
     }
     (keys, String::new())

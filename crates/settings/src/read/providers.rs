@@ -39,19 +39,14 @@ pub(super) fn read(top: &Fields, reading: &mut Reading) -> Vec<Listed> {
     };
     let Value::Sequence(items) = &node.value else {
         let fault = Fault::new("\"providers\" must be a list");
-        reading
-            .findings
-            .problem(node.place, fault.hint("begin each provider with \"- \""));
+        reading.findings.problem(node.place, fault.hint("begin each provider with \"- \""));
         return Vec::new();
     };
     if items.is_empty() {
         reading.findings.problem(node.place, nobody());
     }
     if items.len() > MOST {
-        reading.findings.problem(
-            node.place,
-            Fault::new("more than 1000 providers are listed"),
-        );
+        reading.findings.problem(node.place, Fault::new("more than 1000 providers are listed"));
         return Vec::new();
     }
     let mut listed = Vec::with_capacity(items.len());
@@ -69,9 +64,7 @@ fn report_doubles(listed: &[Listed], reading: &mut Reading) {
         if let Some(first) = seen.insert(&provider.name, provider.place) {
             let what = format!("two providers have the name \"{}\"", provider.name);
             let hint = format!("the first is in line {}; give one another name", first.line);
-            reading
-                .findings
-                .problem(provider.place, Fault::new(what).hint(hint));
+            reading.findings.problem(provider.place, Fault::new(what).hint(hint));
         }
     }
 }
@@ -81,11 +74,7 @@ fn one(item: &Node, priority: &mut i64, reading: &mut Reading) -> Option<Listed>
     let (name, place, fields) = match &item.value {
         Value::Scalar { text, .. } => {
             let name = reading.expanded(text, item.place)?.text;
-            (
-                name,
-                item.place,
-                Fields::empty(crate::keys::Section::Provider),
-            )
+            (name, item.place, Fields::empty(crate::keys::Section::Provider))
         }
         Value::Mapping(entries) => match entries.as_slice() {
             [(key, inner)] if is_short_form(&key.text, inner) => {
@@ -122,11 +111,7 @@ fn one(item: &Node, priority: &mut i64, reading: &mut Reading) -> Option<Listed>
         Outcome::Skipped(_) => reading.forget_unset(),
         Outcome::Usable(_) | Outcome::Broken => reading.report_unset(),
     }
-    Some(Listed {
-        name,
-        place,
-        outcome,
-    })
+    Some(Listed { name, place, outcome })
 }
 
 /// A mapping of one key that is no key of a provider: `groq: {model: x}`.
@@ -148,32 +133,21 @@ fn name_of(item: &Node, reading: &mut Reading) -> Option<String> {
     let Value::Mapping(entries) = &item.value else {
         return None;
     };
-    let node = entries
-        .iter()
-        .find(|(key, _)| key.text == "name")
-        .map(|(_, node)| node);
+    let node = entries.iter().find(|(key, _)| key.text == "name").map(|(_, node)| node);
     match node.map(|node| (node, &node.value)) {
-        Some((node, Value::Scalar { text, .. })) if !node.is_null() => reading
-            .expanded(text, node.place)
-            .map(|expanded| expanded.text.trim().to_owned()),
+        Some((node, Value::Scalar { text, .. })) if !node.is_null() => {
+            reading.expanded(text, node.place).map(|expanded| expanded.text.trim().to_owned())
+        }
         Some((node, _)) => {
-            reading.findings.problem(
-                node.place,
-                Fault::new("the name of a provider must be a text"),
-            );
+            reading
+                .findings
+                .problem(node.place, Fault::new("the name of a provider must be a text"));
             None
         }
         None => {
             // Its other keys are checked all the same.
-            Fields::open(
-                item,
-                crate::keys::Section::Provider,
-                "this provider".to_owned(),
-                reading,
-            );
-            reading
-                .findings
-                .problem(item.place, Fault::new("a provider has no \"name\""));
+            Fields::open(item, crate::keys::Section::Provider, "this provider".to_owned(), reading);
+            reading.findings.problem(item.place, Fault::new("a provider has no \"name\""));
             None
         }
     }
@@ -201,10 +175,7 @@ pub(super) fn sorted(listed: Vec<Listed>) -> (Vec<Provider>, Vec<Skipped>) {
     for provider in listed {
         match provider.outcome {
             Outcome::Usable(usable) => providers.push(*usable),
-            Outcome::Skipped(reason) => skipped.push(Skipped {
-                name: provider.name,
-                reason,
-            }),
+            Outcome::Skipped(reason) => skipped.push(Skipped { name: provider.name, reason }),
             Outcome::Broken => {}
         }
     }

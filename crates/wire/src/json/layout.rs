@@ -63,10 +63,7 @@ impl Layout {
 
     /// The members named `key`, with their indexes.
     pub fn named<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (usize, &'a Member)> {
-        self.members
-            .iter()
-            .enumerate()
-            .filter(move |(_, member)| member.key == key)
+        self.members.iter().enumerate().filter(move |(_, member)| member.key == key)
     }
 }
 
@@ -85,10 +82,7 @@ impl LayoutBuilder {
             (0, Token::ObjectStart) => self.layout.open = span.end,
             (0, Token::ObjectEnd) => self.layout.close = span.start,
             (0, _) => {
-                return Err(Fault {
-                    offset: span.start,
-                    reason: "must be a JSON object",
-                });
+                return Err(Fault { offset: span.start, reason: "must be a JSON object" });
             }
             (1, Token::Key) => self.key = span.clone(),
             (1, token) if token.is_start() => self.value_start = span.start,
@@ -101,17 +95,10 @@ impl LayoutBuilder {
 
     fn push(&mut self, text: &[u8], value: Range<usize>) -> Result<(), Fault> {
         if self.layout.members.len() == MAX_MEMBERS {
-            return Err(Fault {
-                offset: self.key.start,
-                reason: "too many members",
-            });
+            return Err(Fault { offset: self.key.start, reason: "too many members" });
         }
         let key = unquote(&text[self.key.clone()]).into_owned();
-        self.layout.members.push(Member {
-            key,
-            key_span: self.key.clone(),
-            value,
-        });
+        self.layout.members.push(Member { key, key_span: self.key.clone(), value });
         Ok(())
     }
 }
@@ -141,9 +128,6 @@ mod tests {
     #[test]
     fn a_flood_of_members_is_refused() {
         let text = format!("{{{}\"z\":1}}", "\"a\":1,".repeat(MAX_MEMBERS));
-        assert_eq!(
-            Layout::of(text.as_bytes()).unwrap_err().reason,
-            "too many members"
-        );
+        assert_eq!(Layout::of(text.as_bytes()).unwrap_err().reason, "too many members");
     }
 }

@@ -33,11 +33,7 @@ impl JsonProblem {
         Self {
             offset: fault.offset,
             line: memchr::memchr_iter(b'\n', before).count() + 1,
-            column: before[line_start..]
-                .iter()
-                .filter(is_first_byte_of_a_char)
-                .count()
-                + 1,
+            column: before[line_start..].iter().filter(is_first_byte_of_a_char).count() + 1,
             reason: Cow::Borrowed(fault.reason),
             param: None,
         }
@@ -54,11 +50,7 @@ impl JsonProblem {
 
 impl fmt::Display for JsonProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} at line {} column {}",
-            self.reason, self.line, self.column
-        )
+        write!(f, "{} at line {} column {}", self.reason, self.line, self.column)
     }
 }
 
@@ -67,10 +59,7 @@ impl std::error::Error for JsonProblem {}
 /// Checks the encoding of a whole body.
 pub(crate) fn check_utf8(text: &[u8]) -> Result<(), JsonProblem> {
     std::str::from_utf8(text).map(|_| ()).map_err(|error| {
-        let fault = Fault {
-            offset: error.valid_up_to(),
-            reason: "invalid UTF-8",
-        };
+        let fault = Fault { offset: error.valid_up_to(), reason: "invalid UTF-8" };
         JsonProblem::new(text, fault)
     })
 }
@@ -82,13 +71,7 @@ mod tests {
     #[test]
     fn the_place_is_told_in_lines_and_characters() {
         let text = "{\n \"ä\": x}".as_bytes();
-        let problem = JsonProblem::new(
-            text,
-            Fault {
-                offset: 9,
-                reason: "expected a value",
-            },
-        );
+        let problem = JsonProblem::new(text, Fault { offset: 9, reason: "expected a value" });
         assert_eq!((problem.line, problem.column), (2, 7));
         assert_eq!(problem.to_string(), "expected a value at line 2 column 7");
     }

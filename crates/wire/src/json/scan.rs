@@ -87,12 +87,7 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Scans `text`, whose UTF-8 the caller has checked or checks.
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self {
-            text,
-            at: 0,
-            nesting: Nesting::default(),
-            expect: Expect::Value,
-        }
+        Self { text, at: 0, nesting: Nesting::default(), expect: Expect::Value }
     }
 
     /// The next token, or `None` after one whole value and nothing else.
@@ -129,11 +124,7 @@ impl<'a> Scanner<'a> {
         }
         let start = self.at;
         self.at = string_end(self.text, start)?;
-        let event = Event {
-            token: Token::Key,
-            span: start..self.at,
-            depth: self.nesting.depth,
-        };
+        let event = Event { token: Token::Key, span: start..self.at, depth: self.nesting.depth };
         self.skip_space();
         if self.peek() != Some(b':') {
             return self.fault("expected `:`");
@@ -158,19 +149,11 @@ impl<'a> Scanner<'a> {
         };
         self.at = end;
         self.expect = Expect::Next;
-        Ok(Event {
-            token,
-            span: start..end,
-            depth: self.nesting.depth,
-        })
+        Ok(Event { token, span: start..end, depth: self.nesting.depth })
     }
 
     fn open(&mut self, token: Token, expect: Expect) -> Event {
-        let event = Event {
-            token,
-            span: self.at..self.at + 1,
-            depth: self.nesting.depth,
-        };
+        let event = Event { token, span: self.at..self.at + 1, depth: self.nesting.depth };
         self.nesting.push(token == Token::ObjectStart);
         self.expect = expect;
         self.at += 1;
@@ -181,11 +164,7 @@ impl<'a> Scanner<'a> {
         self.nesting.pop();
         self.expect = Expect::Next;
         self.at += 1;
-        Event {
-            token,
-            span: self.at - 1..self.at,
-            depth: self.nesting.depth,
-        }
+        Event { token, span: self.at - 1..self.at, depth: self.nesting.depth }
     }
 
     fn skip_space(&mut self) {
@@ -199,10 +178,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn fault<T>(&self, reason: &'static str) -> Result<T, Fault> {
-        Err(Fault {
-            offset: self.at,
-            reason,
-        })
+        Err(Fault { offset: self.at, reason })
     }
 }
 
@@ -217,10 +193,7 @@ mod tests {
     #[test]
     fn faults_are_told_with_their_place() {
         let table = [
-            (
-                "",
-                "unexpected end, expected a JSON value at line 1 column 1",
-            ),
+            ("", "unexpected end, expected a JSON value at line 1 column 1"),
             ("{", "expected a string as key at line 1 column 2"),
             ("{\"a\" 1}", "expected `:` at line 1 column 6"),
             ("{\"a\":1,}", "expected a string as key at line 1 column 8"),
@@ -228,14 +201,8 @@ mod tests {
             ("[1 2]", "expected `,` or `]` at line 1 column 4"),
             ("[1,]", "expected a JSON value at line 1 column 4"),
             ("[1}", "expected `,` or `]` at line 1 column 3"),
-            (
-                "{} x",
-                "characters after the end of the JSON value at line 1 column 4",
-            ),
-            (
-                "01",
-                "characters after the end of the JSON value at line 1 column 2",
-            ),
+            ("{} x", "characters after the end of the JSON value at line 1 column 4"),
+            ("01", "characters after the end of the JSON value at line 1 column 2"),
             ("-", "expected a digit at line 1 column 2"),
             ("1.e1", "expected a digit at line 1 column 3"),
             ("1e+", "expected a digit at line 1 column 4"),
@@ -245,14 +212,8 @@ mod tests {
             ("\"a", "unterminated string at line 1 column 3"),
             ("\"a\\", "unterminated string at line 1 column 4"),
             ("\"\\x\"", "unknown escape in a string at line 1 column 2"),
-            (
-                "\"\\u12g4\"",
-                "\\u needs four hexadecimal digits at line 1 column 2",
-            ),
-            (
-                "\"a\tb\"",
-                "raw control character in a string at line 1 column 3",
-            ),
+            ("\"\\u12g4\"", "\\u needs four hexadecimal digits at line 1 column 2"),
+            ("\"a\tb\"", "raw control character in a string at line 1 column 3"),
             ("\u{feff}{}", "expected a JSON value at line 1 column 1"),
         ];
         for (text, expected) in table {

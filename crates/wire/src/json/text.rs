@@ -49,22 +49,12 @@ fn unescape_one(text: &[u8]) -> (char, usize) {
 
 fn unescape_unicode(text: &[u8]) -> (char, usize) {
     let high = hex4(text);
-    let low = text
-        .get(6..)
-        .filter(|rest| rest.starts_with(b"\\u"))
-        .and_then(hex4);
+    let low = text.get(6..).filter(|rest| rest.starts_with(b"\\u")).and_then(hex4);
     if let (Some(high @ 0xD800..0xDC00), Some(low @ 0xDC00..0xE000)) = (high, low) {
         let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-        return (
-            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-            12,
-        );
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
     }
-    (
-        high.and_then(char::from_u32)
-            .unwrap_or(char::REPLACEMENT_CHARACTER),
-        6,
-    )
+    (high.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
 /// The four digits after a `\u` at the start of `text`.

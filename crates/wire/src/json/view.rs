@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::problem::{JsonProblem, check_utf8};
 use super::scan::{Event, Scanner, Token};
@@ -40,17 +41,11 @@ impl<'a> View<'a> {
         let mut scanner = Scanner::new(text);
         let mut span = 0..0;
         let next = |scanner: &mut Scanner<'_>| {
-            scanner
-                .next_event()
-                .map_err(|fault| JsonProblem::new(text, fault))
+            scanner.next_event().map_err(|fault| JsonProblem::new(text, fault))
         };
         while let Some(event) = next(&mut scanner)? {
             if event.depth == 0 {
-                let start = if event.token.is_end() {
-                    span.start
-                } else {
-                    event.span.start
-                };
+                let start = if event.token.is_end() { span.start } else { event.span.start };
                 span = start..event.span.end;
             }
         }
@@ -89,12 +84,15 @@ impl<'a> View<'a> {
         Elements(Children::of(self, Kind::Array))
     }
 
+    /// Where the elements of an array lie in its text; none for another kind.
+    pub(crate) fn element_spans(self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let mut children = Children::of(self, Kind::Array);
+        std::iter::from_fn(move || children.next_spans().map(|(_, span)| span))
+    }
+
     /// The member named `key`; of duplicates the last.
     pub fn get(self, key: &str) -> Option<View<'a>> {
-        self.members()
-            .filter(|(name, _)| name == key)
-            .last()
-            .map(|(_, value)| value)
+        self.members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
     }
 
     /// The text of a string.
@@ -105,9 +103,7 @@ impl<'a> View<'a> {
     /// A whole number from 0 to 2^64-1; `12.0` and `1e3` count as whole numbers up to 2^53.
     pub fn as_u64(self) -> Option<u64> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
-        let text = std::str::from_utf8(self.text)
-            .ok()
-            .filter(|_| self.kind() == Kind::Number)?;
+        let text = std::str::from_utf8(self.text).ok().filter(|_| self.kind() == Kind::Number)?;
         text.parse().ok().or_else(|| {
             let number: f64 = text.parse().ok()?;
             ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
@@ -152,13 +148,16 @@ struct Children<'a> {
 impl<'a> Children<'a> {
     fn of(view: View<'a>, kind: Kind) -> Self {
         let scanner = (view.kind() == kind).then(|| Scanner::new(view.text));
-        Self {
-            text: view.text,
-            scanner,
-        }
+        Self { text: view.text, scanner }
     }
 
     fn next_child(&mut self) -> Option<(Option<&'a [u8]>, View<'a>)> {
+        let (key, value) = self.next_spans()?;
+        let text = &self.text[value];
+        Some((key.map(|key| &self.text[key]), View { text }))
+    }
+
+    fn next_spans(&mut self) -> Option<(Option<Range<usize>>, Range<usize>)> {
         let scanner = self.scanner.as_mut()?;
         let mut key = None;
         let mut start = None;
@@ -167,12 +166,11 @@ impl<'a> Children<'a> {
                 continue;
             }
             if token == Token::Key {
-                key = Some(&self.text[span]);
+                key = Some(span);
             } else if token.is_start() {
                 start = Some(span.start);
             } else {
-                let text = &self.text[start.unwrap_or(span.start)..span.end];
-                return Some((key, View { text }));
+                return Some((key, start.unwrap_or(span.start)..span.end));
             }
         }
         self.scanner = None;
@@ -216,10 +214,7 @@ mod tests {
     #[test]
     fn members_and_elements_are_seen_one_level_down() {
         let value = view(r#" {"a":[1,{"b":2}],"\u0062":{"a":null}, "a" : "x"} "#);
-        let seen: Vec<_> = value
-            .members()
-            .map(|(k, v)| (k.into_owned(), v.raw()))
-            .collect();
+        let seen: Vec<_> = value.members().map(|(k, v)| (k.into_owned(), v.raw())).collect();
         assert_eq!(seen[0], ("a".to_owned(), &br#"[1,{"b":2}]"#[..]));
         assert_eq!(seen[1], ("b".to_owned(), &br#"{"a":null}"#[..]));
         assert_eq!(value.get("a").unwrap().as_str().unwrap(), "x");

@@ -129,10 +129,7 @@ impl Merged {
 
 /// The bytes between the delimiters of a string or an array.
 fn inside(value: View<'_>) -> &[u8] {
-    value
-        .raw()
-        .get(1..value.raw().len() - 1)
-        .unwrap_or_default()
+    value.raw().get(1..value.raw().len() - 1).unwrap_or_default()
 }
 
 /// Content that comes now as text, now as parts, becomes parts.
@@ -162,15 +159,9 @@ struct Calls {
 
 impl Calls {
     fn add(&mut self, pieces: View<'_>) {
-        for piece in pieces
-            .elements()
-            .filter(|piece| piece.kind() == Kind::Object)
-        {
+        for piece in pieces.elements().filter(|piece| piece.kind() == Kind::Object) {
             let index = piece.get("index").and_then(View::as_u64);
-            let id = piece
-                .get("id")
-                .filter(|id| id.kind() == Kind::String)
-                .map_or(&[][..], inside);
+            let id = piece.get("id").filter(|id| id.kind() == Kind::String).map_or(&[][..], inside);
             let slot = self.latest.get(&index).copied().filter(|slot| {
                 let held = self.list[*slot].text("id");
                 id.is_empty() || held.is_empty() || held == id

@@ -34,11 +34,7 @@ struct Choice {
 impl Gather {
     /// An empty completion of `endpoint`'s kind.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self {
-            endpoint,
-            top: Top::default(),
-            choices: BTreeMap::new(),
-        }
+        Self { endpoint, top: Top::default(), choices: BTreeMap::new() }
     }
 
     /// Adds one event's data. What is no chunk adds nothing.
@@ -124,10 +120,7 @@ impl Choice {
             text.put("message", &close_message(self.message));
         }
         self.fields.write(&mut text);
-        text.put(
-            "finish_reason",
-            self.finish_reason.as_deref().unwrap_or(b"null"),
-        );
+        text.put("finish_reason", self.finish_reason.as_deref().unwrap_or(b"null"));
         text.close()
     }
 }
@@ -238,10 +231,7 @@ mod tests {
     fn nothing_gives_nothing_and_a_flood_is_bounded() {
         let nothing = Bytes::from_static(b"data: {\"choices\":[]}\n\n");
         assert_eq!(events_to_completion(&nothing, Endpoint::Chat), None);
-        let keys = (0..20_000)
-            .map(|i| format!("\"k{i}\":1,"))
-            .collect::<Vec<_>>()
-            .concat();
+        let keys = (0..20_000).map(|i| format!("\"k{i}\":1,")).collect::<Vec<_>>().concat();
         let flood = format!(r#"{{{keys}"choices":[{{"delta":{{{keys}"content":"a"}}}}]}}"#);
         assert!(gathered(&[&flood], Endpoint::Chat).len() < 5000);
     }

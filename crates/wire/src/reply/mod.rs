@@ -44,23 +44,14 @@ pub fn inspect(body: &[u8]) -> ReplyFacts {
     let Ok(view) = View::parse(body) else {
         return ReplyFacts::default();
     };
-    let mut facts = ReplyFacts {
-        usage: Usage::of(view),
-        ..ReplyFacts::default()
-    };
-    let choices = view
-        .get("choices")
-        .filter(|choices| choices.kind() == Kind::Array);
+    let mut facts = ReplyFacts { usage: Usage::of(view), ..ReplyFacts::default() };
+    let choices = view.get("choices").filter(|choices| choices.kind() == Kind::Array);
     for choice in choices.iter().flat_map(|choices| choices.elements()) {
         facts.has_output |= Output::of_choice(choice).is_any();
         facts.finish_reason = facts.finish_reason.or_else(|| finish_reason(choice));
     }
     let is_completion = choices.is_some() && (facts.has_output || !tells_error(view));
-    facts.shape = if is_completion {
-        Shape::Completion
-    } else {
-        Shape::ErrorInside
-    };
+    facts.shape = if is_completion { Shape::Completion } else { Shape::ErrorInside };
     facts
 }
 
@@ -79,10 +70,7 @@ mod tests {
             (r#"{"error":{"code":429}}"#, Shape::ErrorInside),
             (r#"[{"error":{"code":429}}]"#, Shape::ErrorInside),
             (r#""Tokens per minute limit exceeded""#, Shape::ErrorInside),
-            (
-                r#"{"status":429,"title":"Too Many Requests"}"#,
-                Shape::ErrorInside,
-            ),
+            (r#"{"status":429,"title":"Too Many Requests"}"#, Shape::ErrorInside),
             (r#"{"choices":[],"error":{"code":429}}"#, Shape::ErrorInside),
             (r#"{"choices":null}"#, Shape::ErrorInside),
             (r#"{"choices":[]}"#, Shape::Completion),
@@ -97,14 +85,8 @@ mod tests {
     fn output_of_any_kind_is_seen() {
         let table = [
             (r#"{"message":{"content":null}}"#, false),
-            (
-                r#"{"message":{"content":""},"finish_reason":"length"}"#,
-                false,
-            ),
-            (
-                r#"{"message":{"content":"","tool_calls":[{"id":"a"}]}}"#,
-                true,
-            ),
+            (r#"{"message":{"content":""},"finish_reason":"length"}"#, false),
+            (r#"{"message":{"content":"","tool_calls":[{"id":"a"}]}}"#, true),
             (r#"{"message":{"content":"a"}}"#, true),
             (r#"{"message":{"refusal":"no"}}"#, true),
             (r#"{"message":{"reasoning":"hm"}}"#, true),

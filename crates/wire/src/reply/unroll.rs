@@ -23,17 +23,8 @@ pub fn completion_to_events(body: &[u8], endpoint: Endpoint, with_usage: bool) -
         array_text(choices.map(|(at, choice)| form(choice, at, endpoint)))
     };
     let mut events = event(whole, endpoint, &list(output_choice), |_| true, None);
-    events.extend(event(
-        whole,
-        endpoint,
-        &list(finish_choice),
-        is_repeated,
-        None,
-    ));
-    if let Some(usage) = whole
-        .get("usage")
-        .filter(|usage| with_usage && !usage.is_null())
-    {
+    events.extend(event(whole, endpoint, &list(finish_choice), is_repeated, None));
+    if let Some(usage) = whole.get("usage").filter(|usage| with_usage && !usage.is_null()) {
         events.extend(event(whole, endpoint, b"[]", is_repeated, Some(usage)));
     }
     events.extend_from_slice(DONE);
@@ -137,9 +128,7 @@ mod tests {
     fn events(body: &str, endpoint: Endpoint, with_usage: bool) -> Vec<String> {
         let bytes = completion_to_events(body.as_bytes(), endpoint, with_usage).unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.split_terminator("\n\n")
-            .map(|event| event.replacen("data: ", "", 1))
-            .collect()
+        text.split_terminator("\n\n").map(|event| event.replacen("data: ", "", 1)).collect()
     }
 
     #[test]
@@ -182,10 +171,7 @@ mod tests {
     #[test]
     fn what_is_no_completion_becomes_no_stream() {
         for body in ["", "<html>", r#"{"error":{}}"#, "[]"] {
-            assert_eq!(
-                completion_to_events(body.as_bytes(), Endpoint::Chat, true),
-                None
-            );
+            assert_eq!(completion_to_events(body.as_bytes(), Endpoint::Chat, true), None);
         }
     }
 }

@@ -10,10 +10,7 @@ use trail::{Trail, Word};
 
 /// The facts of one request body. Spans are byte ranges of that body; of duplicate members the
 /// last one counts, as in most JSON parsers.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts that do not depend on each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestScan {
     /// All top-level members and their places.
@@ -60,9 +57,7 @@ impl RequestScan {
 
     /// The value spans of every top-level member named `key`, in order.
     pub fn value_spans<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Range<usize>> {
-        self.layout
-            .named(key)
-            .map(|(_, member)| member.value.clone())
+        self.layout.named(key).map(|(_, member)| member.value.clone())
     }
 }
 
@@ -72,10 +67,7 @@ pub fn developer_role_spans(body: &[u8]) -> Vec<Range<usize>> {
     let walked = walk(body, |event, path| {
         let is_role = matches!(path, [Word::Messages, Word::Element, Word::Role]);
         if is_role
-            && View::of_valid(&body[event.span.clone()])
-                .as_str()
-                .as_deref()
-                == Some("developer")
+            && View::of_valid(&body[event.span.clone()]).as_str().as_deref() == Some("developer")
         {
             spans.push(event.span.clone());
         }
@@ -93,10 +85,7 @@ fn walk(
     crate::json::check_utf8(body)?;
     let mut scanner = Scanner::new(body);
     let mut trail = Trail::default();
-    while let Some(event) = scanner
-        .next_event()
-        .map_err(|fault| JsonProblem::new(body, fault))?
-    {
+    while let Some(event) = scanner.next_event().map_err(|fault| JsonProblem::new(body, fault))? {
         note(&event, trail.step(body, &event))?;
     }
     Ok(())
@@ -111,9 +100,7 @@ struct Reading {
 
 impl Reading {
     fn note(&mut self, body: &[u8], event: &Event, path: &[Word]) -> Result<(), JsonProblem> {
-        self.builder
-            .note(body, event)
-            .map_err(|fault| JsonProblem::new(body, fault))?;
+        self.builder.note(body, event).map_err(|fault| JsonProblem::new(body, fault))?;
         let value = View::of_valid(&body[event.span.clone()]);
         let scan = &mut self.scan;
         match path {
@@ -136,13 +123,7 @@ impl Reading {
                 scan.wants_json_schema = format.as_deref() == Some("json_schema");
                 scan.wants_json_object = format.as_deref() == Some("json_object");
             }
-            [
-                Word::Messages,
-                Word::Element,
-                Word::Content,
-                Word::Element,
-                part @ ..,
-            ] => {
+            [Word::Messages, Word::Element, Word::Content, Word::Element, part @ ..] => {
                 self.note_part(part, event, value);
             }
             _ => {}
@@ -173,12 +154,7 @@ impl Reading {
             Endpoint::Chat => matches!(member.key.as_str(), "messages" | "tools" | "functions"),
             Endpoint::Completions => matches!(member.key.as_str(), "prompt" | "suffix"),
         };
-        let bytes: usize = layout
-            .members
-            .iter()
-            .filter(is_prompt)
-            .map(|m| m.value.len())
-            .sum();
+        let bytes: usize = layout.members.iter().filter(is_prompt).map(|m| m.value.len()).sum();
         RequestScan {
             estimated_prompt_bytes: bytes.saturating_sub(self.media_bytes),
             layout,
@@ -201,12 +177,7 @@ fn stream(body: &[u8], event: &Event) -> Result<bool, JsonProblem> {
     if matches!(event.token, Token::True | Token::False | Token::Null) {
         return Ok(event.token == Token::True);
     }
-    Err(JsonProblem::in_param(
-        body,
-        event.span.start,
-        "stream",
-        "must be a boolean",
-    ))
+    Err(JsonProblem::in_param(body, event.span.start, "stream", "must be a boolean"))
 }
 
 #[cfg(test)]

@@ -15,28 +15,16 @@ fn the_plain_facts_are_read() {
     let scan = scan(body);
     assert_eq!(scan.model.as_deref(), Some("gpt-4o"));
     assert!(scan.stream && scan.client_wants_usage && scan.has_messages);
-    assert_eq!(
-        (scan.max_tokens, scan.max_completion_tokens, scan.n),
-        (Some(5), Some(7), Some(2))
-    );
-    assert_eq!(
-        scan.estimated_prompt_bytes,
-        r#"[{"role":"user","content":"hi"}]"#.len()
-    );
+    assert_eq!((scan.max_tokens, scan.max_completion_tokens, scan.n), (Some(5), Some(7), Some(2)));
+    assert_eq!(scan.estimated_prompt_bytes, r#"[{"role":"user","content":"hi"}]"#.len());
     assert_eq!(&body[scan.value_spans("max_tokens").next().unwrap()], "5");
 }
 
 #[test]
 fn absent_and_null_members_are_no_facts() {
-    for body in [
-        "{}",
-        r#"{"model":null,"stream":null,"max_tokens":null,"n":"x"}"#,
-    ] {
+    for body in ["{}", r#"{"model":null,"stream":null,"max_tokens":null,"n":"x"}"#] {
         let scan = scan(body);
-        assert_eq!(
-            (scan.model, scan.stream, scan.max_tokens, scan.n),
-            (None, false, None, None)
-        );
+        assert_eq!((scan.model, scan.stream, scan.max_tokens, scan.n), (None, false, None, None));
         assert!(!scan.has_messages && !scan.has_tools && !scan.client_wants_usage);
     }
 }
@@ -56,10 +44,7 @@ fn of_duplicates_the_last_counts_and_all_have_spans() {
 fn a_wrong_type_names_its_parameter() {
     let found = problem("{\n\"model\": 5}");
     assert_eq!(found.param, Some("model"));
-    assert_eq!(
-        found.to_string(),
-        "`model` must be a string at line 2 column 10"
-    );
+    assert_eq!(found.to_string(), "`model` must be a string at line 2 column 10");
     assert_eq!(problem(r#"{"stream":"yes"}"#).param, Some("stream"));
     assert_eq!(problem(r#"{"stream":{}}"#).param, Some("stream"));
     assert_eq!(problem(r#"{"model":["a"]}"#).param, Some("model"));
@@ -76,10 +61,7 @@ fn media_parts_are_seen_and_their_bytes_not_counted() {
     let scan = scan(body);
     assert!(scan.has_images && scan.has_audio);
     let media = r#""data:image/png;base64,AAAA""data:image/png;base64,BBBB""CCCC""#.len();
-    assert_eq!(
-        scan.estimated_prompt_bytes + media,
-        body.len() - r#"{"messages":}"#.len()
-    );
+    assert_eq!(scan.estimated_prompt_bytes + media, body.len() - r#"{"messages":}"#.len());
 }
 
 #[test]
@@ -113,21 +95,14 @@ fn developer_roles_are_found() {
         {"content":[{"role":"developer"}],"role":"developer"}],"role":"developer"}"#;
     let spans = developer_role_spans(body.as_bytes());
     assert_eq!(spans.len(), 2);
-    assert!(
-        spans
-            .iter()
-            .all(|span| &body[span.clone()] == "\"developer\"")
-    );
+    assert!(spans.iter().all(|span| &body[span.clone()] == "\"developer\""));
     assert!(developer_role_spans(b"{").is_empty());
 }
 
 #[test]
 fn a_hundred_thousand_levels_get_an_answer() {
     let deep = "[".repeat(300_000);
-    let body = format!(
-        r#"{{"messages":{deep}{},"model":"m"}}"#,
-        "]".repeat(300_000)
-    );
+    let body = format!(r#"{{"messages":{deep}{},"model":"m"}}"#, "]".repeat(300_000));
     assert_eq!(scan(&body).model.as_deref(), Some("m"));
     assert!(RequestScan::parse(deep.as_bytes(), Endpoint::Chat).is_err());
 }

@@ -16,11 +16,7 @@ pub struct Event {
 
 impl Event {
     pub(super) fn new(raw: Bytes, is_first: bool, is_terminated: bool) -> Self {
-        Self {
-            raw,
-            is_first,
-            is_terminated,
-        }
+        Self { raw, is_first, is_terminated }
     }
 
     /// The exact bytes, with the ending blank line.
@@ -35,10 +31,7 @@ impl Event {
 
     /// The data: the values of all `data` fields, joined by line feeds. Empty if there are none.
     pub fn data(&self) -> Cow<'_, [u8]> {
-        let mut values = self
-            .fields()
-            .filter(|(name, _)| *name == b"data")
-            .map(|(_, value)| value);
+        let mut values = self.fields().filter(|(name, _)| *name == b"data").map(|(_, value)| value);
         let first = values.next().unwrap_or_default();
         let Some(second) = values.next() else {
             return Cow::Borrowed(first);
@@ -54,9 +47,7 @@ impl Event {
     /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
     pub fn name(&self) -> Option<&str> {
         let (_, value) = self.fields().filter(|(name, _)| *name == b"event").last()?;
-        std::str::from_utf8(value)
-            .ok()
-            .filter(|name| !name.is_empty())
+        std::str::from_utf8(value).ok().filter(|name| !name.is_empty())
     }
 
     /// Whether there are comments and nothing else.
@@ -66,9 +57,7 @@ impl Event {
 
     /// Whether there is nothing but line ends.
     pub fn is_empty(&self) -> bool {
-        self.content()
-            .iter()
-            .all(|byte| matches!(byte, b'\n' | b'\r'))
+        self.content().iter().all(|byte| matches!(byte, b'\n' | b'\r'))
     }
 
     fn content(&self) -> &[u8] {
@@ -80,15 +69,13 @@ impl Event {
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         // Between CR and LF of a CRLF this sees an empty line, which is no field either way.
         let lines = self.content().split(|byte| matches!(byte, b'\n' | b'\r'));
-        lines
-            .filter(|line| !line.is_empty() && line[0] != b':')
-            .map(|line| {
-                let Some(colon) = memchr::memchr(b':', line) else {
-                    return (line, &[][..]);
-                };
-                let value = &line[colon + 1..];
-                (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
-            })
+        lines.filter(|line| !line.is_empty() && line[0] != b':').map(|line| {
+            let Some(colon) = memchr::memchr(b':', line) else {
+                return (line, &[][..]);
+            };
+            let value = &line[colon + 1..];
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        })
     }
 }
 

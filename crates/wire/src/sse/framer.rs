@@ -139,11 +139,7 @@ impl Framer {
             self.carry.extend_from_slice(&piece);
             self.carry.split().freeze()
         };
-        Event::new(
-            raw,
-            std::mem::replace(&mut self.in_first_event, false),
-            true,
-        )
+        Event::new(raw, std::mem::replace(&mut self.in_first_event, false), true)
     }
 
     fn give_up(&mut self) -> TooLarge {
@@ -157,12 +153,7 @@ impl Framer {
 /// Shows sizes only: contents are answers, which no log may hold.
 impl fmt::Debug for Framer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Framer({} bytes held, {} chunks queued)",
-            self.carry.len(),
-            self.queue.len()
-        )
+        write!(f, "Framer({} bytes held, {} chunks queued)", self.carry.len(), self.queue.len())
     }
 }
 
@@ -200,10 +191,7 @@ mod tests {
         for text in CORPUS {
             let text = text.as_bytes();
             let whole = framed([text]);
-            let raw: Vec<u8> = whole
-                .iter()
-                .flat_map(|event| event.raw().to_vec())
-                .collect();
+            let raw: Vec<u8> = whole.iter().flat_map(|event| event.raw().to_vec()).collect();
             assert_eq!(raw, text);
             assert_eq!(framed(text.chunks(1)), whole);
             for first in 0..=text.len() {
@@ -219,27 +207,16 @@ mod tests {
     fn line_ends_of_all_kinds_end_events() {
         let raws = |text: &str| -> Vec<String> {
             let events = framed([text.as_bytes()]);
-            events
-                .iter()
-                .map(|e| String::from_utf8_lossy(e.raw()).into_owned())
-                .collect()
+            events.iter().map(|e| String::from_utf8_lossy(e.raw()).into_owned()).collect()
         };
         assert_eq!(raws(CORPUS[1]), ["data: a\r\n\r\n", "data: b\r\n\r\n"]);
         assert_eq!(raws(CORPUS[2]), ["data: a\r\r", "data: b\r\r"]);
         assert_eq!(
             raws(CORPUS[3]),
-            [
-                "data: a\r\n\n",
-                "data: b\n\r\n",
-                "data: c\r\n\r",
-                "data: d\n\n"
-            ]
+            ["data: a\r\n\n", "data: b\n\r\n", "data: c\r\n\r", "data: d\n\n"]
         );
         assert_eq!(raws(CORPUS[5]), ["\u{feff}\r\n", "\r\n", "data: a\n\n"]);
-        assert_eq!(
-            raws(CORPUS[6]),
-            ["\n", "\n", "\r\n", "\r", "\r\n", "data: a\r\r\n", "\n"]
-        );
+        assert_eq!(raws(CORPUS[6]), ["\n", "\n", "\r\n", "\r", "\r\n", "data: a\r\r\n", "\n"]);
     }
 
     #[test]
@@ -269,9 +246,8 @@ mod tests {
         let chunk = Bytes::from_static(b"data: a\n\ndata: b\n\n");
         let mut framer = Framer::new(100);
         framer.push(chunk.clone());
-        let events: Vec<_> = std::iter::from_fn(|| framer.next_event())
-            .map(Result::unwrap)
-            .collect();
+        let events: Vec<_> =
+            std::iter::from_fn(|| framer.next_event()).map(Result::unwrap).collect();
         assert_eq!(events[0].raw().as_ptr(), chunk.as_ptr());
         assert_eq!(events[1].raw().as_ptr(), chunk[9..].as_ptr());
     }
@@ -283,10 +259,7 @@ mod tests {
         for chunk in text.as_bytes().chunks(1000) {
             framer.push(Bytes::copy_from_slice(chunk));
         }
-        assert_eq!(
-            framer.next_event().unwrap().unwrap().raw().len(),
-            text.len()
-        );
+        assert_eq!(framer.next_event().unwrap().unwrap().raw().len(), text.len());
 
         let mut framer = Framer::new(10);
         framer.push(Bytes::from_static(b"data: 0123456789"));

@@ -1,0 +1,276 @@
+//! What is refused in a conversation that another provider has taken part in.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use dialect::HistoryFault::{
+    self, DeveloperRole, ForeignFields, MissingReasoning, MissingThoughtSignature, NullContent,
+    ToolCallIds,
+};
+use dialect::{Reply, failure, refused_history, refused_parameter};
+use engine::{FaultKind, Scope, Timestamp};
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+fn foreign(names: &[&str]) -> HistoryFault {
+    ForeignFields(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn fault_of(body: &[u8], status: u16) -> (FaultKind, Scope) {
+    let headers = HeaderMap::new();
+    let now = Timestamp::from_secs(1_795_323_600);
+    let reply = Reply { provider: "", model: "some-model", status, headers: &headers, now };
+    let fault = failure(&reply, body);
+    (fault.kind, fault.scope)
+}
+
+fn check(body: &Value, expected: &HistoryFault) {
+    let bytes = serde_json::to_vec(body).unwrap();
+    assert_eq!(refused_history(&bytes).as_ref(), Some(expected), "{body}");
+    assert_eq!(refused_parameter(&bytes), None, "{body}");
+    for status in [400, 422] {
+        let refused = (FaultKind::ParameterRefused, Scope::Request);
+        assert_eq!(fault_of(&bytes, status), refused, "{body}");
+    }
+}
+
+/// Seen at providers and in front of them.
+#[test]
+fn each_recorded_sentence_is_understood() {
+    let table = [
+        (
+            "Tool call id was call_0fypS1hVX but must be a-z, A-Z, 0-9, with a length of 9.",
+            ToolCallIds,
+        ),
+        ("Tool call id was null but must be a-z, A-Z, 0-9, with a length of 9.", ToolCallIds),
+        ("Tool call id has to be defined.", ToolCallIds),
+        (
+            "Invalid 'messages[11].tool_calls[0].id': string too long. Expected a string with \
+             maximum length 40, but got a string with length 46 instead.",
+            ToolCallIds,
+        ),
+        (
+            "messages.92.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
+            ToolCallIds,
+        ),
+        (
+            "'messages.1' : for 'role:assistant' the following must be \
+             satisfied[('messages.1' : property 'reasoning_content' is unsupported)]",
+            foreign(&["reasoning_content"]),
+        ),
+        (
+            "'messages.0' : for 'role:user' the following must be \
+             satisfied[('messages.0' : property 'timestamp' is unsupported)]",
+            foreign(&["timestamp"]),
+        ),
+        (
+            "messages[2].reasoning: reasoning is not supported with this model",
+            foreign(&["reasoning"]),
+        ),
+        (
+            "messages.2.assistant.reasoning_content: property 'messages.2.assistant.reasoning_content' is unsupported\n\
+             messages.4.assistant.reasoning_content: property 'messages.4.assistant.reasoning_content' is unsupported",
+            foreign(&["reasoning_content"]),
+        ),
+        (
+            "The `reasoning_content` in the thinking mode must be passed back to the API.",
+            MissingReasoning,
+        ),
+        (
+            "Missing `reasoning_content` field in the assistant message at message index 112. For \
+             more information, please refer to https://api-docs.deepseek.com/guides/thinking_mode#tool-calls",
+            MissingReasoning,
+        ),
+        (
+            "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+            MissingReasoning,
+        ),
+        (
+            "Function call is missing a thought_signature in functionCall parts. This is required \
+             for tools to work correctly, and missing thought_signature may lead to degraded model \
+             performance. Additional data, function call `default_api:Bash` , position 2.",
+            MissingThoughtSignature,
+        ),
+        (
+            "Function call `tool_name` in the `1.` content block is missing a `thought_signature`.",
+            MissingThoughtSignature,
+        ),
+        (
+            "Failed to deserialize the JSON body into the target type: messages[0].role: unknown \
+             variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, \
+             `latest_reminder` at line 1 column 60",
+            DeveloperRole,
+        ),
+        (
+            "developer is not one of ['system', 'assistant', 'user', 'tool', 'function'] - 'messages.['0].role'",
+            DeveloperRole,
+        ),
+        (
+            "invalid parameter 'messages[0].role': invalid role 'developer', must be one of: system, user, assistant, tool",
+            DeveloperRole,
+        ),
+        (
+            "The parameter `messages.role` specified in the request are not valid: invalid value: \
+             `developer`, supported values are: `system`, `assistant`, `user`, `tool`.",
+            DeveloperRole,
+        ),
+        ("chat template rejected the request: Unexpected message role.", DeveloperRole),
+        ("invalid message content type: <nil>", NullContent),
+        ("Invalid value for 'content': expected a string, got null.", NullContent),
+        (
+            "Invalid 'content': 'content' field must be a string or an array of objects.",
+            NullContent,
+        ),
+        (
+            "AiError: Bad input: Error: oneOf at '/' not met, 0 matches: required properties at \
+             '/' are 'prompt', required properties at '/messages/11' are 'role,content'",
+            NullContent,
+        ),
+    ];
+    for (message, expected) in table {
+        check(&json!({"error": {"message": message}}), &expected);
+        check(&json!({"object": "error", "message": message, "code": null}), &expected);
+        check(&json!([{"error": {"message": message, "code": 400}}]), &expected);
+        check(&json!({"error": message}), &expected);
+        check(
+            &json!({"success": false, "errors": [{"message": message, "code": 5006}]}),
+            &expected,
+        );
+        let raw = json!({"error": {"message": message}}).to_string();
+        let passed_on = json!({"message": "Provider returned error", "metadata": {"raw": raw}});
+        check(&json!({"error": passed_on}), &expected);
+        let text = Some(expected);
+        assert_eq!(refused_history(message.as_bytes()), text);
+    }
+}
+
+/// Not recorded as such; each follows from the wording of the same provider for its neighbours.
+#[test]
+fn each_likely_sentence_is_understood() {
+    let table = [
+        ("Unexpected role 'developer'", DeveloperRole),
+        ("unexpected role developer", DeveloperRole),
+        (
+            "Unsupported value: 'messages[0].role' does not support 'developer' with this model.",
+            DeveloperRole,
+        ),
+        (
+            "Invalid type for 'messages[0].content': expected a string, but got null instead.",
+            NullContent,
+        ),
+        ("Type mismatch of '/messages/1/content', 'null' not in 'string'", NullContent),
+        ("content must not be null", NullContent),
+        ("Unknown parameter: 'messages[2].reasoning_details'.", foreign(&["reasoning_details"])),
+        (
+            "Invalid JSON payload received. Unknown name \"reasoning\" at 'messages[1]': Cannot find field.\n\
+             Invalid JSON payload received. Unknown name \"extra_content\" at 'messages[1].tool_calls[0]': Cannot find field.\n\
+             Invalid JSON payload received. Unknown name \"top_k\": Cannot find field.",
+            foreign(&["reasoning", "extra_content"]),
+        ),
+    ];
+    for (message, expected) in table {
+        check(&json!({"error": {"message": message}}), &expected);
+    }
+}
+
+#[test]
+fn a_validators_list_is_read() {
+    let entry = |place: Value| json!({"type": "extra_forbidden", "loc": place, "msg": "Extra inputs are not permitted", "input": "x"});
+    let list = json!([
+        entry(json!(["body", "messages", 31, "assistant", "reasoning_content"])),
+        entry(json!(["body", "messages", 33, "assistant", "reasoning_content"])),
+        entry(json!(["body", "messages", 2, "refusal"])),
+        entry(json!(["body", "messages", 6, "assistant", "tool_calls", 0, "index"])),
+        entry(json!(["body", "messages", 0, "user", "tool_calls"])),
+        entry(json!(["body", "messages", 0, "user", "content", 0, "cache_control"])),
+    ]);
+    let names = foreign(&["reasoning_content", "refusal", "index"]);
+    check(&json!({"detail": list}), &names);
+    check(&json!({"object": "error", "message": {"detail": list}, "param": null}), &names);
+    check(&json!({"object": "error", "message": json!({"detail": list}).to_string()}), &names);
+    let null = json!({"type": "string_type", "loc": ["body", "messages", 1, "content", "str"], "msg": "Input should be a valid string", "input": null});
+    check(&json!({"detail": [null]}), &NullContent);
+    let place =
+        json!({"message": "unexpected property", "location": "body.messages[3].reasoning_content"});
+    check(
+        &json!({"title": "Unprocessable Entity", "detail": "validation failed", "errors": [place]}),
+        &foreign(&["reasoning_content"]),
+    );
+}
+
+#[test]
+fn a_list_that_echoes_more_than_is_read_still_names_its_first_place() {
+    let entry = json!({"type": "extra_forbidden", "loc": ["body", "messages", 31, "assistant", "reasoning_content"], "msg": "Extra inputs are not permitted", "input": "so ".repeat(30_000)});
+    check(&json!({"detail": [entry]}), &foreign(&["reasoning_content"]));
+}
+
+#[test]
+fn a_refused_parameter_is_not_taken_for_history() {
+    let bodies = [
+        (
+            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "reasoning"], "msg": "Extra inputs are not permitted"}]}),
+            Some("reasoning"),
+        ),
+        (
+            json!([{"error": {"message": "Invalid JSON payload received. Unknown name \"reasoning\": Cannot find field."}}]),
+            Some("reasoning"),
+        ),
+        (
+            json!({"message": "property 'enable_thinking' is unsupported", "param": "validation_error", "code": "wrong_api_format"}),
+            Some("enable_thinking"),
+        ),
+        (
+            json!({"error": {"message": "Unknown parameter: 'reasoning'.", "param": "reasoning", "code": "unknown_parameter"}}),
+            Some("reasoning"),
+        ),
+        (json!({"detail": "Unsupported parameter: messages"}), None),
+        (
+            json!({"error": {"message": "Please reduce the length of the messages. This is not supported."}}),
+            None,
+        ),
+        (
+            json!({"error": {"message": "messages[0].content[0].type: image_url is not supported"}}),
+            None,
+        ),
+        (json!({"error": {"message": "messages[3].tool_calls is unsupported"}}), None),
+        (json!({"error": {"message": "'messages.0' : property 'role' is unsupported"}}), None),
+        (json!({"error": {"message": "Invalid 'messages[1].name': string too long."}}), None),
+        (
+            json!({"error": {"message": "Conversation roles must alternate, see https://developers.example"}}),
+            None,
+        ),
+        (
+            json!({"error": {"message": "Not the same number of function calls and responses"}}),
+            None,
+        ),
+        (json!({"error": {"message": "model 'x' is not found"}}), None),
+        (json!({}), None),
+    ];
+    for (body, parameter) in bodies {
+        let bytes = serde_json::to_vec(&body).unwrap();
+        assert_eq!(refused_history(&bytes), None, "{body}");
+        assert_eq!(refused_parameter(&bytes).as_deref(), parameter, "{body}");
+    }
+}
+
+#[test]
+fn what_a_request_says_of_itself_is_not_the_providers_word() {
+    let echo = json!({"detail": [{"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": {"param": "messages.0.x", "message": "is missing a thought_signature"}}]});
+    assert_eq!(refused_history(&serde_json::to_vec(&echo).unwrap()), None);
+}
+
+#[test]
+fn a_limit_is_not_taken_for_history() {
+    let body = br#"{"error":{"message":"Tool call id was x; rate limit reached","code":429}}"#;
+    assert_eq!(fault_of(body, 429).0, FaultKind::RateLimited);
+}
+
+#[test]
+fn at_most_sixteen_sound_names_are_kept() {
+    let lines: Vec<String> =
+        (0..40).map(|n| format!("Unknown name \"field{n}\" at 'messages[1]'")).collect();
+    let long = format!("Unknown name \"{}\" at 'messages[1]'", "x".repeat(65));
+    let odd = "Unknown name \"a b\" at 'messages[1]'\nUnknown name \"\" at 'messages[1]'";
+    let message = [&long, odd, &lines.join("\n")].join("\n");
+    let names: Vec<String> = (0..16).map(|n| format!("field{n}")).collect();
+    check(&json!({"error": {"message": message}}), &ForeignFields(names));
+}

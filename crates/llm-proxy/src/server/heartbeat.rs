@@ -1,0 +1,102 @@
+//! A sign of life for clients that give up on a silent connection: after `heartbeat` without an
+//! answer the response begins, and comments keep it alive until there is one. Off by default,
+//! for it gives up a true status and the headers that say who served: an error then comes as an
+//! event.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::Body as _;
+use tokio::time::Sleep;
+use wire::sse::data_event;
+
+use super::body::ClientBody;
+use super::intake::Intake;
+use super::relay::relay;
+use crate::app::App;
+use crate::clock;
+
+/// One line, and no blank one after it: some clients take a blank line for the end of an event.
+const COMMENT: &[u8] = b": waiting\n";
+
+type Relaying = Pin<Box<dyn Future<Output = Response<ClientBody>> + Send>>;
+
+/// Serves one proxied request, with heartbeats where they are wanted.
+pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<ClientBody> {
+    let wanted = app.world().settings.rotation.heartbeat.filter(|_| intake.scan.stream);
+    let Some(every) = wanted else {
+        return relay(app, intake).await;
+    };
+    let app = Arc::clone(app);
+    let mut relaying: Relaying = Box::pin(async move { relay(&app, intake).await });
+    if let Ok(response) = tokio::time::timeout(every, &mut relaying).await {
+        return response;
+    }
+    let beat = Box::pin(tokio::time::sleep(Duration::ZERO));
+    let waiting = Waiting { stage: Stage::Relaying(relaying), every, beat };
+    let mut response = Response::new(ClientBody::Waiting(Box::new(waiting)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    response
+}
+
+/// A response that has begun before there is an answer.
+pub(crate) struct Waiting {
+    stage: Stage,
+    every: Duration,
+    beat: Pin<Box<Sleep>>,
+}
+
+enum Stage {
+    Relaying(Relaying),
+    Answering { status: StatusCode, body: Box<ClientBody> },
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    /// The next bytes for the client.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.stage {
+                Stage::Relaying(relaying) => {
+                    if let Poll::Ready(response) = relaying.as_mut().poll(cx) {
+                        let status = response.status();
+                        let body = Box::new(response.into_body());
+                        self.stage = Stage::Answering { status, body };
+                        continue;
+                    }
+                    ready!(self.beat.as_mut().poll(cx));
+                    self.beat.as_mut().reset(clock::deadline_in(self.every));
+                    return Poll::Ready(Some(Bytes::from_static(COMMENT)));
+                }
+                Stage::Answering { status, body } => {
+                    let is_error = !status.is_success();
+                    let frame = ready!(Pin::new(body.as_mut()).poll_frame(cx));
+                    let bytes = frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
+                    return Poll::Ready(bytes.map(|bytes| {
+                        // An error of ours or of a provider is one JSON document in one piece.
+                        if is_error { as_event(&bytes) } else { bytes }
+                    }));
+                }
+            }
+        }
+    }
+}
+
+fn as_event(error: &[u8]) -> Bytes {
+    let one_line: Vec<u8> = error.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    data_event(&one_line)
+}

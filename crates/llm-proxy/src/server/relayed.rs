@@ -1,0 +1,179 @@
+//! A provider's stream on its way to the client: polled by the client's connection, so that a
+//! slow reader holds back the provider, and a client that leaves cancels the call.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde_json::json;
+use wire::sse::data_event;
+use wire::usage::Usage;
+
+use super::attempt::Answered;
+use super::journey::Journey;
+use super::rescue::rescue;
+use crate::app::{App, Held};
+use crate::upstream::{Answer, EventStream, Failure, Recovery, StreamEnd};
+use crate::world::Route;
+
+/// The code of the error event that ends a stream which was cut.
+const INTERRUPTED: &str = "upstream_stream_interrupted";
+
+/// How long the rest of a stream is read after its end, so that the connection can serve again.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How many breaks of one answer are mended.
+const MOST_RESCUES: u32 = 3;
+
+/// A provider's stream on its way to the client.
+pub(crate) struct Relayed {
+    app: Arc<App>,
+    state: State,
+    /// What is needed to go on with another provider; `None` where that is off or not safe.
+    journey: Option<Box<Journey>>,
+    rescues: u32,
+    /// The first break: who, and how.
+    broken: Option<(String, String)>,
+}
+
+enum State {
+    Playing(Playing),
+    Seeking(Pin<Box<dyn Future<Output = (Journey, Option<Answered>)> + Send>>),
+    Over,
+}
+
+/// One provider's part.
+struct Playing {
+    route: Arc<Route>,
+    held: Held,
+    stream: Box<EventStream>,
+}
+
+impl fmt::Debug for Relayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relayed").field("rescues", &self.rescues).finish_non_exhaustive()
+    }
+}
+
+impl Relayed {
+    pub(crate) fn new(
+        journey: Journey,
+        held: Held,
+        route: Arc<Route>,
+        stream: Box<EventStream>,
+    ) -> Self {
+        let app = Arc::clone(&journey.app);
+        let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
+        let state = State::Playing(Playing { route, held, stream });
+        Self { app, state, journey, rescues: 0, broken: None }
+    }
+
+    /// The next bytes for the client.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.state {
+                State::Over => return Poll::Ready(None),
+                State::Playing(playing) => {
+                    if let Some(event) = ready!(playing.stream.poll_next(cx)) {
+                        return Poll::Ready(Some(event));
+                    }
+                    if let Some(last) = self.end_part() {
+                        return Poll::Ready(Some(last));
+                    }
+                }
+                State::Seeking(seeking) => {
+                    let (journey, answered) = ready!(seeking.as_mut().poll(cx));
+                    self.journey = Some(Box::new(journey));
+                    if let Some(last) = self.go_on(answered) {
+                        return Poll::Ready(Some(last));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One provider's part is over; the error event if that is the end of it all.
+    fn end_part(&mut self) -> Option<Bytes> {
+        let State::Playing(mut playing) = std::mem::replace(&mut self.state, State::Over) else {
+            return None;
+        };
+        let tokens = playing.stream.usage().and_then(Usage::total);
+        self.app.metrics.tokens(&playing.route.provider.name, tokens.unwrap_or(0));
+        match playing.stream.take_end() {
+            Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure, tokens),
+            Some(StreamEnd::Complete) | None => {
+                playing.held.finished(tokens);
+                if self.broken.is_some() {
+                    self.app.metrics.saved();
+                }
+                drain(&self.app, *playing.stream);
+                None
+            }
+        }
+    }
+
+    /// The stream broke off: another provider goes on if that is safe.
+    fn mend(
+        &mut self,
+        mut playing: Playing,
+        failure: &Failure,
+        tokens: Option<u64>,
+    ) -> Option<Bytes> {
+        let name = &playing.route.provider.name;
+        let detail = &failure.fault.detail;
+        self.app.log.warning(format_args!(
+            "{name}: the stream was interrupted ({}): {detail}",
+            failure.word
+        ));
+        self.app.metrics.attempt(name, "interrupted");
+        self.broken.get_or_insert_with(|| (name.clone(), detail.clone()));
+        playing.held.broken(&failure.fault, tokens);
+        let told = playing.stream.take_told();
+        match (told, self.journey.take()) {
+            (Some(told), Some(journey)) if self.rescues < MOST_RESCUES => {
+                self.rescues += 1;
+                self.state = State::Seeking(Box::pin(rescue(*journey, told)));
+                None
+            }
+            _ => Some(self.interruption()),
+        }
+    }
+
+    /// Somebody goes on, or nobody; the error event then.
+    fn go_on(&mut self, answered: Option<Answered>) -> Option<Bytes> {
+        let Some(Answered { held, answer: Answer::Stream(stream), route, .. }) = answered else {
+            self.state = State::Over;
+            return Some(self.interruption());
+        };
+        self.app.log.info(format_args!("{}: goes on with the stream", route.provider.name));
+        self.state = State::Playing(Playing { route, held, stream });
+        None
+    }
+
+    /// The event that ends a stream which was cut. It names the first break, not what came of
+    /// mending it.
+    fn interruption(&self) -> Bytes {
+        let (provider, detail) = self.broken.clone().unwrap_or_default();
+        let error = json!({"error": {
+            "message": format!("the stream from {provider} was interrupted: {detail}"),
+            "type": "upstream_error",
+            "param": null,
+            "code": INTERRUPTED,
+        }});
+        data_event(error.to_string().as_bytes())
+    }
+}
+
+fn drain(app: &App, stream: EventStream) {
+    if let Some(mut rest) = stream.into_rest() {
+        app.tasks.spawn(async move {
+            let to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
+            let _ = tokio::time::timeout(DRAIN, to_end).await;
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! A stream that broke off goes on with another provider, where that is safe: plain text so far,
+//! one choice, no tool call begun. Either the other provider continues an assistant message that
+//! is given to it, or it starts afresh and repeats exactly what was sent, which is swallowed.
+
+use bytes::Bytes;
+use engine::Step;
+use serde_json::{Map, Value};
+use settings::Prefill;
+use wire::Endpoint;
+use wire::continuation::{Continuation, append_message};
+use wire::request::RequestScan;
+use wire::splice::{Edit, splice};
+
+use super::attempt::Answered;
+use super::intake::Intake;
+use super::journey::Journey;
+use crate::upstream::{Answer, Continuing, Recovery, Told};
+use crate::world::Route;
+
+/// A request header that switches recovery off: `off`.
+pub(crate) const STREAM_RECOVERY: &str = "x-stream-recovery";
+
+/// How many providers are tried for one break.
+const MOST_TRIED: usize = 4;
+
+/// What is sent to a provider that is to go on with an answer.
+pub(super) struct Continued {
+    pub(super) intake: Intake,
+    pub(super) recovery: Recovery,
+}
+
+impl Journey {
+    /// Whether a stream of this request may go on with another provider.
+    pub(super) fn recovery(&self) -> Recovery {
+        let scan = &self.intake.scan;
+        let refused = self.intake.headers.get(STREAM_RECOVERY).is_some_and(|word| word == "off");
+        let is_on = self.world.settings.rotation.stream_recovery == settings::StreamRecovery::Auto;
+        let is_plain = self.intake.endpoint == Endpoint::Chat
+            && scan.stream
+            && scan.n.is_none_or(|n| n <= 1)
+            && scan.layout.named("logprobs").next().is_none();
+        if is_on && !refused && is_plain && self.rotation.chain().len() > 1 {
+            Recovery::Possible
+        } else {
+            Recovery::Off
+        }
+    }
+}
+
+/// Finds a provider that goes on; gives the journey back in any case.
+pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option<Answered>) {
+    journey.begin_again();
+    for _ in 0..MOST_TRIED {
+        match journey.next() {
+            Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
+                Ok(answered) if matches!(answered.answer, Answer::Stream(_)) => {
+                    return (journey, Some(answered));
+                }
+                // One piece is no stream to go on with; its lease ends here.
+                Ok(answered) => drop(answered),
+                Err(failed) => drop(journey.settle(failed)),
+            },
+            Step::WaitUntil(moment) => journey.wait(moment).await,
+            Step::Refuse(_) => break,
+        }
+    }
+    (journey, None)
+}
+
+/// The request for a provider that is to go on: with the text so far as the beginning of its own
+/// answer where it is known to continue that, else as it was.
+pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told) -> Continued {
+    let (id, usage) = (told.id.clone(), told.usage);
+    let way = route.provider.prefill_for(model);
+    let repeats = matches!(way, Prefill::Message { repeats: true, .. });
+    let (intake, join) = match prefilled(intake, way, told) {
+        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, repeats, usage)),
+        None => (intake.clone(), Continuation::afresh(id, told.text.clone(), usage)),
+    };
+    let continuing = Continuing { told: told.clone(), join };
+    Continued { intake, recovery: Recovery::Continuing(Box::new(continuing)) }
+}
+
+/// The request with the text so far as its last message, and with the flag that the provider
+/// wants for that; `None` where it is not known to continue one.
+fn prefilled(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
+    let mut message = Map::new();
+    message.insert("role".to_owned(), "assistant".into());
+    message.insert("content".to_owned(), told.text.as_str().into());
+    let layout = &intake.scan.layout;
+    let mut edits = Vec::new();
+    match way {
+        Prefill::Unknown | Prefill::No => return None,
+        Prefill::Plain => {}
+        Prefill::Message { fields, .. } => message.extend(fields.clone()),
+        Prefill::Body(fields) => {
+            let set = |(name, value): (&String, &Value)| {
+                Edit::set(layout, name, &Bytes::from(value.to_string()))
+            };
+            edits.extend(fields.iter().flat_map(set));
+        }
+    }
+    let message = Value::Object(message).to_string();
+    edits.push(append_message(&intake.body, layout, message.as_bytes())?);
+    let body = splice(&intake.body, layout, &edits).to_bytes();
+    let scan = RequestScan::parse(&body, intake.endpoint).ok()?;
+    Some(Intake { body, scan, ..intake.clone() })
+}
