@@ -100,6 +100,16 @@ impl Ledger {
         }
     }
 
+    /// The answer is over and nobody counted its tokens, such as when the client left early.
+    pub fn finish_estimated(&mut self, registry: &Registry, lease: &mut Lease, tokens: u64) {
+        self.finish(registry, lease, Some(tokens));
+        if self.is_today(lease.started) {
+            let deployment = &registry.deployments()[lease.deployment];
+            let tally = self.tally_mut(registry.provider_of(deployment).slot);
+            tally.estimated_tokens = tally.estimated_tokens.saturating_add(tokens);
+        }
+    }
+
     /// The attempt failed. Sets aside what the fault concerns.
     pub fn fail(
         &mut self,

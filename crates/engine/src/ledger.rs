@@ -51,6 +51,8 @@ pub(crate) struct ProviderTally {
     pub(crate) disabled: bool,
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
+    /// The part of `tokens` that nobody counted.
+    pub(crate) estimated_tokens: u64,
     pub(crate) successes: u64,
     pub(crate) consecutive_errors: u64,
     pub(crate) last_error: Option<LastError>,
@@ -108,6 +110,7 @@ impl Ledger {
         self.today = self.local_day.day_at(now);
         for tally in &mut self.providers {
             (tally.requests, tally.tokens, tally.successes) = (0, 0, 0);
+            tally.estimated_tokens = 0;
         }
         for usage in &mut self.usages {
             usage.begin_day();

@@ -21,6 +21,8 @@ pub struct ProviderView {
     pub requests: u64,
     /// Tokens of the current day.
     pub tokens: u64,
+    /// The part of the tokens that nobody counted, such as those of answers that were left early.
+    pub estimated_tokens: u64,
     /// Answers of the current day.
     pub successes: u64,
     /// Faults since the last success.
@@ -96,6 +98,7 @@ fn provider_view(
         closed: all_closed(&deployments),
         requests: tally.requests,
         tokens: tally.tokens,
+        estimated_tokens: tally.estimated_tokens,
         successes: tally.successes,
         consecutive_errors: tally.consecutive_errors,
         last_error: tally.last_error.clone(),

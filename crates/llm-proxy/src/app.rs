@@ -200,6 +200,14 @@ impl Held {
         }
     }
 
+    /// The answer is over, and nobody counted its tokens.
+    pub(crate) fn finished_uncounted(mut self, estimate: u64) {
+        if let Some(mut lease) = self.lease.take() {
+            self.app.ledger().finish_estimated(&self.world.registry, &mut lease, estimate);
+            self.app.news.notify_waiters();
+        }
+    }
+
     /// The answer broke off after it had begun.
     pub(crate) fn broken(mut self, fault: &engine::Fault, tokens: Option<u64>) {
         let now = self.app.clock.now();

@@ -11,7 +11,7 @@ use wire::request::RequestScan;
 use super::error::ProxyError;
 
 /// Bytes of prompt per token, for estimates: English text has about four.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 /// A request to be proxied.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Intake {
 
     /// What the request needs, as far as it decides who can serve it.
     pub(crate) fn needs(&self, free_only: bool) -> Needs {
-        let prompt = self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN;
+        let prompt = self.prompt_tokens();
         let most = self.scan.max_completion_tokens.or(self.scan.max_tokens);
         Needs {
             tokens: prompt.saturating_add(most.unwrap_or(0)),
@@ -49,6 +49,11 @@ impl Intake {
             wants: self.wants(),
             free_only,
         }
+    }
+
+    /// The tokens of the prompt, estimated.
+    pub(crate) const fn prompt_tokens(&self) -> u64 {
+        self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN
     }
 
     fn wants(&self) -> Abilities {

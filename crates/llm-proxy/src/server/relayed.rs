@@ -15,6 +15,7 @@ use wire::sse::data_event;
 use wire::usage::Usage;
 
 use super::attempt::Answered;
+use super::intake::BYTES_PER_TOKEN;
 use super::journey::Journey;
 use super::rescue::rescue;
 use crate::app::{App, Held};
@@ -37,6 +38,8 @@ pub(crate) struct Relayed {
     /// What is needed to go on with another provider; `None` where that is off or not safe.
     journey: Option<Box<Journey>>,
     rescues: u32,
+    /// The tokens of the prompt, estimated.
+    prompt_tokens: u64,
     /// The first break: who, and how.
     broken: Option<(String, String)>,
 }
@@ -68,9 +71,10 @@ impl Relayed {
         stream: Box<EventStream>,
     ) -> Self {
         let app = Arc::clone(&journey.app);
+        let prompt_tokens = journey.intake.prompt_tokens();
         let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
         let state = State::Playing(Playing { route, held, stream });
-        Self { app, state, journey, rescues: 0, broken: None }
+        Self { app, state, journey, rescues: 0, prompt_tokens, broken: None }
     }
 
     /// The next bytes for the client.
@@ -107,13 +111,23 @@ impl Relayed {
         match playing.stream.take_end() {
             Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure, tokens),
             Some(StreamEnd::Complete) | None => {
-                playing.held.finished(tokens);
+                self.count(playing.held, &playing.stream);
                 if self.broken.is_some() {
                     self.app.metrics.saved();
                 }
                 drain(&self.app, *playing.stream);
                 None
             }
+        }
+    }
+
+    /// Ends a lease with the tokens that the provider counted, else with an estimate.
+    fn count(&self, held: Held, stream: &EventStream) {
+        if let Some(tokens) = stream.usage().and_then(Usage::total) {
+            held.finished(Some(tokens));
+        } else {
+            let answer = stream.text_bytes().div_ceil(BYTES_PER_TOKEN);
+            held.finished_uncounted(self.prompt_tokens + answer);
         }
     }
 
@@ -166,6 +180,15 @@ impl Relayed {
             "code": INTERRUPTED,
         }});
         data_event(error.to_string().as_bytes())
+    }
+}
+
+impl Drop for Relayed {
+    /// The client left: the call is cancelled, nobody is blamed, what came is counted.
+    fn drop(&mut self) {
+        if let State::Playing(playing) = std::mem::replace(&mut self.state, State::Over) {
+            self.count(playing.held, &playing.stream);
+        }
     }
 }
 

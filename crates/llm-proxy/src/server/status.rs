@@ -75,6 +75,7 @@ fn provider_json(view: &ProviderView, today: &str, zone: &TimeZone) -> Value {
         "last_error": view.last_error.as_ref().map(|error| &error.text),
         "last_error_at": view.last_error.as_ref().and_then(|error| moment(error.at, zone)),
         "total_tokens_used": view.tokens,
+        "estimated_tokens": view.estimated_tokens,
         "deployments": view.deployments.iter().map(|one| deployment_json(one, zone)).collect::<Vec<_>>(),
     })
 }

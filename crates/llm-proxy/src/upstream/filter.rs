@@ -30,6 +30,8 @@ pub(super) struct Filter {
     /// Whether text, reasoning, a tool call or a refusal has come.
     output: bool,
     pub(super) finish_reason: Option<String>,
+    /// Bytes of text that came.
+    pub(super) text_bytes: u64,
     /// What the client has; `None` where nobody would go on with it.
     pub(super) told: Option<Told>,
     /// How this stream is made one with the one that broke off before it.
@@ -52,6 +54,7 @@ impl Filter {
             usage: None,
             output: false,
             finish_reason: None,
+            text_bytes: 0,
             told,
             join,
         }
@@ -124,6 +127,7 @@ impl Filter {
     /// Notes what a content event brings; whether it is output, and not only an end.
     fn note(&mut self, facts: &ChunkFacts) -> bool {
         let text = facts.text.as_ref().is_some_and(|text| !text.is_empty());
+        self.text_bytes += facts.text.as_ref().map_or(0, |text| text.len() as u64);
         self.output |= text
             || facts.tool_call
             || facts.reasoning

@@ -243,6 +243,11 @@ impl EventStream {
         self.end.take()
     }
 
+    /// Bytes of text that came.
+    pub(crate) const fn text_bytes(&self) -> u64 {
+        self.filter.text_bytes
+    }
+
     /// The token counts seen so far.
     pub(crate) const fn usage(&self) -> Option<&Usage> {
         self.filter.usage.as_ref()
