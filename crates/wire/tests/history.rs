@@ -188,18 +188,26 @@ fn a_hundred_thousand_levels_are_mended_around() {
 
 #[test]
 fn a_flood_of_messages_or_calls_is_left_alone() {
-    let message = r#"{"role":"developer","reasoning":1,"tool_call_id":"x"},"#.repeat(1 << 16);
-    let call = r#"{"id":"x","index":1},"#.repeat(1 << 16);
-    for wanted in ALL {
-        let wanted = wanted();
-        let messages = format!(r#"{{"messages":[{message}{}]}}"#, message.trim_end_matches(','));
-        assert_eq!(mended(&messages, &wanted), None, "{wanted:?}");
-        if matches!(wanted, Repair::ToolCallIds | Repair::ForeignFields(_)) {
-            let calls = call.trim_end_matches(',');
-            let calls = format!(r#"{{"messages":[{{"tool_calls":[{call}{calls}]}}]}}"#);
-            assert_eq!(mended(&calls, &wanted), None, "{wanted:?}");
+    let many = 1 + (1 << 16);
+    let listed = |item: &str| vec![item; many].join(",");
+    let messages = listed(r#"{"role":"developer","reasoning":1,"tool_call_id":"x"}"#);
+    let calls = listed(r#"{"id":"x","index":1}"#);
+    for body in [messages, format!(r#"{{"role":"assistant","tool_calls":[{calls}]}}"#)] {
+        let body = format!(r#"{{"messages":[{body}]}}"#);
+        for wanted in [Repair::ToolCallIds, foreign(&["reasoning", "index"])] {
+            assert_eq!(mended(&body, &wanted), None, "{wanted:?}");
         }
     }
+}
+
+#[test]
+fn many_members_of_one_name_do_not_multiply_what_they_are_given() {
+    let reasoning = "x".repeat(10_000);
+    let empty = r#""reasoning_content":"","#.repeat(4_000);
+    let body =
+        format!(r#"{{"messages":[{{"role":"assistant",{empty}"reasoning":"{reasoning}"}}]}}"#);
+    let text = mended(&body, &Repair::MissingReasoning).unwrap();
+    assert_eq!(text.len(), body.len() + reasoning.len());
 }
 
 fn text_or_null() -> impl Strategy<Value = Value> {

@@ -63,11 +63,11 @@ async fn a_stalled_stream_of_the_only_provider_ends_and_the_proxy_goes_on() {
 #[tokio::test]
 async fn comments_are_life_after_the_first_word() {
     let mut writes = vec![(Duration::ZERO, events().text("one"))];
-    writes.extend(vec![(MS * 60, Events::comment("ping")); 15]);
+    writes.extend(vec![(MS * 60, Events::comment("ping")); 20]);
     writes.push((Duration::ZERO, joined(&[events().text(" two"), events().finish("stop")])));
     let a = always(Reply::events(writes)).await;
     let proxy = Setup::chain([&a])
-        .rotation("stall_timeout: 500ms")
+        .rotation("stall_timeout: 900ms")
         .rotation("stream_recovery: off")
         .start()
         .await;

@@ -83,7 +83,7 @@ async fn leaving_while_a_plain_body_comes_cancels_the_upstream_call() {
 
 #[tokio::test]
 async fn leaving_while_waiting_for_a_cooldown_ends_the_wait() {
-    let limited = Reply::rate_limited(None).header("retry-after-ms", "500");
+    let limited = Reply::rate_limited(None).header("retry-after-ms", "1500");
     let a = script([limited, Reply::answer(&["a"])]).await;
     let proxy = Setup::chain([&a]).start().await;
     let waiting = proxy.open(post(CHAT).json(&question(true))).await;
@@ -99,7 +99,7 @@ async fn leaving_while_waiting_for_a_cooldown_ends_the_wait() {
 
 #[tokio::test]
 async fn leaving_between_two_hops_does_not_reach_the_second() {
-    let a = always(Reply::rate_limited(Some("30")).after(MS * 300)).await;
+    let a = always(Reply::rate_limited(Some("30")).after(MS * 2000)).await;
     let b = good("b").await;
     let proxy = Setup::chain([&a, &b]).start().await;
     let left = proxy.open(post(CHAT).json(&question(false))).await;

@@ -162,8 +162,8 @@ async fn all_cooling_is_429_with_the_true_time() {
 
 #[tokio::test]
 async fn a_deadline_only_moves_later_while_it_runs() {
-    let slow = Reply::rate_limited(Some("1")).after(MS * 400);
-    let a = script([Reply::rate_limited(Some("60")).after(MS * 100), slow]).await;
+    let slow = Reply::rate_limited(Some("1")).after(MS * 1200);
+    let a = script([Reply::rate_limited(Some("60")).after(MS * 1000), slow]).await;
     let b = good("b").await;
     let proxy = Setup::chain([&a, &b]).start().await;
     let ask = || crate::harness::post(crate::harness::CHAT).json(&question(false));
@@ -256,7 +256,7 @@ async fn spent_credit_is_set_aside_for_long_and_no_time_is_invented() {
 
 #[tokio::test]
 async fn no_more_requests_than_declared_are_under_way_at_once() {
-    let slow = Reply::answer(&["a"]).after(MS * 500);
+    let slow = Reply::answer(&["a"]).after(MS * 1200);
     let a = always(slow).await;
     let proxy = Setup::new().provider("a", &a).with("limits: {concurrent: 1}").start().await;
     let ask = || crate::harness::post(crate::harness::CHAT).json(&question(false));
@@ -268,5 +268,5 @@ async fn no_more_requests_than_declared_are_under_way_at_once() {
     first.finish().await.assert_says("a");
     second.finish().await.assert_says("a");
     let requests = a.requests();
-    assert!(requests[1].at.saturating_sub(requests[0].at) >= MS * 499);
+    assert!(requests[1].at.saturating_sub(requests[0].at) >= MS * 1199);
 }

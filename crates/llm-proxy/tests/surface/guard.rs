@@ -328,15 +328,20 @@ async fn with_keys_of_its_own_the_proxy_asks_for_one() {
         let answer = ask(line).await;
         assert_eq!(answer.error(), (401, "invalid_api_key".to_owned()), "{line}");
     }
-    for path in
-        ["/status", "/stats", "/", "/metrics", "/v1/models", "/v1/models/default", "/explain"]
-    {
+    for path in ["/status", "/stats", "/metrics", "/v1/models", "/v1/models/default", "/explain"] {
         assert_eq!(proxy.get(path).await.status, 401, "{path}");
     }
     for path in ["/reload", "/reset", "/disable", "/enable"] {
         assert_eq!(proxy.post(path, "").await.status, 401, "{path}");
     }
-    assert_eq!(proxy.get("/health").await.status, 200);
+    // What tells nothing of the configuration is open, so that the page can ask for the key.
+    for path in ["/health", "/"] {
+        let answer = proxy.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for word in ["friend-key", "key-of-one", "one-model"] {
+            assert!(!answer.text().contains(word), "{path}: {word}");
+        }
+    }
     assert_eq!(upstream.count(), served, "a wrong key gets nowhere");
 }
 

@@ -160,7 +160,11 @@ async fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
     proxy.line("config.yaml:3:5").await;
     assert_eq!(total(&proxy).await, 2);
     assert_eq!(proxy.chat(QUESTION).await.provider(), "first");
-    let told = proxy.tell(&["reload"]).await.bad(2);
+    // With its port the running proxy is found all the same, and tells; without it nobody is.
+    let told = proxy.tell(&["reload"]).await.bad(1);
+    assert!(told.contains("config.yaml:3:5"), "{told}");
+    assert!(proxy.tell(&["status"]).await.good().contains("second"));
+    let told = proxy.place.run(&["reload"]).await.bad(2);
     assert!(told.contains("config.yaml:3:5"), "{told}");
 }
 

@@ -9,7 +9,7 @@ mod object;
 
 use bytes::Bytes;
 
-use crate::json::{Layout, View};
+use crate::json::{Kind, Layout, View};
 use crate::request::developer_role_spans;
 use crate::splice::Edit;
 use object::{Object, objects};
@@ -94,7 +94,7 @@ fn with_reasoning(message: &Object<'_>) -> Vec<Edit> {
     let reasoning = message.value("reasoning").filter(|value| says(Some(*value)));
     let stand_in = Bytes::from_static(NO_REASONING.as_bytes());
     let value = reasoning.map_or(stand_in, |value| Bytes::copy_from_slice(value.raw()));
-    message.set("reasoning_content", &value)
+    vec![message.with("reasoning_content", value)]
 }
 
 fn with_signature(message: &Object<'_>) -> Vec<Edit> {
@@ -105,14 +105,14 @@ fn with_signature(message: &Object<'_>) -> Vec<Edit> {
     if says(google.and_then(|google| google.get("thought_signature"))) {
         return Vec::new();
     }
-    call.set("extra_content", &Bytes::from_static(DUMMY_SIGNATURE.as_bytes()))
+    vec![call.with("extra_content", Bytes::from_static(DUMMY_SIGNATURE.as_bytes()))]
 }
 
 fn with_content(message: &Object<'_>) -> Vec<Edit> {
     if message.value("content").is_some_and(|content| !content.is_null()) {
         return Vec::new();
     }
-    message.set("content", &Bytes::from_static(b"\"\""))
+    vec![message.with("content", Bytes::from_static(b"\"\""))]
 }
 
 fn renamed_roles(body: &[u8]) -> Vec<Edit> {
@@ -123,5 +123,5 @@ fn renamed_roles(body: &[u8]) -> Vec<Edit> {
 
 /// Whether there is a text, and not an empty one.
 fn says(value: Option<View<'_>>) -> bool {
-    value.and_then(View::as_str).is_some_and(|text| !text.is_empty())
+    value.is_some_and(|value| value.kind() == Kind::String && value.is_filled())
 }

@@ -53,14 +53,12 @@ impl<'a> Object<'a> {
         self.spans(key).flat_map(|span| objects(self.body, span))
     }
 
-    /// The edits that give `key` one raw JSON value: every occurrence replaced, or one added.
-    pub(super) fn set(&self, key: &str, value: &Bytes) -> Vec<Edit> {
-        let replace = |span| Edit::Replace { span, with: value.clone() };
-        let replaced: Vec<_> = self.spans(key).map(replace).collect();
-        if replaced.is_empty() {
-            return vec![self.added(key, value)];
+    /// The edit that gives `key` a raw JSON value: the one that counts replaced, or one added.
+    pub(super) fn with(&self, key: &str, value: Bytes) -> Edit {
+        match self.spans(key).last() {
+            Some(span) => Edit::Replace { span, with: value },
+            None => self.added(key, &value),
         }
-        replaced
     }
 
     /// The edits that take out the members of these names.
