@@ -167,6 +167,11 @@ impl Held {
         self.lease.take()
     }
 
+    /// The deployment that it is for.
+    pub(crate) fn deployment(&self) -> usize {
+        self.lease.as_ref().map_or(usize::MAX, |lease| lease.deployment)
+    }
+
     /// The provider has begun to answer.
     pub(crate) fn answered(&mut self, budgets: &[engine::Budget], is_stream: bool) {
         let now = self.app.clock.now();

@@ -87,7 +87,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
     else {
         return Finding { good: false, told: "the question could not be made".to_owned() };
     };
-    let prepared = prepare(&intake, route, 0, &model, &Mends::new());
+    let prepared = prepare(&intake, route, 0, &model, &Mends::new(), &[]);
     let asked = Asked {
         route: Arc::clone(route),
         model: model.clone(),

@@ -37,6 +37,7 @@ pub(crate) struct Failed {
 
 /// Where one attempt goes.
 struct Target {
+    deployment: usize,
     route: Arc<Route>,
     key: usize,
     model: String,
@@ -91,6 +92,7 @@ impl Journey {
         let deployment = &self.world.registry.deployments()[lease.deployment];
         let asked = self.rotation.chain()[lease.candidate].model.as_ref();
         Target {
+            deployment: lease.deployment,
             route: Arc::clone(&self.world.routes[deployment.provider]),
             key: deployment.key,
             model: asked.unwrap_or(&deployment.model).clone(),
@@ -103,14 +105,16 @@ impl Journey {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
             return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
         }
-        let Target { route, key, model, .. } = target;
+        let Target { deployment, route, key, model, .. } = target;
         let continued = told.map(|told| continued(&self.intake, route, model, told));
         let (intake, recovery) = match &continued {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
             None => (&self.intake, self.recovery()),
         };
         let mends = self.app.refused.of(&route.provider.name, model);
-        let prepared = prepare(intake, route, *key, model, &mends);
+        let repairs = self.repairs.iter().filter(|(at, _)| *at == *deployment);
+        let repairs: Vec<_> = repairs.map(|(_, repair)| repair).collect();
+        let prepared = prepare(intake, route, *key, model, &mends, &repairs);
         let asked = self.asked(route, model, recovery);
         let outcome = send(&self.world.client, &prepared, &asked, limits).await;
         Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }

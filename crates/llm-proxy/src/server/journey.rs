@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialect::HistoryFault;
 use engine::{
     Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
 };
 use http::Response;
 use wire::Endpoint;
+use wire::history::Repair;
 
 use super::attempt::Failed;
 use super::body::ClientBody;
@@ -52,6 +54,8 @@ pub(crate) struct Journey {
     pub(super) deadline: Timestamp,
     /// The provider's own error, for each failed attempt in which the request was at fault.
     originals: Vec<Option<Original>>,
+    /// Repairs of the history, by the deployment that wants them.
+    pub(super) repairs: Vec<(usize, Repair)>,
 }
 
 impl Journey {
@@ -77,6 +81,7 @@ impl Journey {
             hops: Vec::new(),
             deadline,
             originals: Vec::new(),
+            repairs: Vec::new(),
         })
     }
 
@@ -128,13 +133,45 @@ impl Journey {
     }
 
     /// Whether the request can be mended for this provider; if so, how is remembered.
-    fn remedy(&self, failed: &Failed) -> Remedy {
+    fn remedy(&mut self, failed: &Failed) -> Remedy {
         let failure = &failed.failure;
         if failure.fault.kind != FaultKind::ParameterRefused {
             return failure.remedy;
         }
         let body = failure.original.as_ref().map_or(&[][..], |original| &original.body);
-        let Some(name) = dialect::refused_parameter(body) else { return Remedy::None };
+        let is_mended = match dialect::refused_history(body) {
+            Some(fault) => self.repair_history(failed, fault),
+            None => self.mend_parameter(failed, body),
+        };
+        if is_mended { Remedy::Repair } else { Remedy::None }
+    }
+
+    /// Repairs what a provider refuses of a conversation that began elsewhere: for this request
+    /// and this deployment only, and each kind once.
+    fn repair_history(&mut self, failed: &Failed, fault: HistoryFault) -> bool {
+        let repair = repair_of(fault);
+        let here = failed.held.deployment();
+        let is_new = !self.repairs.iter().any(|(at, done)| (*at, done) == (here, &repair));
+        let helps = || {
+            let scan = &self.intake.scan;
+            wire::history::repair(&self.intake.body, &scan.layout, &repair).is_some()
+        };
+        if !is_new || !helps() {
+            return false;
+        }
+        let provider = &failed.route.provider.name;
+        self.app
+            .log
+            .info(format_args!("{provider}: refuses the history as it was sent, repairing it"));
+        self.repairs.push((here, repair));
+        true
+    }
+
+    /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model.
+    fn mend_parameter(&self, failed: &Failed, body: &[u8]) -> bool {
+        let Some(name) = dialect::refused_parameter(body) else {
+            return false;
+        };
         let given = self.intake.scan.layout.named(&name).next().is_some();
         let ours = failed.asked_for_usage && name == "stream_options";
         // What was mended already and is refused again cannot be mended.
@@ -142,7 +179,7 @@ impl Journey {
             && !ESSENTIAL.contains(&name.as_str())
             && !failed.adapted.contains(&name);
         if !mendable {
-            return Remedy::None;
+            return false;
         }
         let mend = match (dialect::replacement_for(&name, body), dialect::stated_ceiling(body)) {
             (Some(new), _) => Mend::Rename(new),
@@ -154,7 +191,7 @@ impl Journey {
             .log
             .info(format_args!("{provider}: refuses {name} as it was sent, repeating without it"));
         self.app.refused.remember(provider, &failed.model, &name, mend);
-        Remedy::Repair
+        true
     }
 
     /// The provider's own answer to a request that is at fault itself.
@@ -205,6 +242,18 @@ impl Journey {
     /// How many different deployments were tried.
     pub(crate) fn deployments_tried(&self) -> usize {
         self.rotation.deployments_tried()
+    }
+}
+
+/// What to do about a part of the history that is refused.
+fn repair_of(fault: HistoryFault) -> Repair {
+    match fault {
+        HistoryFault::ToolCallIds => Repair::ToolCallIds,
+        HistoryFault::ForeignFields(names) => Repair::ForeignFields(names),
+        HistoryFault::MissingReasoning => Repair::MissingReasoning,
+        HistoryFault::MissingThoughtSignature => Repair::MissingThoughtSignature,
+        HistoryFault::DeveloperRole => Repair::DeveloperRole,
+        HistoryFault::NullContent => Repair::NullContent,
     }
 }
 

@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Uri};
 use settings::StreamUsage;
 use wire::Endpoint;
+use wire::history::Repair;
 use wire::json::{Kind, View, quote};
 use wire::splice::{Edit, splice};
 
@@ -60,19 +61,25 @@ pub(crate) struct Prepared {
     pub(crate) hide_usage: bool,
 }
 
-/// Makes the request for one deployment. `mends` are for parameters that it was seen to refuse.
+/// Makes the request for one deployment. `mends` are for parameters that it was seen to refuse,
+/// `repairs` for a history that it refused.
 pub(crate) fn prepare(
     intake: &Intake,
     route: &Route,
     key: usize,
     model: &str,
     mends: &Mends,
+    repairs: &[&Repair],
 ) -> Prepared {
     let mut edits = Vec::new();
     if intake.scan.model.as_deref() != Some(model) {
         edits.extend(Edit::set(&intake.scan.layout, "model", &quote(model)));
     }
     let adapted = adapt(intake, route, model, mends, &mut edits);
+    for repair in repairs {
+        let layout = &intake.scan.layout;
+        edits.extend(wire::history::repair(&intake.body, layout, repair).unwrap_or_default());
+    }
     let hide_usage = ask_for_usage(intake, route, &adapted, mends, &mut edits);
     let spliced = splice(&intake.body, &intake.scan.layout, &edits);
     let mut request = Request::new(Segments::from(spliced.segments));
