@@ -89,14 +89,14 @@ mod tests {
     #[test]
     fn a_wall_clock_set_back_changes_nothing() {
         let (clock, wall, origin) = clock();
-        let now = clock.at(Duration::from_secs(10), wall - Duration::from_secs(3600));
+        let now = clock.at(Duration::from_secs(10), wall - Duration::from_hours(1));
         assert_eq!(now.as_millis(), origin + 10_000);
     }
 
     #[test]
     fn a_sleep_of_the_machine_moves_the_time_forward() {
         let (clock, wall, origin) = clock();
-        let now = clock.at(Duration::from_secs(1), wall + Duration::from_secs(8 * 3600));
+        let now = clock.at(Duration::from_secs(1), wall + Duration::from_hours(8));
         assert_eq!(now.as_millis(), origin + 8 * 3_600_000);
         let later = clock.at(Duration::from_secs(2), wall + Duration::from_secs(8 * 3600 + 1));
         assert_eq!(later.as_millis(), origin + 8 * 3_600_000 + 1_000);

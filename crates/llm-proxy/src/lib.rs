@@ -1,6 +1,6 @@
 //! The program: everything that acts. What it decides is decided in the `engine` crate.
 //!
-//! A request comes in by [`server`], walks the chain in `server::relay`, goes out by `upstream`,
+//! A request comes in by `server`, walks the chain in `server::relay`, goes out by `upstream`,
 //! and comes back the same way. [`app`] holds the shared state, `world` one configuration made
 //! ready to serve.
 

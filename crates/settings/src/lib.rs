@@ -2,7 +2,7 @@
 //! out.
 //!
 //! [`parse`] is the pure heart: it turns a text and an [`Env`] into settings and touches nothing.
-//! [`load`] finds and reads the files around it. The crate knows nothing of HTTP, of state, or of
+//! [`load()`] finds and reads the files around it. The crate knows nothing of HTTP, of state, or of
 //! the running server.
 
 mod catalogue;

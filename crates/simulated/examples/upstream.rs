@@ -36,17 +36,12 @@ fn main() -> io::Result<()> {
             }
         }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(obey(recording, orders))
 }
 
 async fn obey(recording: Recording, mut orders: mpsc::UnboundedReceiver<String>) -> io::Result<()> {
-    let setup = Setup {
-        recording,
-        ..Setup::default()
-    };
+    let setup = Setup { recording, ..Setup::default() };
     let behaviour = Behaviour::always(Reply::answer(&["Hello", " there", "."]));
     let provider = SimulatedProvider::start_with(behaviour, setup).await?;
     say(&provider.base_url())?;
@@ -97,10 +92,7 @@ fn request(recorded: &Recorded) -> Value {
 
 fn limited(requests_per_minute: u64) -> Limits {
     Limits {
-        quotas: Quotas {
-            requests_per_minute: Some(requests_per_minute),
-            ..Quotas::default()
-        },
+        quotas: Quotas { requests_per_minute: Some(requests_per_minute), ..Quotas::default() },
         dialect: HeaderDialect::Groq,
         ..Limits::default()
     }

@@ -16,10 +16,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn of<S: AsRef<str>>(pieces: &[S]) -> Self {
         Self {
-            pieces: pieces
-                .iter()
-                .map(|piece| piece.as_ref().to_owned())
-                .collect(),
+            pieces: pieces.iter().map(|piece| piece.as_ref().to_owned()).collect(),
             finish_reason: "stop".to_owned(),
         }
     }
@@ -59,10 +56,7 @@ impl Answer {
     /// The events up to the last piece of text: the opening, then one event for each piece.
     pub(crate) fn opening(&self, events: &Events, asked: &Asked) -> (Option<Bytes>, Vec<Bytes>) {
         let role = (!asked.legacy).then(|| events.role());
-        (
-            role,
-            self.pieces.iter().map(|piece| events.text(piece)).collect(),
-        )
+        (role, self.pieces.iter().map(|piece| events.text(piece)).collect())
     }
 
     /// The events after the last piece of text, with `[DONE]` if it is wanted.

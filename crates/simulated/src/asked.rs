@@ -81,10 +81,7 @@ fn members(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 fn skip(bytes: &[u8], separator: u8) -> &[u8] {
     let bytes = bytes.trim_ascii_start();
-    bytes
-        .strip_prefix(&[separator])
-        .unwrap_or(bytes)
-        .trim_ascii_start()
+    bytes.strip_prefix(&[separator]).unwrap_or(bytes).trim_ascii_start()
 }
 
 fn take_value<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -154,21 +151,10 @@ mod tests {
 
     #[test]
     fn broken_bodies_give_defaults_and_never_hang() {
-        for body in [
-            "",
-            "{",
-            "[1]",
-            "{\"model\"",
-            "{\"model\":",
-            "{\"a\" \"b\"}",
-            "{]}",
-            "{\"a\":}",
-        ] {
-            assert_eq!(
-                Asked::read(CHAT, body.as_bytes()).model,
-                UNNAMED_MODEL,
-                "{body}"
-            );
+        for body in
+            ["", "{", "[1]", "{\"model\"", "{\"model\":", "{\"a\" \"b\"}", "{]}", "{\"a\":}"]
+        {
+            assert_eq!(Asked::read(CHAT, body.as_bytes()).model, UNNAMED_MODEL, "{body}");
         }
         assert!(!is_object(b"[1]") && is_object(b" {} "));
     }

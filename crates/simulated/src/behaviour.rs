@@ -63,10 +63,7 @@ pub struct Script {
 impl Script {
     /// Queues the replies.
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
-        Self {
-            queue: replies.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { queue: replies.into_iter().collect(), ..Self::default() }
     }
 
     /// Names the reply for every request after the queue.
@@ -82,16 +79,8 @@ impl Script {
 
     /// The next reply if it does not wait for the request's body.
     pub(crate) fn next_early(&mut self) -> Option<Reply> {
-        let upcoming = self
-            .queue
-            .front()
-            .or(self.default.as_deref())
-            .or(self.last.as_deref());
-        if upcoming.is_some_and(Reply::is_early) {
-            Some(self.next())
-        } else {
-            None
-        }
+        let upcoming = self.queue.front().or(self.default.as_deref()).or(self.last.as_deref());
+        if upcoming.is_some_and(Reply::is_early) { Some(self.next()) } else { None }
     }
 
     pub(crate) fn next(&mut self) -> Reply {
@@ -101,21 +90,14 @@ impl Script {
         }
         let repeated = self.default.as_deref().or(self.last.as_deref());
         repeated.cloned().unwrap_or_else(|| {
-            Reply::error(
-                500,
-                &fault("the script of this simulated provider is empty", "script"),
-            )
+            Reply::error(500, &fault("the script of this simulated provider is empty", "script"))
         })
     }
 }
 
 /// Whether a request asks which models there are.
 pub(crate) fn asks_for_models(method: &Method, path: &str) -> bool {
-    method == Method::GET
-        && path
-            .split('?')
-            .next()
-            .is_some_and(|path| path.ends_with("/models"))
+    method == Method::GET && path.split('?').next().is_some_and(|path| path.ends_with("/models"))
 }
 
 /// The answer of `GET /v1/models`.

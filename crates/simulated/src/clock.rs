@@ -12,14 +12,9 @@ pub struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
 
 impl Clock {
     /// Reads the machine's clock once and the monotonic one from then on.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place of this crate that reads a clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads a clock")]
     pub fn real() -> Self {
-        let epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = Instant::now();
         Self::of(move || epoch + start.elapsed())
     }

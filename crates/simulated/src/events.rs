@@ -17,12 +17,7 @@ pub struct Events {
 impl Events {
     /// Begins a chat stream of `model`.
     pub fn chat(model: &str) -> Self {
-        Self {
-            id: id(false, 0),
-            created: 0,
-            model: model.to_owned(),
-            legacy: false,
-        }
+        Self { id: id(false, 0), created: 0, model: model.to_owned(), legacy: false }
     }
 
     pub(crate) fn of(asked: &Asked, number: u64, created: u64) -> Self {
@@ -100,11 +95,7 @@ impl Events {
     }
 
     fn event(&self, choices: &Value) -> Value {
-        let object = if self.legacy {
-            "text_completion"
-        } else {
-            "chat.completion.chunk"
-        };
+        let object = if self.legacy { "text_completion" } else { "chat.completion.chunk" };
         json!({
             "id": self.id,
             "object": object,

@@ -43,11 +43,7 @@ pub struct Recorded {
 impl Recorded {
     /// Returns the bearer key of the request.
     pub fn key(&self) -> Option<&str> {
-        self.headers
-            .get(http::header::AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
+        self.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
     }
 
     /// Returns the body as JSON, or null if it is none.
@@ -144,11 +140,7 @@ impl Journal {
     /// Counts a request whose head has arrived.
     pub(crate) fn begin(self: &Arc<Self>) -> Exchange {
         let number = self.count.fetch_add(1, Ordering::AcqRel);
-        Exchange {
-            journal: Arc::clone(self),
-            number,
-            over: false,
-        }
+        Exchange { journal: Arc::clone(self), number, over: false }
     }
 
     /// Remembers a request that has arrived in full.
@@ -175,10 +167,7 @@ impl Journal {
     pub(crate) fn connect(self: &Arc<Self>) -> Connection {
         self.open.fetch_add(1, Ordering::AcqRel);
         let number = self.connections.fetch_add(1, Ordering::AcqRel);
-        Connection {
-            journal: Arc::clone(self),
-            number,
-        }
+        Connection { journal: Arc::clone(self), number }
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -217,10 +206,7 @@ impl Drop for Exchange {
         if self.over {
             return;
         }
-        let cancelled = Cancelled {
-            number: self.number,
-            at: self.journal.clock.now(),
-        };
+        let cancelled = Cancelled { number: self.number, at: self.journal.clock.now() };
         let mut entries = self.journal.entries();
         if entries.cancelled.len() == REMEMBERED {
             entries.cancelled.pop_front();
@@ -264,17 +250,13 @@ mod tests {
     #[test]
     fn a_long_body_leaves_its_beginning_and_its_length() {
         let body = Bytes::from(vec![7; WHOLE_BODY + 1]);
-        for (recording, kept) in [
-            (Recording::Bounded, BODY_PREFIX),
-            (Recording::Everything, body.len()),
-        ] {
+        for (recording, kept) in
+            [(Recording::Bounded, BODY_PREFIX), (Recording::Everything, body.len())]
+        {
             let journal = Journal::new(recording, Clock::of(|| Duration::ZERO));
             journal.record(&request(0, body.clone()));
             let requests = journal.requests();
-            assert_eq!(
-                (requests[0].body.len(), requests[0].body_length),
-                (kept, 1_048_577)
-            );
+            assert_eq!((requests[0].body.len(), requests[0].body_length), (kept, 1_048_577));
         }
         let journal = Journal::new(Recording::Count, Clock::of(|| Duration::ZERO));
         journal.record(&request(0, body));
@@ -285,12 +267,6 @@ mod tests {
     fn an_unfinished_exchange_is_cancelled_at_the_time_of_its_drop() {
         let journal = Journal::new(Recording::Bounded, Clock::of(|| Duration::from_secs(5)));
         drop(journal.begin());
-        assert_eq!(
-            journal.cancelled(),
-            [Cancelled {
-                number: 0,
-                at: Duration::from_secs(5)
-            }]
-        );
+        assert_eq!(journal.cancelled(), [Cancelled { number: 0, at: Duration::from_secs(5) }]);
     }
 }

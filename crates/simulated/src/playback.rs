@@ -23,10 +23,7 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn now(bytes: Bytes) -> Self {
-        Self {
-            wait: Duration::ZERO,
-            bytes,
-        }
+        Self { wait: Duration::ZERO, bytes }
     }
 }
 
@@ -138,9 +135,7 @@ impl Body for Playback {
                 self.waiting = None;
             }
             if let Some(bytes) = self.next.take().filter(|bytes| !bytes.is_empty()) {
-                self.left = self
-                    .left
-                    .map(|left| left.saturating_sub(bytes.len() as u64));
+                self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
                 self.settle();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -157,7 +152,6 @@ impl Body for Playback {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -72,14 +72,7 @@ impl SimulatedProvider {
 
     /// Starts a provider on a given address.
     pub async fn start_on(address: SocketAddr, behaviour: Behaviour) -> io::Result<Self> {
-        Self::start_with(
-            behaviour,
-            Setup {
-                address,
-                ..Setup::default()
-            },
-        )
-        .await
+        Self::start_with(behaviour, Setup { address, ..Setup::default() }).await
     }
 
     /// Starts a provider with its own address, clock and recording.
@@ -89,11 +82,7 @@ impl SimulatedProvider {
         let journal = Journal::new(setup.recording, setup.clock.clone());
         let simulation = Simulation::new(behaviour, setup.clock, journal);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&simulation)));
-        Ok(Self {
-            address,
-            simulation,
-            accepting,
-        })
+        Ok(Self { address, simulation, accepting })
     }
 
     /// Returns the base URL with the version segment: `http://127.0.0.1:PORT/v1`.
@@ -172,11 +161,7 @@ impl SimulatedProvider {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        serve(
-            Arc::clone(&self.simulation),
-            Socket::new(io, |_| {}),
-            protocol,
-        )
+        serve(Arc::clone(&self.simulation), Socket::new(io, |_| {}), protocol)
     }
 
     /// Stops, and returns when the port is closed and every connection is gone.
@@ -235,10 +220,7 @@ where
     let number = connection.number;
     let fate = (protocol == Protocol::Http1).then(|| socket.fate());
     let service = service_fn(move |request| {
-        let arrival = Arrival {
-            connection: number,
-            fate: fate.clone(),
-        };
+        let arrival = Arrival { connection: number, fate: fate.clone() };
         Arc::clone(&simulation).answer(request, arrival)
     });
     let io = TokioIo::new(socket);
@@ -248,9 +230,7 @@ where
             let _ = http1::Builder::new().serve_connection(io, service).await;
         }
         Protocol::Http2 => {
-            let _ = http2::Builder::new(Streams::default())
-                .serve_connection(io, service)
-                .await;
+            let _ = http2::Builder::new(Streams::default()).serve_connection(io, service).await;
         }
     }
     drop(connection);

@@ -122,35 +122,23 @@ impl Reply {
 
     /// Answers with raw writes of unannounced length, each after its own wait.
     pub fn chunks(status: u16, writes: Vec<(Duration, Bytes)>) -> Self {
-        let steps = writes
-            .into_iter()
-            .map(|(wait, bytes)| Step { wait, bytes })
-            .collect();
+        let steps = writes.into_iter().map(|(wait, bytes)| Step { wait, bytes }).collect();
         Self::of(status, Content::Chunks(steps))
     }
 
     /// Takes the request and never answers.
     pub fn hang() -> Self {
-        Self {
-            silent: true,
-            ..Self::bytes(200, Bytes::new()).stall()
-        }
+        Self { silent: true, ..Self::bytes(200, Bytes::new()).stall() }
     }
 
     /// Takes the request and closes the connection without an answer.
     pub fn close() -> Self {
-        Self {
-            silent: true,
-            ..Self::bytes(200, Bytes::new()).cut()
-        }
+        Self { silent: true, ..Self::bytes(200, Bytes::new()).cut() }
     }
 
     /// Takes the request and resets the connection (RST) without an answer.
     pub fn reset() -> Self {
-        Self {
-            silent: true,
-            ..Self::bytes(200, Bytes::new()).cut_by_reset()
-        }
+        Self { silent: true, ..Self::bytes(200, Bytes::new()).cut_by_reset() }
     }
 
     fn of(status: u16, content: Content) -> Self {
@@ -182,10 +170,7 @@ impl Reply {
     /// # Panics
     /// If the name or the value cannot be one: a mistake in the script itself.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a script is written by the programmer who runs it"
-    )]
+    #[expect(clippy::expect_used, reason = "a script is written by the programmer who runs it")]
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a valid header name");
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a valid header value");
@@ -258,11 +243,7 @@ impl Reply {
     #[must_use]
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut_after = Some(bytes);
-        if matches!(self.ending, Ending::Finish) {
-            self.cut()
-        } else {
-            self
-        }
+        if matches!(self.ending, Ending::Finish) { self.cut() } else { self }
     }
 
     /// Keeps the connection open and silent after what is written; a stream falls silent after
@@ -303,18 +284,13 @@ impl Reply {
             (None, cut) => cut.filter(|_| sized).map(|_| whole as u64),
         };
         let falls_short = announced.is_some_and(|announced| announced > whole as u64);
-        let claimed = self
-            .claimed_length
-            .map_or(usize::MAX, |bytes| bytes as usize);
+        let claimed = self.claimed_length.map_or(usize::MAX, |bytes| bytes as usize);
         truncate(&mut steps, cut_after.unwrap_or(whole).min(claimed));
         if let Some(first) = steps.first_mut() {
             first.wait += self.before_body;
         }
-        let ending = if falls_short && self.ending == Ending::Finish {
-            Ending::Close
-        } else {
-            self.ending
-        };
+        let ending =
+            if falls_short && self.ending == Ending::Finish { Ending::Close } else { self.ending };
         let mut headers = self.headers;
         if let Some(kind) = kind {
             headers.entry(CONTENT_TYPE).or_insert(kind);
@@ -354,11 +330,7 @@ impl Reply {
         };
         if streams {
             let events = Events::of(&asked, number, created);
-            return (
-                self.stream_steps(answer, &events, &asked),
-                false,
-                Some(EVENT_STREAM),
-            );
+            return (self.stream_steps(answer, &events, &asked), false, Some(EVENT_STREAM));
         }
         let body = answer.plain(&asked, number, created).to_string();
         (vec![Step::now(body.into())], true, Some(JSON))
@@ -367,18 +339,10 @@ impl Reply {
     fn stream_steps(&self, answer: &Answer, events: &Events, asked: &Asked) -> Vec<Step> {
         let (role, pieces) = answer.opening(events, asked);
         let mut steps: Vec<Step> = role.into_iter().map(Step::now).collect();
-        steps.extend(pieces.into_iter().map(|bytes| Step {
-            wait: self.gap,
-            bytes,
-        }));
+        steps.extend(pieces.into_iter().map(|bytes| Step { wait: self.gap, bytes }));
         // A cut at a number of bytes may lie anywhere; any other cut lies before the finish.
         if matches!(self.ending, Ending::Finish) || self.cut_after.is_some() {
-            steps.extend(
-                answer
-                    .closing(events, asked, self.done)
-                    .into_iter()
-                    .map(Step::now),
-            );
+            steps.extend(answer.closing(events, asked, self.done).into_iter().map(Step::now));
         }
         steps
     }

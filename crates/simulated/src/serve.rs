@@ -59,11 +59,7 @@ pub(crate) struct Arrival {
 
 impl Simulation {
     pub(crate) fn new(behaviour: Behaviour, clock: Clock, journal: Arc<Journal>) -> Arc<Self> {
-        Arc::new(Self {
-            journal,
-            clock,
-            act: Mutex::new(behaviour.into()),
-        })
+        Arc::new(Self { journal, clock, act: Mutex::new(behaviour.into()) })
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
@@ -94,37 +90,28 @@ impl Simulation {
         let (head, body) = request.into_parts();
         if let Some(reply) = self.early_reply(&head) {
             let request = self.note(head, Bytes::new(), &exchange, &arrival);
-            return self
-                .play(reply, None, &request, exchange, arrival.fate)
-                .await;
+            return self.play(reply, None, &request, exchange, arrival.fate).await;
         }
         let body = match Limited::new(body, LONGEST_BODY).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let request = self.note(head, Bytes::new(), &exchange, &arrival);
                 let reply = Reply::error(413, &fault("the body is too long", "too_large"));
-                return self
-                    .play(reply, None, &request, exchange, arrival.fate)
-                    .await;
+                return self.play(reply, None, &request, exchange, arrival.fate).await;
             }
             // The client went away in the middle of its upload.
             Err(_) => return Err(Broken),
         };
         let request = self.note(head, body, &exchange, &arrival);
         let (reply, permit) = self.reply(&request);
-        self.play(reply, permit, &request, exchange, arrival.fate)
-            .await
+        self.play(reply, permit, &request, exchange, arrival.fate).await
     }
 
     fn note(&self, head: Parts, body: Bytes, exchange: &Exchange, arrival: &Arrival) -> Recorded {
         let request = Recorded {
             number: exchange.number,
             connection: arrival.connection,
-            path: head
-                .uri
-                .path_and_query()
-                .map_or("", |path| path.as_str())
-                .to_owned(),
+            path: head.uri.path_and_query().map_or("", |path| path.as_str()).to_owned(),
             method: head.method,
             headers: head.headers,
             body_length: body.len() as u64,

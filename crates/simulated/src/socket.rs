@@ -44,11 +44,7 @@ pub(crate) struct Socket<I> {
 
 impl<I> Socket<I> {
     pub(crate) fn new(io: I, arm_reset: fn(&I)) -> Self {
-        Self {
-            io,
-            fate: Arc::default(),
-            arm_reset,
-        }
+        Self { io, fate: Arc::default(), arm_reset }
     }
 
     pub(crate) fn fate(&self) -> Arc<Fate> {

@@ -33,24 +33,15 @@ async fn send(provider: &SimulatedProvider, head: &str, body: &str) -> TcpStream
 }
 
 async fn chat(provider: &SimulatedProvider, body: &Value) -> TcpStream {
-    send(
-        provider,
-        "POST /v1/chat/completions HTTP/1.1\r\nconnection: close",
-        &body.to_string(),
-    )
-    .await
+    send(provider, "POST /v1/chat/completions HTTP/1.1\r\nconnection: close", &body.to_string())
+        .await
 }
 
 /// Everything up to the end of the connection, and how it ended.
 async fn read(mut stream: TcpStream) -> (String, Option<ErrorKind>) {
     let mut bytes = Vec::new();
-    let end = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes))
-        .await
-        .expect("an end");
-    (
-        String::from_utf8(bytes).unwrap(),
-        end.err().map(|error| error.kind()),
-    )
+    let end = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await.expect("an end");
+    (String::from_utf8(bytes).unwrap(), end.err().map(|error| error.kind()))
 }
 
 struct Answer {
@@ -65,9 +56,7 @@ impl Answer {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
@@ -77,16 +66,8 @@ async fn answer(stream: TcpStream) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head[9..12].parse().unwrap();
     let chunked = head.contains("transfer-encoding: chunked");
-    let body = if chunked {
-        unchunk(body)
-    } else {
-        body.to_owned()
-    };
-    Answer {
-        status,
-        head: head.to_owned(),
-        body,
-    }
+    let body = if chunked { unchunk(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
 }
 
 fn unchunk(mut body: &str) -> String {
@@ -108,16 +89,11 @@ async fn ask(provider: &SimulatedProvider, body: &Value) -> Answer {
 
 #[tokio::test]
 async fn a_script_is_played_in_order_and_its_last_reply_repeats() {
-    let provider = start(Behaviour::script([
-        Reply::rate_limited(Some("7")),
-        Reply::completion("good day"),
-    ]))
-    .await;
+    let provider =
+        start(Behaviour::script([Reply::rate_limited(Some("7")), Reply::completion("good day")]))
+            .await;
     let first = ask(&provider, &json!({"model": "m"})).await;
-    assert_eq!(
-        (first.status, first.header("retry-after")),
-        (429, Some("7"))
-    );
+    assert_eq!((first.status, first.header("retry-after")), (429, Some("7")));
     for _ in 0..2 {
         let reply = ask(&provider, &json!({"model": "m"})).await.json();
         assert_eq!(reply["model"], "m");
@@ -140,20 +116,14 @@ async fn requests_are_recorded_as_they_came() {
     }))
     .await;
     let head = "PUT /odd?x=1 HTTP/1.1\r\nconnection: close\r\nauthorization: Bearer k1\r\nx-a: 1\r\nx-a: 2";
-    let reply = answer(send(&provider, head, "{\"n\": 1.50}").await)
-        .await
-        .json();
+    let reply = answer(send(&provider, head, "{\"n\": 1.50}").await).await.json();
     assert_eq!(reply, json!({"saw": "/odd?x=1", "key": "k1"}));
     let requests = provider.requests();
     assert_eq!(requests[0].method, "PUT");
     assert_eq!(requests[0].headers.get_all("x-a").iter().count(), 2);
     assert_eq!(requests[0].body, "{\"n\": 1.50}");
     assert_eq!(provider.connections_total(), 1);
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.open_connections() == 0)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.open_connections() == 0).await);
     assert!(provider.base_url().ends_with("/v1"));
 }
 
@@ -161,12 +131,7 @@ async fn requests_are_recorded_as_they_came() {
 async fn a_stream_has_role_pieces_finish_and_usage_only_if_asked() {
     let provider = start(Behaviour::always(Reply::stream(&["Good", " day"]))).await;
     let reply = ask(&provider, &json!({"model": "m", "stream": true})).await;
-    assert!(
-        reply
-            .header("content-type")
-            .unwrap()
-            .starts_with("text/event-stream")
-    );
+    assert!(reply.header("content-type").unwrap().starts_with("text/event-stream"));
     let events: Vec<&str> = reply.body.trim().split("\n\n").collect();
     assert_eq!(events.len(), 5);
     assert!(events[0].contains(r#""delta":{"role":"assistant","content":""}"#));
@@ -174,12 +139,7 @@ async fn a_stream_has_role_pieces_finish_and_usage_only_if_asked() {
     assert!(events[3].contains(r#""finish_reason":"stop""#));
     assert_eq!(events[4], "data: [DONE]");
     let asked = json!({"stream": true, "stream_options": {"include_usage": true}});
-    assert!(
-        ask(&provider, &asked)
-            .await
-            .body
-            .contains(r#""completion_tokens":2"#)
-    );
+    assert!(ask(&provider, &asked).await.body.contains(r#""completion_tokens":2"#));
     provider.set(Reply::stream(&["x"]).without_done().finish_reason("length"));
     let reply = ask(&provider, &asked).await;
     assert!(reply.body.contains(r#""finish_reason":"length""#) && !reply.body.contains("[DONE]"));
@@ -189,9 +149,7 @@ async fn a_stream_has_role_pieces_finish_and_usage_only_if_asked() {
 async fn an_answer_takes_the_form_that_was_asked_for() {
     let provider = start(Behaviour::always(Reply::answer(&["a", "b"]))).await;
     let legacy = "POST /v1/completions HTTP/1.0";
-    let plain = answer(send(&provider, legacy, r#"{"prompt":"x"}"#).await)
-        .await
-        .json();
+    let plain = answer(send(&provider, legacy, r#"{"prompt":"x"}"#).await).await.json();
     assert_eq!(plain["object"], "text_completion");
     assert_eq!(plain["choices"][0]["text"], "ab");
     let legacy = "POST /v1/completions HTTP/1.1\r\nconnection: close";
@@ -219,10 +177,7 @@ async fn a_cut_stream_delivers_its_pieces_and_no_end() {
 async fn a_cut_after_some_bytes_is_exact_also_for_a_slow_reader() {
     let body = vec![b'x'; 8 << 20];
     let cut = 5_000_001;
-    let provider = start(Behaviour::always(
-        Reply::bytes(200, body.clone()).cut_after(cut),
-    ))
-    .await;
+    let provider = start(Behaviour::always(Reply::bytes(200, body.clone()).cut_after(cut))).await;
     let stream = chat(&provider, &json!({})).await;
     tokio::time::sleep(50 * MS).await;
     let (text, _) = read(stream).await;
@@ -240,29 +195,18 @@ async fn a_cut_after_some_bytes_is_exact_also_for_a_slow_reader() {
 #[tokio::test]
 async fn silence_closing_and_resets_before_the_head() {
     let provider = start(Behaviour::always(Reply::close())).await;
-    assert_eq!(
-        read(chat(&provider, &json!({})).await).await,
-        (String::new(), None)
-    );
+    assert_eq!(read(chat(&provider, &json!({})).await).await, (String::new(), None));
     provider.set(Reply::reset());
     let (text, end) = read(chat(&provider, &json!({})).await).await;
     assert_eq!((text.as_str(), end), ("", Some(ErrorKind::ConnectionReset)));
     assert!(provider.cancelled().is_empty());
     provider.set(Reply::hang());
     let stream = chat(&provider, &json!({})).await;
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.requests().len() == 3)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.requests().len() == 3).await);
     tokio::time::sleep(20 * MS).await;
     assert!(provider.cancelled().is_empty());
     drop(stream);
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.cancelled().len() == 1)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.cancelled().len() == 1).await);
     assert_eq!(provider.cancelled()[0].number, 2);
 }
 
@@ -276,11 +220,7 @@ async fn a_client_that_leaves_a_stalled_stream_is_noticed() {
     }
     let left = provider.now();
     drop(stream);
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.cancelled().len() == 1)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.cancelled().len() == 1).await);
     assert!(provider.cancelled()[0].at >= left);
 }
 
@@ -292,26 +232,16 @@ async fn a_client_that_leaves_in_mid_upload_is_cancelled_and_counted() {
         .write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nab")
         .await
         .unwrap();
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.count() == 1)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.count() == 1).await);
     drop(stream);
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.cancelled().len() == 1)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.cancelled().len() == 1).await);
     assert!(provider.requests().is_empty());
 }
 
 #[tokio::test]
 async fn waits_are_kept_before_head_body_and_pieces() {
-    let provider = start(Behaviour::always(
-        Reply::stream(&["a", "b"]).after(40 * MS).gap(40 * MS),
-    ))
-    .await;
+    let provider =
+        start(Behaviour::always(Reply::stream(&["a", "b"]).after(40 * MS).gap(40 * MS))).await;
     let start = provider.now();
     let stream = chat(&provider, &json!({"stream": true})).await;
     stream.readable().await.unwrap();
@@ -340,20 +270,13 @@ async fn raw_events_go_out_write_by_write() {
     ])))
     .await;
     let reply = ask(&provider, &json!({})).await;
-    assert!(
-        reply
-            .body
-            .starts_with(": OPENROUTER PROCESSING\n\ndata: {\"id\"")
-    );
+    assert!(reply.body.starts_with(": OPENROUTER PROCESSING\n\ndata: {\"id\""));
     assert!(reply.body.contains("{\"half\":1}\n\ndata: {\"error\""));
 }
 
 #[tokio::test]
 async fn lengths_can_lie() {
-    let provider = start(Behaviour::always(
-        Reply::bytes(200, "abc").claiming_length(10),
-    ))
-    .await;
+    let provider = start(Behaviour::always(Reply::bytes(200, "abc").claiming_length(10))).await;
     let (text, _) = read(chat(&provider, &json!({})).await).await;
     assert!(text.contains("content-length: 10") && text.ends_with("\r\n\r\nabc"));
     provider.set(Reply::bytes(200, "abc").claiming_length(2));
@@ -389,10 +312,7 @@ async fn five_hundred_connections_and_a_body_of_twenty_megabytes() {
     let body = json!({"text": "x".repeat(20_000_000), "model": "late"});
     assert_eq!(ask(&provider, &body).await.json()["model"], "late");
     let last = provider.requests().pop().unwrap();
-    assert_eq!(
-        (last.body.len(), last.body_length),
-        (65_536, body.to_string().len() as u64)
-    );
+    assert_eq!((last.body.len(), last.body_length), (65_536, body.to_string().len() as u64));
 }
 
 #[tokio::test]
@@ -400,10 +320,7 @@ async fn connections_are_reused_and_end_with_the_provider() {
     let provider = start(Behaviour::always(Reply::bytes(200, "ok"))).await;
     let mut stream = TcpStream::connect(provider.address()).await.unwrap();
     for _ in 0..3 {
-        stream
-            .write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut seen = Vec::new();
         while !seen.ends_with(b"\r\n\r\nok") {
             stream.read_buf(&mut seen).await.unwrap();
@@ -416,9 +333,7 @@ async fn connections_are_reused_and_end_with_the_provider() {
     assert_eq!(read(stream).await.0, "");
     let refused = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-    SimulatedProvider::start_on(address, Behaviour::always(Reply::hang()))
-        .await
-        .unwrap();
+    SimulatedProvider::start_on(address, Behaviour::always(Reply::hang())).await.unwrap();
 }
 
 #[tokio::test]
@@ -442,27 +357,13 @@ async fn a_connection_handed_in_may_speak_http2() {
             .body(Full::new(Bytes::from_static(br#"{"model":"m"}"#)))
             .unwrap()
     };
-    let body = sender
-        .send_request(request())
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap()
-        .to_bytes();
+    let body = sender.send_request(request()).await.unwrap().collect().await.unwrap().to_bytes();
     assert!(body.windows(8).any(|window| window == b"Good day"));
     let mut body = sender.send_request(request()).await.unwrap().into_body();
     assert!(body.frame().await.unwrap().is_ok());
     assert!(body.collect().await.is_err());
     assert!(sender.send_request(request()).await.is_err());
-    assert!(
-        sender
-            .send_request(request())
-            .await
-            .unwrap()
-            .status()
-            .is_success()
-    );
+    assert!(sender.send_request(request()).await.unwrap().status().is_success());
     assert_eq!((provider.count(), provider.connections_total()), (4, 1));
     drop(sender);
     client.abort();
@@ -475,28 +376,14 @@ async fn limiting(limits: Limits) -> (SimulatedProvider, Arc<AtomicU64>) {
     let hand = Arc::new(AtomicU64::new(1_795_000_000_000));
     let clock = Arc::clone(&hand);
     let clock = Clock::of(move || Duration::from_millis(clock.load(Ordering::Relaxed)));
-    let setup = Setup {
-        clock,
-        recording: Recording::Count,
-        ..Setup::default()
-    };
-    let provider = SimulatedProvider::start_with(Behaviour::Limiting(limits), setup)
-        .await
-        .unwrap();
+    let setup = Setup { clock, recording: Recording::Count, ..Setup::default() };
+    let provider = SimulatedProvider::start_with(Behaviour::Limiting(limits), setup).await.unwrap();
     (provider, hand)
 }
 
 fn per_minute(requests: u64, dialect: HeaderDialect) -> Limits {
-    let quotas = Quotas {
-        requests_per_minute: Some(requests),
-        ..Quotas::default()
-    };
-    Limits {
-        name: "groq-sim".to_owned(),
-        quotas,
-        dialect,
-        ..Limits::default()
-    }
+    let quotas = Quotas { requests_per_minute: Some(requests), ..Quotas::default() };
+    Limits { name: "groq-sim".to_owned(), quotas, dialect, ..Limits::default() }
 }
 
 #[tokio::test]
@@ -520,12 +407,7 @@ async fn a_limiting_provider_serves_its_quota_and_keeps_its_word() {
          Limit 3, Used 3, Requested 1. Please try again in 20s."
     );
     hand.fetch_add(19_999, Ordering::Relaxed);
-    assert_eq!(
-        ask(&provider, &json!({"model": "m"}))
-            .await
-            .header("retry-after-ms"),
-        Some("1")
-    );
+    assert_eq!(ask(&provider, &json!({"model": "m"})).await.header("retry-after-ms"), Some("1"));
     hand.fetch_add(1, Ordering::Relaxed);
     assert_eq!(ask(&provider, &json!({"model": "m"})).await.status, 200);
     assert_eq!(provider.count(), 6);
@@ -537,13 +419,7 @@ async fn refusal(dialect: HeaderDialect, header: &str, pointer: &str) -> (Option
     assert_eq!(ask(&provider, &json!({})).await.status, 200);
     let refused = ask(&provider, &json!({})).await;
     assert_eq!(refused.status, 429);
-    let text = refused
-        .json()
-        .pointer(pointer)
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let text = refused.json().pointer(pointer).unwrap().as_str().unwrap().to_owned();
     (refused.header(header).map(ToOwned::to_owned), text)
 }
 
@@ -554,16 +430,10 @@ async fn every_dialect_refuses_in_its_own_words() {
     assert!(text.ends_with("Please try again in 1m0s."), "{text}");
     let reset = "x-ratelimit-reset-requests-minute";
     let (wait, code) = refusal(HeaderDialect::Cerebras, reset, "/code").await;
-    assert_eq!(
-        (wait.as_deref(), code.as_str()),
-        (Some("60"), "request_quota_exceeded")
-    );
+    assert_eq!((wait.as_deref(), code.as_str()), (Some("60"), "request_quota_exceeded"));
     let nested = "/error/metadata/headers/X-RateLimit-Reset";
     let (reset, same) = refusal(HeaderDialect::OpenRouter, "x-ratelimit-reset", nested).await;
-    assert_eq!(
-        (reset.as_deref(), same.as_str()),
-        (Some("1795000060000"), "1795000060000")
-    );
+    assert_eq!((reset.as_deref(), same.as_str()), (Some("1795000060000"), "1795000060000"));
     let left = "x-ratelimit-remaining-req-minute";
     let (left, code) = refusal(HeaderDialect::Mistral, left, "/code").await;
     assert_eq!((left.as_deref(), code.as_str()), (Some("0"), "1300"));
@@ -576,34 +446,17 @@ async fn every_dialect_refuses_in_its_own_words() {
 
 #[tokio::test]
 async fn tokens_are_reserved_and_a_request_beyond_the_limit_is_413_at_groq() {
-    let quotas = Quotas {
-        tokens_per_minute: Some(1_000),
-        ..Quotas::default()
-    };
-    let limits = Limits {
-        quotas,
-        dialect: HeaderDialect::Groq,
-        refill: Refill::Fixed,
-        ..Limits::default()
-    };
+    let quotas = Quotas { tokens_per_minute: Some(1_000), ..Quotas::default() };
+    let limits =
+        Limits { quotas, dialect: HeaderDialect::Groq, refill: Refill::Fixed, ..Limits::default() };
     let (provider, _) = limiting(limits).await;
     let reply = ask(&provider, &json!({"max_tokens": 2, "messages": []})).await;
     assert_eq!(reply.header("x-ratelimit-remaining-tokens"), Some("991"));
     assert_eq!(reply.json()["choices"][0]["finish_reason"], "length");
     let refused = ask(&provider, &json!({"max_tokens": 5_000})).await;
     assert_eq!(refused.status, 413);
-    assert!(
-        refused.json()["error"]["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("Request too large")
-    );
-    assert_eq!(
-        ask(&provider, &json!({"max_tokens": u64::MAX}))
-            .await
-            .status,
-        413
-    );
+    assert!(refused.json()["error"]["message"].as_str().unwrap().starts_with("Request too large"));
+    assert_eq!(ask(&provider, &json!({"max_tokens": u64::MAX})).await.status, 413);
 }
 
 #[tokio::test]
@@ -619,10 +472,7 @@ async fn keys_and_models_are_checked_and_have_their_own_quotas() {
     let chat =
         |key: &str| format!("POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {key}");
     let body = r#"{"model":"m"}"#;
-    assert_eq!(
-        status("POST /v1/chat/completions HTTP/1.0", body).await,
-        401
-    );
+    assert_eq!(status("POST /v1/chat/completions HTTP/1.0", body).await, 401);
     assert_eq!(status(&chat("k3"), body).await, 401);
     assert_eq!(status(&chat("k1"), r#"{"model":"other"}"#).await, 404);
     assert_eq!(status(&chat("k1"), "no json").await, 400);
@@ -634,34 +484,20 @@ async fn keys_and_models_are_checked_and_have_their_own_quotas() {
     assert_eq!(status(&with_key("GET /v1/models/m"), "").await, 200);
     assert_eq!(status(&with_key("GET /v1/models/n"), "").await, 404);
     assert_eq!(status(&with_key("GET /v1/chat/completions"), "").await, 405);
-    assert_eq!(
-        status(&with_key("POST /v2/chat/completions"), body).await,
-        404
-    );
+    assert_eq!(status(&with_key("POST /v2/chat/completions"), body).await, 404);
 }
 
 #[tokio::test]
 async fn concurrency_is_limited_and_given_back_when_a_client_leaves() {
-    let quotas = Quotas {
-        concurrent: Some(1),
-        ..Quotas::default()
-    };
-    let limits = Limits {
-        quotas,
-        pace: Duration::from_mins(1),
-        ..Limits::default()
-    };
+    let quotas = Quotas { concurrent: Some(1), ..Quotas::default() };
+    let limits = Limits { quotas, pace: Duration::from_mins(1), ..Limits::default() };
     let (provider, _) = limiting(limits).await;
     let busy = chat(&provider, &json!({"stream": true})).await;
     busy.readable().await.unwrap();
     let refused = ask(&provider, &json!({})).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, None));
     drop(busy);
-    assert!(
-        provider
-            .wait_until(SOON, |provider| provider.cancelled().len() == 1)
-            .await
-    );
+    assert!(provider.wait_until(SOON, |provider| provider.cancelled().len() == 1).await);
     tokio::time::sleep(20 * MS).await;
     assert_eq!(ask(&provider, &json!({})).await.status, 200);
 }

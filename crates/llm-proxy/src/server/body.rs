@@ -41,7 +41,7 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relayed) => relayed.poll_next(cx).map(framed),
+            Self::Stream(relayed) => relayed.poll_batch(cx).map(framed),
             Self::Waiting(waiting) => waiting.poll_next(cx).map(framed),
         }
     }

@@ -28,6 +28,9 @@ const INTERRUPTED: &str = "upstream_stream_interrupted";
 /// How long the rest of a stream is read after its end, so that the connection can serve again.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// Bytes of events beyond which no more are awaited to be written together.
+const LARGEST_BATCH: usize = 32 << 10;
+
 /// How many breaks of one answer are mended.
 const MOST_RESCUES: u32 = 3;
 
@@ -42,6 +45,8 @@ pub(crate) struct Relayed {
     prompt_tokens: u64,
     /// The first break: who, and how.
     broken: Option<(String, String)>,
+    /// Events that are ready together, to be written together.
+    batch: Vec<Bytes>,
 }
 
 enum State {
@@ -74,11 +79,37 @@ impl Relayed {
         let prompt_tokens = journey.intake.prompt_tokens();
         let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
         let state = State::Playing(Playing { route, held, stream });
-        Self { app, state, journey, rescues: 0, prompt_tokens, broken: None }
+        Self { app, state, journey, rescues: 0, prompt_tokens, broken: None, batch: Vec::new() }
     }
 
-    /// The next bytes for the client.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next bytes for the client: one event, or all that are ready together. Events that
+    /// arrived with one read of the provider's connection are handed over one by one, with a turn
+    /// of the scheduler between them; so as long as a turn brings one more, the next is awaited.
+    pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let before = self.batch.len();
+        while self.batch.iter().map(Bytes::len).sum::<usize>() < LARGEST_BATCH {
+            match self.poll_next(cx) {
+                Poll::Ready(Some(event)) => self.batch.push(event),
+                Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
+                Poll::Ready(None) => break,
+                Poll::Pending if self.batch.is_empty() => return Poll::Pending,
+                Poll::Pending if self.batch.len() == before => break,
+                Poll::Pending => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
+        let joined = match self.batch.as_mut_slice() {
+            [only] => std::mem::take(only),
+            several => several.concat().into(),
+        };
+        self.batch.clear();
+        Poll::Ready(Some(joined))
+    }
+
+    /// The next event for the client.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.state {
                 State::Over => return Poll::Ready(None),

@@ -74,10 +74,11 @@ fn rotation_header(hops: &[Hop]) -> String {
     text
 }
 
-/// Seconds, with a fraction where there is one.
+/// Seconds, with a fraction where there is one. Rounded up, since what is stated as 30 s has lost
+/// some milliseconds on its way to us: to tenths, below a second to hundredths.
 fn retry(wait: Duration) -> String {
-    // What is stated as 30 s has lost some milliseconds on its way to us.
-    let rounded = Duration::from_millis((wait.as_millis() as u64).div_ceil(10) * 10);
+    let step = if wait < Duration::from_secs(1) { 10 } else { 100 };
+    let rounded = Duration::from_millis((wait.as_millis() as u64).div_ceil(step) * step);
     let text = format!("{:.2}", rounded.as_secs_f64());
     format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -104,13 +104,28 @@ fn availability_json(availability: &Availability, zone: &TimeZone) -> Value {
 fn closed_json(closed: &Closed, zone: &TimeZone) -> Value {
     json!({
         "available": false,
-        "state": if closed.until.is_some() { "cooling" } else { "parked" },
+        "state": state_word(closed),
         "kind": reason_word(closed),
         "scope": scope_word(closed),
         "reason": reason(closed),
         "until": closed.until.and_then(|until| moment(until, zone)),
         "origin": closed.until.map(|_| closed.origin.as_str()),
     })
+}
+
+fn state_word(closed: &Closed) -> &'static str {
+    if closed.is_parked() {
+        return "parked";
+    }
+    match closed.reason {
+        Reason::Probing => "half_open",
+        Reason::Busy => "busy",
+        Reason::DoesNotFit | Reason::Lacks(_) => "unfit",
+        Reason::Fault { .. }
+        | Reason::LimitUsedUp(_)
+        | Reason::Disabled
+        | Reason::PaidForbidden => "cooling",
+    }
 }
 
 /// Whom the fault concerned that closed a deployment.

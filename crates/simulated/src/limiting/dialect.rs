@@ -54,10 +54,7 @@ pub(super) fn to_headers(texts: Texts) -> Vec<(HeaderName, HeaderValue)> {
     texts
         .into_iter()
         .filter_map(|(name, text)| {
-            Some((
-                name.parse::<HeaderName>().ok()?,
-                text.parse::<HeaderValue>().ok()?,
-            ))
+            Some((name.parse::<HeaderName>().ok()?, text.parse::<HeaderValue>().ok()?))
         })
         .collect()
 }
@@ -67,10 +64,7 @@ fn in_durations(requests: Option<Gauge>, tokens: Option<Gauge>) -> Texts {
     for (what, gauge) in [("requests", requests), ("tokens", tokens)] {
         if let Some(gauge) = gauge {
             counts(&mut texts, what, gauge);
-            texts.push((
-                format!("x-ratelimit-reset-{what}"),
-                go_duration(gauge.full_in),
-            ));
+            texts.push((format!("x-ratelimit-reset-{what}"), go_duration(gauge.full_in)));
         }
     }
     texts
@@ -93,10 +87,9 @@ fn in_seconds(standing: &Standing) -> Texts {
 
 fn in_counts(standing: &Standing, cost: Option<u64>) -> Texts {
     let mut texts = Texts::new();
-    for (what, gauge) in [
-        ("req-minute", standing.requests_minute),
-        ("tokens-minute", standing.tokens_minute),
-    ] {
+    for (what, gauge) in
+        [("req-minute", standing.requests_minute), ("tokens-minute", standing.tokens_minute)]
+    {
         if let Some(gauge) = gauge {
             counts(&mut texts, what, gauge);
         }
@@ -109,10 +102,7 @@ fn in_counts(standing: &Standing, cost: Option<u64>) -> Texts {
 
 fn counts(texts: &mut Texts, what: &str, gauge: Gauge) {
     texts.push((format!("x-ratelimit-limit-{what}"), gauge.limit.to_string()));
-    texts.push((
-        format!("x-ratelimit-remaining-{what}"),
-        gauge.remaining.to_string(),
-    ));
+    texts.push((format!("x-ratelimit-remaining-{what}"), gauge.remaining.to_string()));
 }
 
 /// A duration as Go prints it: `17ms`, `7.66s`, `2m59.56s`, `1h0m0s`.

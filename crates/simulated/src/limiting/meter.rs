@@ -120,38 +120,18 @@ impl Meter {
     /// Begins with every budget full.
     pub fn new(quotas: &Quotas, refill: Refill) -> Self {
         let limits = [
-            (
-                Dimension::RequestsPerMinute,
-                quotas.requests_per_minute,
-                MINUTE_MS,
-            ),
+            (Dimension::RequestsPerMinute, quotas.requests_per_minute, MINUTE_MS),
             (Dimension::RequestsPerDay, quotas.requests_per_day, DAY_MS),
-            (
-                Dimension::TokensPerMinute,
-                quotas.tokens_per_minute,
-                MINUTE_MS,
-            ),
+            (Dimension::TokensPerMinute, quotas.tokens_per_minute, MINUTE_MS),
             (Dimension::TokensPerDay, quotas.tokens_per_day, DAY_MS),
         ];
         let budgets = limits
             .into_iter()
             .filter_map(|(dimension, limit, window)| {
-                Some(Budget {
-                    dimension,
-                    limit: limit?,
-                    window,
-                    refill,
-                    spent: 0,
-                    at: 0,
-                })
+                Some(Budget { dimension, limit: limit?, window, refill, spent: 0, at: 0 })
             })
             .collect();
-        Self {
-            budgets,
-            concurrent: quotas.concurrent,
-            running: 0,
-            latest: 0,
-        }
+        Self { budgets, concurrent: quotas.concurrent, running: 0, latest: 0 }
     }
 
     /// Takes room for one request of so many tokens, or says when there will be some. `now` is
@@ -167,10 +147,7 @@ impl Meter {
                 wait: None,
             });
         }
-        let refusals = self
-            .budgets
-            .iter()
-            .filter_map(|budget| budget.refusal(tokens));
+        let refusals = self.budgets.iter().filter_map(|budget| budget.refusal(tokens));
         // A request that never fits waits longest of all.
         let longest = refusals.max_by_key(|refusal| refusal.wait.unwrap_or(Duration::MAX));
         if let Some(refusal) = longest {
@@ -271,16 +248,8 @@ impl Budget {
 
     fn gauge(&self) -> Gauge {
         let left = self.units(self.limit).saturating_sub(self.spent);
-        let full_in = if self.spent == 0 {
-            Duration::ZERO
-        } else {
-            self.until_back(self.spent)
-        };
-        Gauge {
-            limit: self.limit,
-            remaining: (left / u128::from(self.window)) as u64,
-            full_in,
-        }
+        let full_in = if self.spent == 0 { Duration::ZERO } else { self.until_back(self.spent) };
+        Gauge { limit: self.limit, remaining: (left / u128::from(self.window)) as u64, full_in }
     }
 
     /// How long until so many spent units have come back, rounded up to a millisecond.

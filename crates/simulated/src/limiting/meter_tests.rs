@@ -24,10 +24,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
@@ -40,10 +38,7 @@ fn a_continuous_daily_limit_gives_a_slot_every_432_seconds_at_200_a_day() {
     }
     let refusal = refused(meter.admit(START, 1));
     assert_eq!(refusal.wait, Some(Duration::from_secs(432)));
-    assert_eq!(
-        (refusal.limit, refusal.used, refusal.requested),
-        (200, 200, 1)
-    );
+    assert_eq!((refusal.limit, refusal.used, refusal.requested), (200, 200, 1));
 }
 
 #[test]
@@ -61,18 +56,9 @@ fn a_fixed_day_ends_at_midnight_utc() {
     let mut meter = Meter::new(&quotas(None, Some(1), None), Refill::Fixed);
     let noon = Duration::from_hours(20_000 * 24 + 12);
     assert_eq!(meter.admit(noon, 1), Admission::Admitted);
-    assert_eq!(
-        refused(meter.admit(noon, 1)).wait,
-        Some(Duration::from_hours(12))
-    );
-    assert_eq!(
-        meter.standing(noon).requests_day.unwrap().full_in,
-        Duration::from_hours(12)
-    );
-    assert_eq!(
-        meter.admit(noon + Duration::from_hours(12), 1),
-        Admission::Admitted
-    );
+    assert_eq!(refused(meter.admit(noon, 1)).wait, Some(Duration::from_hours(12)));
+    assert_eq!(meter.standing(noon).requests_day.unwrap().full_in, Duration::from_hours(12));
+    assert_eq!(meter.admit(noon + Duration::from_hours(12), 1), Admission::Admitted);
 }
 
 #[test]
@@ -93,9 +79,7 @@ fn a_stated_wait_is_exact_to_the_millisecond() {
             for _ in 0..60 {
                 now += Duration::from_millis(dice.below(9_000));
                 let tokens = dice.below(60);
-                let Admission::Refused(Refusal {
-                    wait: Some(wait), ..
-                }) = meter.admit(now, tokens)
+                let Admission::Refused(Refusal { wait: Some(wait), .. }) = meter.admit(now, tokens)
                 else {
                     continue;
                 };
@@ -167,11 +151,7 @@ fn a_refused_request_takes_nothing() {
     assert_eq!(before.requests_minute.unwrap().remaining, 9);
     assert_eq!(
         before.tokens_minute.unwrap(),
-        Gauge {
-            limit: 100,
-            remaining: 40,
-            full_in: Duration::from_secs(36),
-        }
+        Gauge { limit: 100, remaining: 40, full_in: Duration::from_secs(36) }
     );
 }
 
@@ -188,20 +168,12 @@ fn what_is_beyond_the_limit_itself_is_never_promised() {
 
 #[test]
 fn concurrency_frees_a_place_with_each_release() {
-    let mut meter = Meter::new(
-        &Quotas {
-            concurrent: Some(2),
-            ..Quotas::default()
-        },
-        Refill::Continuous,
-    );
+    let mut meter =
+        Meter::new(&Quotas { concurrent: Some(2), ..Quotas::default() }, Refill::Continuous);
     assert_eq!(meter.admit(START, 1), Admission::Admitted);
     assert_eq!(meter.admit(START, 1), Admission::Admitted);
     let refusal = refused(meter.admit(START, 1));
-    assert_eq!(
-        (refusal.dimension, refusal.wait),
-        (Dimension::Concurrent, None)
-    );
+    assert_eq!((refusal.dimension, refusal.wait), (Dimension::Concurrent, None));
     meter.release();
     assert_eq!(meter.admit(START, 1), Admission::Admitted);
 }
@@ -211,14 +183,7 @@ fn extreme_numbers_and_a_clock_that_goes_back_do_no_harm() {
     for refill in [Refill::Fixed, Refill::Continuous] {
         let mut meter = Meter::new(&quotas(Some(u64::MAX), Some(1), Some(u64::MAX)), refill);
         assert_eq!(meter.admit(START, u64::MAX), Admission::Admitted);
-        assert!(
-            refused(meter.admit(Duration::ZERO, u64::MAX))
-                .wait
-                .is_some()
-        );
-        assert!(matches!(
-            meter.admit(Duration::MAX, u64::MAX),
-            Admission::Admitted
-        ));
+        assert!(refused(meter.admit(Duration::ZERO, u64::MAX)).wait.is_some());
+        assert!(matches!(meter.admit(Duration::MAX, u64::MAX), Admission::Admitted));
     }
 }

@@ -111,10 +111,7 @@ impl Drop for Permit {
 
 impl Limiting {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            meters: Meters::default(),
-        }
+        Self { limits, meters: Meters::default() }
     }
 
     /// Answers any request.
@@ -133,10 +130,7 @@ impl Limiting {
             "/v1/chat/completions" | "/v1/completions" => Method::POST,
             _ if path == "/v1/models" || path.starts_with("/v1/models/") => Method::GET,
             _ => {
-                let body = fault(
-                    &format!("No such URL: {} {path}", request.method),
-                    "unknown_url",
-                );
+                let body = fault(&format!("No such URL: {} {path}", request.method), "unknown_url");
                 return Some(Reply::error(404, &body));
             }
         };
@@ -146,9 +140,7 @@ impl Limiting {
             return Some(Reply::error(405, &body).with(ALLOW, allow));
         }
         let known = self.limits.keys.as_ref().is_none_or(|keys| {
-            request
-                .key()
-                .is_some_and(|key| keys.iter().any(|known| known == key))
+            request.key().is_some_and(|key| keys.iter().any(|known| known == key))
         });
         (!known).then(|| self.limits.dialect.unknown_key())
     }
@@ -163,10 +155,7 @@ impl Limiting {
     }
 
     fn knows(&self, name: &str) -> bool {
-        self.limits
-            .models
-            .as_ref()
-            .is_none_or(|models| models.iter().any(|model| model == name))
+        self.limits.models.as_ref().is_none_or(|models| models.iter().any(|model| model == name))
     }
 
     fn complete(&self, request: &Recorded) -> (Reply, Option<Permit>) {
@@ -193,15 +182,11 @@ impl Limiting {
         drop(meters);
         let dialect = self.limits.dialect;
         match admission {
-            Admission::Refused(refusal) => (
-                dialect.refusal(&refusal, &standing, &asked.model, request.at),
-                None,
-            ),
+            Admission::Refused(refusal) => {
+                (dialect.refusal(&refusal, &standing, &asked.model, request.at), None)
+            }
             Admission::Admitted => {
-                let permit = Permit {
-                    meters: Arc::clone(&self.meters),
-                    account,
-                };
+                let permit = Permit { meters: Arc::clone(&self.meters), account };
                 let headers = dialect.headers(&standing, Some(tokens));
                 (self.say(answer, headers, request.number), Some(permit))
             }
@@ -209,18 +194,10 @@ impl Limiting {
     }
 
     fn account(&self, key: Option<&str>, model: &str) -> Account {
-        let Limits {
-            scope,
-            keys,
-            models,
-            ..
-        } = &self.limits;
+        let Limits { scope, keys, models, .. } = &self.limits;
         let by_key = *scope != Scope::Provider && keys.is_some();
         let by_model = *scope == Scope::KeyAndModel && models.is_some();
-        (
-            key.filter(|_| by_key).map(ToOwned::to_owned),
-            by_model.then(|| model.to_owned()),
-        )
+        (key.filter(|_| by_key).map(ToOwned::to_owned), by_model.then(|| model.to_owned()))
     }
 
     fn compose(&self, number: u64, max_tokens: Option<u64>) -> Answer {
@@ -235,12 +212,8 @@ impl Limiting {
     }
 
     fn say(&self, answer: Answer, headers: Vec<(HeaderName, HeaderValue)>, number: u64) -> Reply {
-        let reply = Reply::saying(answer)
-            .after(self.limits.latency)
-            .gap(self.limits.pace);
-        let reply = headers
-            .into_iter()
-            .fold(reply, |reply, (name, value)| reply.with(name, value));
+        let reply = Reply::saying(answer).after(self.limits.latency).gap(self.limits.pace);
+        let reply = headers.into_iter().fold(reply, |reply, (name, value)| reply.with(name, value));
         match HeaderValue::from_str(&format!("req_sim_{number:06}")) {
             Ok(id) => reply.with(HeaderName::from_static("x-request-id"), id),
             Err(_) => reply,

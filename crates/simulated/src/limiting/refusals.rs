@@ -13,10 +13,9 @@ impl HeaderDialect {
     /// The answer to a key that is not on the list.
     pub(super) fn unknown_key(self) -> Reply {
         match self {
-            Self::OpenAi | Self::Groq | Self::Bare => Reply::error(
-                401,
-                &fault("Incorrect API key provided.", "invalid_api_key"),
-            ),
+            Self::OpenAi | Self::Groq | Self::Bare => {
+                Reply::error(401, &fault("Incorrect API key provided.", "invalid_api_key"))
+            }
             Self::Cerebras => Reply::error(
                 401,
                 &json!({
@@ -95,9 +94,7 @@ impl HeaderDialect {
         let headers = self.headers(standing, None).into_iter();
         headers
             .chain(to_headers(self.stated_wait(refusal, now)))
-            .fold(Reply::error(status, &body), |reply, (name, value)| {
-                reply.with(name, value)
-            })
+            .fold(Reply::error(status, &body), |reply, (name, value)| reply.with(name, value))
     }
 
     fn stated_wait(self, refusal: &Refusal, now: Duration) -> Texts {
@@ -113,9 +110,7 @@ impl HeaderDialect {
             Self::Groq | Self::Cerebras => vec![retry_after],
             Self::OpenRouter => {
                 let headers = openrouter_headers(refusal, wait, now);
-                headers
-                    .map(|(name, text)| (name.to_ascii_lowercase(), text))
-                    .to_vec()
+                headers.map(|(name, text)| (name.to_ascii_lowercase(), text)).to_vec()
             }
             Self::Mistral | Self::Gemini | Self::Bare => Texts::new(),
         }
@@ -161,12 +156,7 @@ fn groq(refusal: &Refusal, model: &str) -> Value {
 
 /// "Rate limit reached for ...: Limit 3, Used 3, Requested 1. Please try again in 20s."
 fn sentence(refusal: &Refusal, subject: &str, advice: &str) -> String {
-    let Refusal {
-        limit,
-        used,
-        requested,
-        ..
-    } = refusal;
+    let Refusal { limit, used, requested, .. } = refusal;
     if refusal.is_too_large() {
         return format!(
             "Request too large for {subject}: Limit {limit}, Requested {requested}. {advice}"
@@ -225,14 +215,10 @@ fn cerebras(refusal: &Refusal) -> Value {
 
 fn openrouter(refusal: &Refusal, now: Duration) -> Value {
     let (message, source) = match refusal.dimension {
-        Dimension::RequestsPerDay | Dimension::TokensPerDay => (
-            "Rate limit exceeded: free-models-per-day.",
-            Some("openrouter_free_tier_daily"),
-        ),
-        Dimension::Concurrent => (
-            "Provider returned error",
-            Some("upstream_provider_shared_pool"),
-        ),
+        Dimension::RequestsPerDay | Dimension::TokensPerDay => {
+            ("Rate limit exceeded: free-models-per-day.", Some("openrouter_free_tier_daily"))
+        }
+        Dimension::Concurrent => ("Provider returned error", Some("upstream_provider_shared_pool")),
         Dimension::RequestsPerMinute | Dimension::TokensPerMinute => {
             ("Rate limit exceeded: free-models-per-min. ", None)
         }
@@ -261,10 +247,7 @@ fn openrouter_headers(
     let reset = now.as_millis() + wait.as_millis();
     [
         ("X-RateLimit-Limit", refusal.limit.to_string()),
-        (
-            "X-RateLimit-Remaining",
-            refusal.limit.saturating_sub(refusal.used).to_string(),
-        ),
+        ("X-RateLimit-Remaining", refusal.limit.saturating_sub(refusal.used).to_string()),
         ("X-RateLimit-Reset", reset.to_string()),
     ]
 }
@@ -291,22 +274,18 @@ fn mistral(refusal: &Refusal) -> Value {
 
 fn gemini(refusal: &Refusal, model: &str) -> Value {
     let (metric, id) = match refusal.dimension {
-        Dimension::RequestsPerMinute => (
-            "requests",
-            "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
-        ),
-        Dimension::RequestsPerDay => (
-            "requests",
-            "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
-        ),
-        Dimension::TokensPerMinute => (
-            "input_token_count",
-            "GenerateContentInputTokensPerModelPerMinute-FreeTier",
-        ),
-        Dimension::TokensPerDay => (
-            "input_token_count",
-            "GenerateContentInputTokensPerModelPerDay-FreeTier",
-        ),
+        Dimension::RequestsPerMinute => {
+            ("requests", "GenerateRequestsPerMinutePerProjectPerModel-FreeTier")
+        }
+        Dimension::RequestsPerDay => {
+            ("requests", "GenerateRequestsPerDayPerProjectPerModel-FreeTier")
+        }
+        Dimension::TokensPerMinute => {
+            ("input_token_count", "GenerateContentInputTokensPerModelPerMinute-FreeTier")
+        }
+        Dimension::TokensPerDay => {
+            ("input_token_count", "GenerateContentInputTokensPerModelPerDay-FreeTier")
+        }
         Dimension::Concurrent => return gemini_capacity(model),
     };
     let mut details = vec![json!({

@@ -1,0 +1,55 @@
+# The one door to the project. `make` alone lists what there is.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check fmt bench build clean
+
+export CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PROXY := $(TARGET)/release/llm-proxy
+PYTHON := .venv/ready
+NODE_MODULES := tests/sdk/node/node_modules/.package-lock.json
+SDK := tests/sdk
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  ARGS=... goes on to the program: make run ARGS='--port 9000'; make bench ARGS=--quick"
+
+run: build ## build and run the proxy
+	@exec $(PROXY) serve $(ARGS)
+
+demo: build ## see it rotate, without keys or network
+	@exec $(PROXY) demo $(ARGS)
+
+test: $(PYTHON) $(NODE_MODULES) ## everything: check, the tests of the crates, the OpenAI SDKs
+	@scripts/test.sh
+
+check: ## formatting, lints, documentation, licences
+	@scripts/check.sh
+
+fmt: ## format the Rust code
+	@scripts/need.sh rustfmt
+	@$(CARGO) fmt --all
+
+bench: build ## compare with a direct call and with nginx; prints one table
+	@scripts/need.sh python3 wrk
+	@scripts/nginx.sh $(TARGET)/bench
+	@exec python3 bench/run.py --binaries $(TARGET) $(ARGS)
+
+# One invocation for the proxy and for the simulated upstream, so that nothing is built twice.
+build: ## build the release binary
+	@scripts/need.sh cargo cc
+	@$(CARGO) build --quiet --release --locked -p llm-proxy --bin llm-proxy -p simulated --example upstream
+
+clean: ## remove all that the other targets made here
+	@$(CARGO) clean
+	@rm -rf .venv $(SDK)/node/node_modules
+	@find $(SDK) bench -name __pycache__ -prune -exec rm -rf {} +
+
+$(PYTHON): $(SDK)/requirements.txt $(SDK)/requirements-llama.txt
+	@scripts/need.sh python3
+	@scripts/venv.sh
+
+$(NODE_MODULES): $(SDK)/node/package-lock.json
+	@scripts/need.sh node
+	@cd $(SDK)/node && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json

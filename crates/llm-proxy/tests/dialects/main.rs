@@ -1,0 +1,19 @@
+//! Every provider's own language, through the built binary: what it refuses, for how long, and
+//! who answers instead.
+#![cfg(test)]
+
+#[expect(dead_code, reason = "each test binary uses its own part of the harness")]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+mod shared;
+
+mod chains;
+mod crowds;
+mod explained;
+mod histories;
+mod keys;
+mod limits;
+mod parameters;
+mod recorded;
+mod shifted;
+mod waits;

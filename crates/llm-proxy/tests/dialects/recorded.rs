@@ -1,0 +1,324 @@
+//! Every recorded and constructed reply through the binary: who answers, and what `/status` then
+//! says of the deployment that was refused.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use simulated::{Reply, SimulatedProvider};
+use tokio::task::JoinSet;
+
+use crate::harness::{CHAT, Heard, Proxy, Setup, good, post, question};
+use crate::shared::{deployment, seconds_until, wall};
+use crate::shifted::shifted;
+
+const RECORDED: &str = include_str!("../../../dialect/tests/fixtures/replies.json");
+const CONSTRUCTED: &str = include_str!("../../../dialect/tests/fixtures/constructed.json");
+
+/// Providers of no known name are called so.
+const NAMELESS: &str = "unheard-of";
+const BACKUP: &str = "backup";
+
+/// One reply; without a kind it is no failure.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    id: String,
+    provider: String,
+    #[serde(default = "some_model")]
+    model: String,
+    #[serde(default = "now")]
+    now: String,
+    status: u16,
+    #[serde(default)]
+    headers: serde_json::Map<String, Value>,
+    body: Value,
+    kind: Option<String>,
+    scope: Option<String>,
+    seconds: Option<f64>,
+    until: Option<String>,
+}
+
+fn some_model() -> String {
+    "some-model".to_owned()
+}
+
+fn now() -> String {
+    "2026-11-22T05:00:00Z".to_owned()
+}
+
+/// A piece of a stream, not a whole reply.
+const FRAGMENTS: [&str; 1] = ["deepseek-keepalive"];
+
+fn cases(text: &str) -> Vec<Case> {
+    let all: Vec<Case> = serde_json::from_str(text).unwrap();
+    all.into_iter().filter(|case| !FRAGMENTS.contains(&case.id.as_str())).collect()
+}
+
+/// The reply as it would be sent now.
+struct Present {
+    reply: Reply,
+    body: String,
+    /// Seconds until the fault is over, if the reply or the calendar tells.
+    wait: Option<f64>,
+}
+
+impl Case {
+    fn name(&self) -> &str {
+        if self.provider.is_empty() { NAMELESS } else { &self.provider }
+    }
+
+    /// A string stands for the bytes themselves, any other value for its JSON.
+    fn text(&self) -> String {
+        match &self.body {
+            Value::Null if self.status == 200 => completion().to_string(),
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            body => body.to_string(),
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.body.as_str().is_some_and(|text| text.starts_with("data:") || text.starts_with("event:"))
+    }
+
+    fn content_type(&self, body: &str) -> &'static str {
+        match body.trim_start().chars().next() {
+            _ if self.is_stream() => "text/event-stream",
+            Some('<') => "text/html",
+            Some('{' | '[' | '"') => "application/json",
+            _ => "text/plain",
+        }
+    }
+
+    fn at_present(&self) -> Present {
+        let present = wall();
+        let then: Timestamp = self.now.parse().unwrap();
+        let span = SignedDuration::from_secs(present.as_second() - then.as_second());
+        let mut moved = false;
+        let mut shift = |text: &str| {
+            let new = shifted(text, span);
+            moved |= new.is_some();
+            new.unwrap_or_else(|| text.to_owned())
+        };
+        let body = shift(&self.text());
+        let mut reply = Reply::bytes(self.status, body.clone())
+            .header("content-type", self.content_type(&body));
+        for (name, value) in &self.headers {
+            reply = reply.header(name, shift(value.as_str().unwrap()));
+        }
+        let until = self.until.as_ref().map(|until| until.parse::<Timestamp>().unwrap());
+        let wait = until.map(|until| {
+            let until = if moved { until + span } else { on_the_calendar(until, present) };
+            until.duration_since(present).as_secs_f64()
+        });
+        Present { reply, body, wait: wait.or(self.seconds) }
+    }
+}
+
+/// The same instant of the calendar as `until`, seen from the present: the first of the month,
+/// midnight in California, or midnight.
+fn on_the_calendar(until: Timestamp, present: Timestamp) -> Timestamp {
+    let utc = until.to_zoned(TimeZone::UTC);
+    let zone = if utc.hour() == 0 { TimeZone::UTC } else { TimeZone::get("America/Los_Angeles").unwrap() };
+    assert_eq!(until.to_zoned(zone.clone()).hour(), 0, "{until} is no beginning of a day");
+    let today = present.to_zoned(zone).start_of_day().unwrap();
+    if utc.day() == 1 {
+        return today.first_of_month().unwrap().saturating_add(1.month()).timestamp();
+    }
+    today.tomorrow().unwrap().timestamp()
+}
+
+fn completion() -> Value {
+    json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+}
+
+/// What a fault of this kind leads to, besides what is set aside.
+#[derive(Debug, PartialEq)]
+enum Served {
+    Itself,
+    ByTheNext,
+}
+
+fn served(kind: Option<&str>) -> Served {
+    match kind {
+        None | Some("caller_mistake" | "content_filtered") => Served::Itself,
+        Some(_) => Served::ByTheNext,
+    }
+}
+
+/// For how long a fault is set aside whose end nobody told: the state's name, seconds at most.
+fn guess(kind: &str) -> Option<(&'static str, f64, f64)> {
+    Some(match kind {
+        "rate_limited" | "tokens_limited" => ("cooling", 60.0, 60.0),
+        "daily_limit" | "out_of_credit" => ("cooling", 3600.0, 3600.0),
+        "no_allowance" | "model_missing" => ("parked", 86_400.0, 86_400.0),
+        "overloaded" | "server_error" | "unreachable" => ("cooling", 2.0, 4.0),
+        _ => return None,
+    })
+}
+
+/// One proxy before every provider that the replies are of.
+struct House {
+    proxy: Proxy,
+    providers: BTreeMap<String, SimulatedProvider>,
+    _backup: SimulatedProvider,
+}
+
+async fn house(cases: &[Case]) -> House {
+    let mut models: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for case in cases {
+        let known = models.entry(case.name()).or_default();
+        if !known.contains(&case.model.as_str()) {
+            known.push(&case.model);
+        }
+    }
+    let backup = good(BACKUP).await;
+    let mut providers = BTreeMap::new();
+    let (mut setup, mut chains) = (Setup::new(), "models:".to_owned());
+    for (name, models) in &models {
+        let provider = good("to be replaced").await;
+        let listed: Vec<String> = models.iter().map(|model| format!("{model:?}")).collect();
+        let lines = format!("api_key: sk-test-{name}-0123456789\n    models: [{}]", listed.join(", "));
+        setup = setup.provider_with(name, provider.address(), &lines);
+        for (index, model) in models.iter().enumerate() {
+            chains += &format!("\n  {name}.{index}: [{:?}, {BACKUP}]", format!("{name}/{model}"));
+        }
+        providers.insert((*name).to_owned(), provider);
+    }
+    let proxy = setup.provider(BACKUP, &backup).top(&chains).start().await;
+    House { proxy, providers, _backup: backup }
+}
+
+impl House {
+    async fn ask(&self, chain: &str, stream: bool) -> Heard {
+        let mut body = question(stream);
+        body["model"] = chain.into();
+        self.proxy.send(post(CHAT).json(&body)).await
+    }
+
+    /// All that is wrong with what becomes of one reply.
+    async fn mistakes(&self, case: &Case, chain: &str, stream: bool) -> Vec<String> {
+        let reset = self.proxy.send(post(&format!("/reset?provider={}", case.name()))).await;
+        assert_eq!(reset.status, 200, "{}", reset.text());
+        let present = case.at_present();
+        self.providers[case.name()].set(present.reply.clone());
+        let heard = self.ask(chain, stream).await;
+        let mut wrong = Vec::new();
+        match served(case.kind.as_deref()) {
+            Served::ByTheNext if heard.status == 200 && heard.by() == BACKUP => {}
+            Served::Itself if heard.by() == case.name() && is_its_own(case, &present, &heard) => {}
+            expected => wrong.push(format!(
+                "{} {} by {:?}, not {expected:?}: {}",
+                heard.status,
+                heard.header("x-rotation").unwrap_or_default(),
+                heard.by(),
+                String::from_utf8_lossy(&heard.body),
+            )),
+        }
+        let seen = deployment(&self.proxy, case.name(), &case.model).await;
+        let rotation = heard.header("x-rotation").unwrap_or_default();
+        let attempts = rotation.matches(&format!("{}=", case.name())).count();
+        wrong.extend(misread(case, &present, &seen, attempts));
+        wrong
+            .into_iter()
+            .map(|what| format!("{}{}: {what}", case.id, if stream { " (stream)" } else { "" }))
+            .collect()
+    }
+}
+
+fn is_its_own(case: &Case, present: &Present, heard: &Heard) -> bool {
+    let is_whole = case.status == 200 || heard.text() == present.body;
+    heard.status == case.status && is_whole
+}
+
+/// A wait that may be over before `/status` is read.
+const INSTANT: f64 = 0.5;
+
+/// What `/status` gets wrong.
+fn misread(case: &Case, present: &Present, seen: &Value, attempts: usize) -> Option<String> {
+    let told = |what: &str| Some(format!("{what}: {seen}"));
+    let (kind, scope) = (case.kind.as_deref(), case.scope.as_deref());
+    let is_over = present.wait.is_some_and(|wait| wait < INSTANT);
+    // One fault alone benches nobody.
+    let is_single = kind == Some("server_error") && present.wait.is_none() && attempts == 1;
+    if seen["state"] == "open" && (is_over || is_single) {
+        return None;
+    }
+    let expected = match (kind, scope) {
+        (None, _) | (_, Some("request")) => None,
+        (Some("key_rejected"), _) => Some(("parked", None, "guessed")),
+        (Some(kind), _) => match present.wait {
+            Some(wait) => Some(("cooling", Some((wait, wait)), "known")),
+            None => guess(kind).map(|(state, least, most)| (state, Some((least, most)), "guessed")),
+        },
+    };
+    let Some((state, wait, origin)) = expected else {
+        return if seen["available"] == true { None } else { told("set aside") };
+    };
+    if (&seen["state"], &seen["kind"], &seen["scope"]) != (&json!(state), &json!(kind), &json!(scope)) {
+        return told(&format!("not {state} {kind:?} {scope:?}"));
+    }
+    let until = seconds_until(&seen["until"], wall());
+    let fits = match (until, wait) {
+        (None, None) => true,
+        (Some(until), Some((least, most))) => {
+            let slack = |wait: f64| (wait * 0.1).max(2.0).min(30.0);
+            until >= least - slack(least) && until <= most + slack(most)
+        }
+        _ => false,
+    };
+    if !fits {
+        return told(&format!("{until:?} s, not {wait:?}"));
+    }
+    let is_guess = seen["origin"] == "guessed";
+    (wait.is_some() && is_guess != (origin == "guessed")).then(|| told(origin))?
+}
+
+/// The providers side by side, the replies of each one after the other.
+async fn check(text: &str) {
+    let cases = cases(text);
+    let house = std::sync::Arc::new(house(&cases).await);
+    let mut models: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_provider: BTreeMap<String, Vec<(Case, String)>> = BTreeMap::new();
+    for case in cases {
+        let known = models.entry(case.name().to_owned()).or_default();
+        let index = known.iter().position(|model| *model == case.model).unwrap_or_else(|| {
+            known.push(case.model.clone());
+            known.len() - 1
+        });
+        let chain = format!("{}.{index}", case.name());
+        by_provider.entry(case.name().to_owned()).or_default().push((case, chain));
+    }
+    let mut walks = JoinSet::new();
+    for (_, cases) in by_provider {
+        let house = std::sync::Arc::clone(&house);
+        walks.spawn(async move {
+            let mut mistakes = Vec::new();
+            for (case, chain) in &cases {
+                for stream in [false, true] {
+                    if stream || !case.is_stream() {
+                        mistakes.extend(house.mistakes(case, chain, stream).await);
+                    }
+                }
+            }
+            mistakes
+        });
+    }
+    let mut mistakes = walks.join_all().await.concat();
+    mistakes.sort();
+    assert!(mistakes.is_empty(), "{} mistakes\n{}", mistakes.len(), mistakes.join("\n"));
+}
+
+#[tokio::test]
+async fn each_recorded_reply_sets_aside_whom_it_concerns_for_as_long_as_it_says() {
+    check(RECORDED).await;
+}
+
+#[tokio::test]
+async fn each_constructed_reply_sets_aside_whom_it_concerns_for_as_long_as_it_says() {
+    check(CONSTRUCTED).await;
+}
