@@ -213,13 +213,12 @@ impl Held {
         }
     }
 
-    /// The answer broke off after it had begun.
-    pub(crate) fn broken(mut self, fault: &engine::Fault, tokens: Option<u64>) {
+    /// The answer broke off after it had begun; what it used is still to be told.
+    pub(crate) fn broken(&mut self, fault: &engine::Fault) {
         let now = self.app.clock.now();
-        if let Some(mut lease) = self.lease.take() {
+        if let Some(lease) = &mut self.lease {
             let mut ledger = self.app.ledger();
-            ledger.strike(&self.world.registry, &mut lease, fault, &self.world.patience, now);
-            ledger.finish(&self.world.registry, &mut lease, tokens);
+            ledger.strike(&self.world.registry, lease, fault, &self.world.patience, now);
         }
     }
 }

@@ -70,10 +70,18 @@ impl Continuation {
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
             ChunkKind::Preamble | ChunkKind::Broken | ChunkKind::Error => Joined::Swallow,
-            ChunkKind::Done => Joined::Forward(event.raw().clone(), String::new()),
+            ChunkKind::Done if self.has_caught_up() || self.may_say_nothing() => {
+                Joined::Forward(event.raw().clone(), String::new())
+            }
+            ChunkKind::Done => Joined::Mismatch,
             ChunkKind::UsageOnly => self.rewritten(event, facts, None),
             ChunkKind::Content => self.join_content(event, facts),
         }
+    }
+
+    /// Whether nothing came that is still held back, and nothing has to come.
+    fn may_say_nothing(&self) -> bool {
+        self.is_prefilled && self.caught_up == 0
     }
 
     fn join_content(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
@@ -114,7 +122,7 @@ impl Continuation {
     /// The event under the first part's id, with `text` in the place of its own if given, and
     /// with both parts' usage.
     fn rewritten(&self, event: &Event, facts: &ChunkFacts, text: Option<&str>) -> Joined {
-        let data = Bytes::copy_from_slice(event.data().trim_ascii());
+        let data = one_line(event.data().trim_ascii());
         let Ok(layout) = Layout::of(&data) else { return Joined::Swallow };
         let new = text.map_or_else(|| facts.text.clone().unwrap_or_default(), str::to_owned);
         let mut edits = Vec::new();
@@ -126,8 +134,8 @@ impl Continuation {
             edits.extend(Edit::set(&layout, "usage", &usage_json(usage, &all)));
         }
         if let Some(text) = text {
-            match content_span(&layout, &data) {
-                Some(span) => edits.push(Edit::Replace { span, with: quote(text) }),
+            match content_edit(&layout, &data, text) {
+                Some(edit) => edits.push(edit),
                 None if text.is_empty() => {}
                 None => return Joined::Mismatch,
             }
@@ -170,15 +178,28 @@ fn member<'a>(layout: &Layout, key: &str, data: &'a [u8]) -> Option<View<'a>> {
     layout.named(key).last().and_then(|(_, member)| member.view(data))
 }
 
-/// Where the text of the first choice's delta stands.
-fn content_span(layout: &Layout, data: &[u8]) -> Option<std::ops::Range<usize>> {
+/// JSON in several lines as one: a line end is never inside a string.
+fn one_line(data: &[u8]) -> Bytes {
+    data.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect()
+}
+
+/// The edit that gives the first choice's delta this text in the place of its own; `None` if it
+/// holds something else than text.
+fn content_edit(layout: &Layout, data: &[u8], text: &str) -> Option<Edit> {
     let choice = member(layout, "choices", data)?.elements().next()?;
-    let content = choice.get("delta")?.get("content")?;
-    if content.kind() != Kind::String {
-        return None;
-    }
-    let start = (content.raw().as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
-    Some(start..start + content.raw().len())
+    let delta = choice.get("delta").filter(|delta| delta.kind() == Kind::Object)?;
+    let span = |view: View<'_>| {
+        let start = (view.raw().as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+        Some(start..start + view.raw().len())
+    };
+    let Some(content) = delta.get("content") else {
+        let end = span(delta)?.end;
+        let comma = if delta.members().next().is_some() { "," } else { "" };
+        let with = [comma.as_bytes(), b"\"content\":", &quote(text), b"}"].concat();
+        return Some(Edit::Replace { span: end - 1..end, with: with.into() });
+    };
+    let is_text = matches!(content.kind(), Kind::String | Kind::Null);
+    is_text.then(|| span(content)).flatten().map(|span| Edit::Replace { span, with: quote(text) })
 }
 
 /// The provider's own usage object with the sums in it.

@@ -31,6 +31,11 @@ impl Redactor {
         Self { finders: texts.iter().map(|text| Finder::new(text).into_owned()).collect() }
     }
 
+    /// Whether a secret stands in `text`.
+    pub fn finds_any(&self, text: &[u8]) -> bool {
+        self.finders.iter().any(|finder| finder.find(text).is_some())
+    }
+
     /// `text` with `[redacted]` in the place of each secret; the same bytes, uncopied, if there
     /// are none.
     pub fn apply(&self, text: &Bytes) -> Bytes {

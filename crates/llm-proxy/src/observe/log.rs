@@ -4,14 +4,17 @@
 //! that does not read our output can never hold up a request. What does not fit is counted, and
 //! the count is told.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use engine::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::app::lock;
 use crate::clock::Clock;
 
 /// What may wait for a slow reader of our output; more is dropped and counted.
@@ -94,6 +97,8 @@ pub struct Log {
     least: Level,
     zone: TimeZone,
     clock: Arc<Clock>,
+    /// A second since the epoch, and its text.
+    last_second: Arc<Mutex<(i64, Arc<str>)>>,
 }
 
 impl Log {
@@ -107,7 +112,14 @@ impl Log {
         let shared = Arc::new(Shared { pending: Mutex::default(), news: Condvar::new() });
         let writer = Arc::clone(&shared);
         thread::Builder::new().name("log".into()).spawn(move || writer.write_all_lines())?;
-        Ok(Self { shared, format, least, zone, clock })
+        Ok(Self {
+            shared,
+            format,
+            least,
+            zone,
+            clock,
+            last_second: Arc::new(Mutex::new((0, Arc::from("")))),
+        })
     }
 
     /// Logs a decision.
@@ -145,24 +157,44 @@ impl Log {
     }
 
     fn format_line(&self, line: &mut String, level: Level, message: &dyn fmt::Display) {
-        let now = jiff::Timestamp::from_millisecond(self.clock.now().as_millis())
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .to_zoned(self.zone.clone());
         // Text from a provider may hold line ends; a log line is one line.
-        let message = message.to_string().replace(['\n', '\r'], " ");
+        let message = message.to_string();
+        let message = if message.contains(['\n', '\r']) {
+            Cow::from(message.replace(['\n', '\r'], " "))
+        } else {
+            Cow::from(message)
+        };
+        let now = self.clock.now();
         let written = match self.format {
             Format::Text => {
-                let time = now.strftime("%Y-%m-%d %H:%M:%S");
+                let time = self.second(now);
                 writeln!(line, "{time} - {} - {message}", level.name())
             }
             Format::Json => {
-                let time = now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
+                let time = self.zoned(now).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
                 let object =
                     serde_json::json!({"time": time, "level": level.name(), "message": message});
                 writeln!(line, "{object}")
             }
         };
         debug_assert!(written.is_ok(), "writing to a string does not fail");
+    }
+
+    /// The time to the second as text; many lines of one second share it.
+    fn second(&self, now: Timestamp) -> Arc<str> {
+        let second = now.as_millis().div_euclid(1000);
+        let mut last = lock(&self.last_second);
+        if last.0 != second || last.1.is_empty() {
+            let text = self.zoned(now).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            *last = (second, text.into());
+        }
+        Arc::clone(&last.1)
+    }
+
+    fn zoned(&self, now: Timestamp) -> jiff::Zoned {
+        jiff::Timestamp::from_millisecond(now.as_millis())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(self.zone.clone())
     }
 
     /// Writes what is pending, for at most half a second, and ends the writing thread.

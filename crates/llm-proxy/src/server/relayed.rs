@@ -140,7 +140,7 @@ impl Relayed {
         let tokens = playing.stream.usage().and_then(Usage::total);
         self.app.metrics.tokens(&playing.route.provider.name, tokens.unwrap_or(0));
         match playing.stream.take_end() {
-            Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure, tokens),
+            Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure),
             Some(StreamEnd::Complete) | None => {
                 self.count(playing.held, &playing.stream);
                 if self.broken.is_some() {
@@ -163,12 +163,7 @@ impl Relayed {
     }
 
     /// The stream broke off: another provider goes on if that is safe.
-    fn mend(
-        &mut self,
-        mut playing: Playing,
-        failure: &Failure,
-        tokens: Option<u64>,
-    ) -> Option<Bytes> {
+    fn mend(&mut self, mut playing: Playing, failure: &Failure) -> Option<Bytes> {
         let name = &playing.route.provider.name;
         let detail = &failure.fault.detail;
         self.app.log.warning(format_args!(
@@ -177,7 +172,8 @@ impl Relayed {
         ));
         self.app.metrics.attempt(name, "interrupted");
         self.broken.get_or_insert_with(|| (name.clone(), detail.clone()));
-        playing.held.broken(&failure.fault, tokens);
+        playing.held.broken(&failure.fault);
+        self.count(playing.held, &playing.stream);
         let told = playing.stream.take_told();
         match (told, self.journey.take()) {
             (Some(told), Some(journey)) if self.rescues < MOST_RESCUES => {

@@ -83,7 +83,9 @@ impl Filter {
             ChunkKind::Content => {
                 let event = raw();
                 if let Some(told) = &mut self.told {
-                    told.note(&facts, facts.text.as_deref().unwrap_or_default());
+                    let text = facts.text.as_deref().unwrap_or_default();
+                    // As the client has it: the next provider must not learn this one's key.
+                    told.note(&facts, &self.asked.route.redact_text(text));
                 }
                 Passed::Forward { event, meaningful: self.note(&facts) }
             }
@@ -117,6 +119,7 @@ impl Filter {
                     return Passed::Done(event);
                 }
                 if let Some(told) = &mut self.told {
+                    let text = self.asked.route.redact_text(&text);
                     told.note(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
                 }
                 Passed::Forward { event, meaningful: self.note(facts) }
