@@ -1,7 +1,7 @@
 //! The running program's shared state, and the one place where the rules' ledger is locked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use engine::{DayStart, Lease, Ledger, Timestamp};
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::refused::Refused;
@@ -138,10 +139,6 @@ impl App {
     pub(crate) const fn started_at(&self) -> i64 {
         self.started.as_millis() / 1000
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn local_day(settings: &Settings) -> DayStart {

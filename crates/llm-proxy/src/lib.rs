@@ -7,6 +7,7 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+mod lock;
 pub mod observe;
 mod parent;
 mod probe;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use crate::app::lock;
+use crate::lock::lock;
 
 /// A provider that keeps refusing new names cannot fill the memory.
 const MOST_PARAMETERS: usize = 64;

@@ -14,8 +14,8 @@ use std::time::Duration;
 use engine::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::app::lock;
 use crate::clock::Clock;
+use crate::lock::lock;
 
 /// What may wait for a slow reader of our output; more is dropped and counted.
 const MOST_PENDING: usize = 1 << 20;

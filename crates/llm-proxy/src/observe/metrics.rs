@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::ProviderView;
 
-use crate::app::lock;
+use crate::lock::lock;
 
 /// The counters of the process.
 #[derive(Debug, Default)]

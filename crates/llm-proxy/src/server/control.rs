@@ -8,7 +8,7 @@ use wire::json::{Kind, View};
 
 use super::body::ClientBody;
 use super::error::{ProxyError, json_response};
-use super::report::query_value;
+use super::query::query_value;
 use crate::app::App;
 
 /// A person's wish.

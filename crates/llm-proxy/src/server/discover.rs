@@ -7,7 +7,8 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 use wire::json::{Kind, View};
 
-use crate::app::{App, lock};
+use crate::app::App;
+use crate::lock::lock;
 use crate::upstream::{Client, Failure, list_models};
 use crate::world::Route;
 

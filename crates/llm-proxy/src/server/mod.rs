@@ -12,6 +12,7 @@ mod home;
 mod intake;
 mod journey;
 mod models;
+mod query;
 mod relay;
 mod relayed;
 pub(crate) mod report;

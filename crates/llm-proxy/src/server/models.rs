@@ -19,7 +19,7 @@ pub(crate) fn list(app: &App, world: &World) -> Response<ClientBody> {
 
 /// One model of the list. Ids have slashes, so the rest of the path is the id.
 pub(crate) fn one(app: &App, world: &World, id: &str) -> Result<Response<ClientBody>, ProxyError> {
-    let id = super::report::percent_decoded(id);
+    let id = super::query::percent_decoded(id);
     names(world)
         .find(|(name, _)| *name == id)
         .map(|(name, owner)| json_response(StatusCode::OK, &model(&name, &owner, app.started_at())))

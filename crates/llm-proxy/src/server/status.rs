@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::body::ClientBody;
 use super::error::{ProxyError, json_response};
-use super::report::{moment, query_value, reason, reason_word};
+use super::query::query_value;
+use super::report::{moment, reason, reason_word};
 use crate::app::App;
 use crate::world::World;
 
