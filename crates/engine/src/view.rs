@@ -69,13 +69,18 @@ pub struct DeclaredUse {
     pub free_at: Timestamp,
 }
 
-/// All providers at `now`, in order of priority.
-pub fn view(registry: &Registry, ledger: &mut Ledger, now: Timestamp) -> Vec<ProviderView> {
+/// All providers at `now`, in order of priority, as a request with `needs` would find them.
+pub fn view(
+    registry: &Registry,
+    ledger: &mut Ledger,
+    needs: &Needs,
+    now: Timestamp,
+) -> Vec<ProviderView> {
     ledger.roll_day(now);
     registry
         .providers()
         .iter()
-        .map(|provider| provider_view(registry, ledger, provider, now))
+        .map(|provider| provider_view(registry, ledger, provider, needs, now))
         .collect()
 }
 
@@ -83,12 +88,13 @@ fn provider_view(
     registry: &Registry,
     ledger: &Ledger,
     provider: &Provider,
+    needs: &Needs,
     now: Timestamp,
 ) -> ProviderView {
     let deployments: Vec<_> = provider
         .deployments
         .iter()
-        .map(|&index| deployment_view(registry, ledger, index, now))
+        .map(|&index| deployment_view(registry, ledger, index, needs, now))
         .collect();
     let tally = ledger.tally(provider.slot);
     ProviderView {
@@ -129,6 +135,7 @@ fn deployment_view(
     registry: &Registry,
     ledger: &Ledger,
     index: usize,
+    needs: &Needs,
     now: Timestamp,
 ) -> DeploymentView {
     let deployment = &registry.deployments()[index];
@@ -138,7 +145,7 @@ fn deployment_view(
     DeploymentView {
         key: spec.keys[deployment.key].clone(),
         model: deployment.model.clone(),
-        availability: availability(registry, ledger, deployment, &Needs::default(), now),
+        availability: availability(registry, ledger, deployment, needs, now),
         in_flight: usage.in_flight,
         requests: usage.requests_today,
         tokens: usage.tokens_today,

@@ -161,7 +161,9 @@ impl Court {
         }
         let world = &mut self.world;
         let day = world.now.as_millis().div_euclid(24 * HOUR);
-        for seen in engine::view(&world.registry, &mut world.ledger, world.now) {
+        for seen in
+            engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now)
+        {
             let sent = self.sent.get(&(seen.name.clone(), day));
             prop_assert_eq!(seen.requests, sent.copied().unwrap_or(0), "{}", seen.name);
             for one in &seen.deployments {

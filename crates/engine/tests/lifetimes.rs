@@ -118,7 +118,7 @@ fn absurd_usage_overflows_nothing() {
         world.abandon(journey);
         world.pass(SECOND);
     }
-    engine::view(&world.registry, &mut world.ledger, world.now);
+    engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now);
 }
 
 #[test]
@@ -136,7 +136,8 @@ fn a_request_is_counted_in_the_day_in_which_it_was_sent() {
             world.served_by();
         }
         world.succeed(journey, Some(900));
-        let seen = engine::view(&world.registry, &mut world.ledger, world.now);
+        let seen =
+            engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now);
         assert_eq!(world.ledger.today(), "2026-03-02");
         let later = u64::from(seen_before_midnight);
         assert_eq!((seen[0].requests, seen[0].tokens, seen[0].successes), (later, 0, later));
@@ -153,7 +154,8 @@ fn a_clock_put_back_by_an_hour_counts_the_day_once() {
     world.served_by();
     world.pass(HOUR);
     world.served_by();
-    let seen = engine::view(&world.registry, &mut world.ledger, world.now);
+    let seen =
+        engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now);
     assert_eq!(seen[0].requests, 3);
 }
 
@@ -235,7 +237,8 @@ type State = (Availability, u64, u64);
 /// What is known of each door. A fault of the model, or of the class, is told of no other key,
 /// so it stays too.
 fn states(world: &mut World) -> Vec<(String, State)> {
-    let seen = engine::view(&world.registry, &mut world.ledger, world.now);
+    let seen =
+        engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now);
     let doors = seen.into_iter().flat_map(|provider| {
         let name = provider.name;
         provider.deployments.into_iter().map(move |one| {

@@ -104,7 +104,8 @@ impl City {
     fn judge(&mut self) {
         self.begin_day();
         let world = &mut self.world;
-        let views = engine::view(&world.registry, &mut world.ledger, world.now);
+        let views =
+            engine::view(&world.registry, &mut world.ledger, &engine::Needs::default(), world.now);
         for (seen, &counted) in views.iter().zip(&self.today) {
             assert_eq!((seen.requests, seen.successes), counted, "{}", seen.name);
             assert!(seen.deployments.iter().all(|one| one.in_flight == 0));
@@ -283,7 +284,12 @@ fn an_idle_day_asks_nobody() {
     city.request(1);
     for _ in 0..24 {
         city.world.pass(HOUR);
-        engine::view(&city.world.registry, &mut city.world.ledger, city.world.now);
+        engine::view(
+            &city.world.registry,
+            &mut city.world.ledger,
+            &engine::Needs::default(),
+            city.world.now,
+        );
     }
     assert_eq!(city.upstreams[0].seen.len(), 1);
 }

@@ -5,12 +5,13 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -20,19 +21,39 @@ use crate::source::folder;
 /// Editors write a file in several steps; the last of them counts.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Reloads on `SIGHUP` until `stop`.
-pub(crate) async fn on_hangup(app: Arc<App>, stop: CancellationToken) {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-        app.log.warning("SIGHUP cannot be listened to; use POST /reload");
-        return;
-    };
-    loop {
-        tokio::select! {
-            hangup = hangups.recv() => if hangup.is_none() { return },
-            () = stop.cancelled() => return,
+/// `SIGHUP`, listened to from its making on.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    signals: Signal,
+    had_terminal: bool,
+}
+
+impl Hangups {
+    pub(crate) fn new() -> io::Result<Self> {
+        let signals = signal(SignalKind::hangup())?;
+        Ok(Self { signals, had_terminal: io::stdout().is_terminal() })
+    }
+
+    /// Reloads on each until `stop`. A terminal that was closed sends the same signal, and is
+    /// gone then: the one who started us there wants us to end.
+    pub(crate) async fn reload(
+        mut self,
+        app: Arc<App>,
+        terminal_gone: CancellationToken,
+        stop: CancellationToken,
+    ) {
+        loop {
+            tokio::select! {
+                hangup = self.signals.recv() => if hangup.is_none() { return },
+                () = stop.cancelled() => return,
+            }
+            if self.had_terminal && !io::stdout().is_terminal() {
+                terminal_gone.cancel();
+                return;
+            }
+            // The reload tells of itself in the log.
+            let _ = app.reload();
         }
-        // The reload tells of itself in the log.
-        let _ = app.reload();
     }
 }
 

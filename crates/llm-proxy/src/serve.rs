@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::observe::log::{Format, Level, Log};
+use crate::reload::Hangups;
 use crate::source::{Source, check_exposure, lines, tell};
 use crate::{parent, reload, server};
 
@@ -51,6 +52,7 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     stop: CancellationToken,
+    terminal_gone: CancellationToken,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -69,6 +71,7 @@ pub async fn serve(source: Source, options: ServeOptions) -> Result<(), ServeErr
     let why = tokio::select! {
         why = stopped => why,
         why = told_to_stop() => why,
+        () = running.terminal_gone.cancelled() => "its terminal is gone",
     };
     running.app.log.info(format_args!("Stopping: {why}"));
     running.stop().await;
@@ -90,14 +93,16 @@ pub async fn start(source: Source, options: &ServeOptions) -> Result<Running, Se
     tell_start(&source, &loaded, &log);
     let app = App::new(loaded.settings, source, clock, log)
         .map_err(|problem| ServeError::Configuration(vec![problem]))?;
+    let hangups = Hangups::new().map_err(|error| ServeError::Failed(error.to_string()))?;
     let stop = CancellationToken::new();
     let accepting = tokio::spawn(server::accept(Arc::clone(&app), listener, stop.clone()));
     app.log.plain(&format!("listening on http://{address}"));
-    app.tasks.spawn(reload::on_hangup(Arc::clone(&app), stop.clone()));
+    let terminal_gone = CancellationToken::new();
+    app.tasks.spawn(hangups.reload(Arc::clone(&app), terminal_gone.clone(), stop.clone()));
     if !files.is_empty() {
         app.tasks.spawn(reload::on_change(Arc::clone(&app), files, stop.clone()));
     }
-    Ok(Running { app, address, stop, accepting })
+    Ok(Running { app, address, stop, terminal_gone, accepting })
 }
 
 impl Running {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    Abilities, ChainStep, DayStart, Ledger, Limits, Patience, ProviderSpec, Registry, RegistrySpec,
-    UnknownModel,
+    Abilities, ChainStep, DayStart, Ledger, Limits, Needs, Patience, ProviderSpec, Registry,
+    RegistrySpec, UnknownModel,
 };
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
@@ -75,6 +75,11 @@ impl World {
             client,
             settings,
         })
+    }
+
+    /// What a small request without wishes of its own needs.
+    pub(crate) fn plain_needs(&self) -> Needs {
+        Needs { free_only: !self.settings.rotation.allow_paid, ..Needs::default() }
     }
 
     /// The zone in which times are told.

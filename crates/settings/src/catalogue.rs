@@ -83,9 +83,6 @@ pub struct CatalogueEntry {
     /// Which request parameters are left out or renamed.
     #[serde(default)]
     pub parameters: Vec<ParamRule>,
-    /// Whether the whole `max_tokens` is taken from the token quota when a request begins.
-    #[serde(default)]
-    pub reserves_max_tokens: bool,
     /// The output tokens that are taken from the quota when a request names no maximum.
     #[serde(default)]
     pub assumed_output: Option<u64>,

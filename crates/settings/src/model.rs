@@ -158,8 +158,6 @@ pub struct Provider {
     pub param_rules: &'static [ParamRule],
     /// Whether token usage of a stream may be asked for.
     pub stream_usage: StreamUsage,
-    /// Whether the whole `max_tokens` is taken from the token quota when a request begins.
-    pub reserves_max_tokens: bool,
     /// The output tokens that are taken from the quota when a request names no maximum, if known.
     pub assumed_output: Option<u64>,
     /// What it is known not to take, by catalogue and configuration; see [`Provider::lacks`].

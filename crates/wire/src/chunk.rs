@@ -44,6 +44,10 @@ pub struct ChunkFacts {
     pub text: Option<String>,
     /// Whether it speaks of a choice with another index than 0.
     pub other_choices: bool,
+    /// The choices that it speaks of: the bit with a choice's index, the last bit for all beyond.
+    pub choices: u128,
+    /// Those of them that end here, in the same way.
+    pub ended: u128,
     /// The completion's id.
     pub id: Option<String>,
     /// The model that the provider names.
@@ -118,7 +122,10 @@ fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
 
 fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
     let output = Output::of_choice(choice);
-    let is_first = choice.get("index").is_none_or(|index| index.as_u64().unwrap_or(0) == 0);
+    let index = choice.get("index").and_then(View::as_u64).unwrap_or(0);
+    let is_first = index == 0;
+    let bit = 1 << index.min(127);
+    facts.choices |= bit;
     facts.other_choices |= !is_first;
     facts.reasoning |= output.reasoning;
     facts.tool_call |= output.tool_call;
@@ -130,9 +137,13 @@ fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
             facts.other_output = true;
         }
     }
+    let reason = finish_reason(choice);
+    if reason.is_some() {
+        facts.ended |= bit;
+    }
     if facts.finish_reason.is_none() {
-        facts.finish_reason = finish_reason(choice);
-        facts.finish_is_error = is_failure(facts.finish_reason.as_deref());
+        facts.finish_is_error = is_failure(reason.as_deref());
+        facts.finish_reason = reason;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line (CONTRACT part 2). Results go to stdout, errors to stderr.
+//! The command line. Results go to stdout, errors to stderr.
 
 mod check;
 mod demo;
@@ -58,7 +58,7 @@ struct ConfigArgs {
 struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The folder for the proxy's memory
+    /// The folder for the proxy's memory (nothing is kept across restarts yet)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// The form of the log

@@ -111,6 +111,11 @@ impl ProxyError {
         Self::bad_request("unknown_provider", message)
     }
 
+    pub(crate) fn none_wished() -> Self {
+        let message = "the headers x-provider and x-skip-provider leave no provider for this model";
+        Self::bad_request("no_provider_left", message)
+    }
+
     pub(crate) fn all_cooling(message: String, wait: std::time::Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut error = Self::new(status, "rate_limit_error", "all_providers_cooling", message);

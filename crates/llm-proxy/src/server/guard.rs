@@ -1,5 +1,5 @@
 //! Who may talk to us. A program on this machine may; a web page that happens to run in a
-//! browser on this machine may not, whatever name it gives our address (CONTRACT part 8).
+//! browser on this machine may not, whatever name it gives our address.
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;

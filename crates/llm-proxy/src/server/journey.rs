@@ -187,9 +187,9 @@ impl Journey {
             (None, _) => Mend::Drop,
         };
         let provider = &failed.route.provider.name;
-        self.app
-            .log
-            .info(format_args!("{provider}: refuses {name} as it was sent, repeating without it"));
+        self.app.log.info(format_args!(
+            "{provider}: refuses {name} as it was sent, repeating with that mended"
+        ));
         self.app.refused.remember(provider, &failed.model, &name, mend);
         true
     }

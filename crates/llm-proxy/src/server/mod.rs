@@ -1,4 +1,4 @@
-//! The HTTP surface: connections in, responses out (CONTRACT parts 4 and 8).
+//! The HTTP surface: connections in, responses out.
 
 mod attempt;
 mod body;

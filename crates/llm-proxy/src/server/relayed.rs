@@ -157,9 +157,13 @@ impl Relayed {
         if let Some(tokens) = stream.usage().and_then(Usage::total) {
             held.finished(Some(tokens));
         } else {
-            let answer = stream.text_bytes().div_ceil(BYTES_PER_TOKEN);
-            held.finished_uncounted(self.prompt_tokens + answer);
+            held.finished_uncounted(self.estimate(stream));
         }
+    }
+
+    /// The tokens of prompt and answer, where nobody counted them.
+    fn estimate(&self, stream: &EventStream) -> u64 {
+        self.prompt_tokens + stream.text_bytes().div_ceil(BYTES_PER_TOKEN)
     }
 
     /// The stream broke off: another provider goes on if that is safe.
@@ -191,7 +195,9 @@ impl Relayed {
             self.state = State::Over;
             return Some(self.interruption());
         };
-        self.app.log.info(format_args!("{}: goes on with the stream", route.provider.name));
+        let name = &route.provider.name;
+        self.app.log.info(format_args!("{name}: goes on with the stream"));
+        self.app.metrics.attempt(name, "answered");
         self.state = State::Playing(Playing { route, held, stream });
         None
     }

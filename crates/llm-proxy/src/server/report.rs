@@ -156,6 +156,22 @@ pub(crate) fn reason_word(closed: &Closed) -> &'static str {
 
 /// One sentence on why nobody can serve.
 pub(crate) fn refusal_message(refusal: &Refusal, hops: &[Hop]) -> String {
+    let is_paid = |closed: &Option<Closed>| {
+        closed.as_ref().is_some_and(|closed| closed.reason == Reason::PaidForbidden)
+    };
+    let forbidden = refusal.closed.iter().filter(|closed| is_paid(closed)).count();
+    if forbidden == 0 {
+        return why_nobody(refusal, hops);
+    }
+    if forbidden == refusal.closed.len() {
+        return "only providers that cost money could answer, which rotation.allow_paid or the \
+                header X-Allow-Paid forbids"
+            .to_owned();
+    }
+    format!("{}; those that cost money are forbidden", why_nobody(refusal, hops))
+}
+
+fn why_nobody(refusal: &Refusal, hops: &[Hop]) -> String {
     match refusal.why {
         Why::NoneConfigured => "no provider is configured for this request".to_owned(),
         Why::AllParked => {

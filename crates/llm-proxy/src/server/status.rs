@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{
-    Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Needs, Origin,
-    ProviderView, Reason, Timestamp, availability, view,
+    Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Origin, ProviderView,
+    Reason, Timestamp, availability, view,
 };
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -35,7 +35,7 @@ pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
     let zone = world.zone();
     let (views, today) = {
         let mut ledger = app.ledger();
-        let views = view(&world.registry, &mut ledger, app.clock.now());
+        let views = view(&world.registry, &mut ledger, &world.plain_needs(), app.clock.now());
         (views, ledger.today().to_owned())
     };
     let available = views.iter().filter(|view| view.closed.is_none()).count();
@@ -189,8 +189,7 @@ pub(crate) fn explain(
         .ok_or_else(|| ProxyError::unknown_model(model.as_deref().unwrap_or_default()))?;
     let ledger = app.ledger();
     let now = app.clock.now();
-    let free_only = !world.settings.rotation.allow_paid;
-    let needs = Needs { free_only, ..Needs::default() };
+    let needs = world.plain_needs();
     let mut taken = false;
     let steps: Vec<Value> = chain
         .iter()
@@ -222,7 +221,7 @@ pub(crate) fn explain(
 
 /// `GET /metrics`
 pub(crate) fn metrics(app: &Arc<App>, world: &World) -> Response<ClientBody> {
-    let views = view(&world.registry, &mut app.ledger(), app.clock.now());
+    let views = view(&world.registry, &mut app.ledger(), &world.plain_needs(), app.clock.now());
     let text = app.metrics.render(&views);
     let mut response = Response::new(ClientBody::from(Bytes::from(text)));
     response

@@ -52,6 +52,9 @@ impl Wishes {
             let name = &world.registry.provider_of(deployment).spec.name;
             (self.pinned.is_empty() || self.pinned.contains(name)) && !self.skipped.contains(name)
         });
+        if chain.is_empty() {
+            return Err(ProxyError::none_wished());
+        }
         Ok(())
     }
 }

@@ -30,6 +30,9 @@ pub(super) struct Filter {
     /// Whether text, reasoning, a tool call or a refusal has come.
     output: bool,
     pub(super) finish_reason: Option<String>,
+    /// The choices that were spoken of, and those that ended, as in [`ChunkFacts::choices`].
+    choices: u128,
+    ended: u128,
     /// Bytes of text that came.
     pub(super) text_bytes: u64,
     /// What the client has; `None` where nobody would go on with it.
@@ -54,6 +57,8 @@ impl Filter {
             usage: None,
             output: false,
             finish_reason: None,
+            choices: 0,
+            ended: 0,
             text_bytes: 0,
             told,
             join,
@@ -74,6 +79,7 @@ impl Filter {
         if self.join.is_some() {
             return self.pass_joined(event, &facts, &data);
         }
+        self.choices |= facts.choices;
         match facts.kind {
             ChunkKind::Done => Passed::Done(raw()),
             ChunkKind::Error => Passed::Failed(self.failure(&data)),
@@ -138,8 +144,14 @@ impl Filter {
             || (facts.other_choices && facts.finish_reason.is_none());
         if facts.finish_reason.is_some() {
             self.finish_reason.clone_from(&facts.finish_reason);
+            self.ended |= facts.ended;
         }
         self.output || self.finish_reason.as_deref().is_some_and(|reason| reason != "stop")
+    }
+
+    /// Whether every choice has ended, so that only marks and counts can follow.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.ended != 0 && self.choices & !self.ended == 0
     }
 
     /// A stream that ended with nothing in it is no answer, unless tokens were spent.

@@ -95,7 +95,7 @@ impl EventStream {
             end: None,
         };
         stream.hold().await?;
-        stream.silence.as_mut().reset(clock::deadline_in(limits.stall));
+        stream.be_patient();
         Ok(stream)
     }
 
@@ -179,7 +179,12 @@ impl EventStream {
     }
 
     fn pass(&mut self, event: &Event) {
-        match self.filter.pass(event) {
+        let was_finished = self.filter.is_finished();
+        let passed = self.filter.pass(event);
+        if self.filter.is_finished() && !was_finished {
+            self.be_patient();
+        }
+        match passed {
             Passed::Forward { event, .. } => self.push_ready(event),
             Passed::Hidden => {}
             Passed::Done(event) => {
@@ -196,12 +201,19 @@ impl EventStream {
         }
     }
 
+    /// Waits anew for what comes next. After the finish reason that is not much, and no sign of
+    /// life makes it more.
+    fn be_patient(&mut self) {
+        let patience = if self.filter.is_finished() { AFTER_FINISH } else { self.stall };
+        self.silence.as_mut().reset(clock::deadline_in(patience.min(self.stall)));
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match Pin::new(&mut self.source.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                let patience =
-                    if self.filter.finish_reason.is_some() { AFTER_FINISH } else { self.stall };
-                self.silence.as_mut().reset(clock::deadline_in(patience.min(self.stall)));
+                if !self.filter.is_finished() {
+                    self.be_patient();
+                }
                 if let Ok(piece) = frame.into_data()
                     && let Err(failure) = self.source.push(piece)
                 {
@@ -230,7 +242,7 @@ impl EventStream {
 
     /// Ends the stream: as complete where only the last mark is missing, else as interrupted.
     fn interrupt(&mut self, failure: Failure) {
-        self.end = Some(if self.filter.finish_reason.is_some() {
+        self.end = Some(if self.filter.is_finished() {
             self.ready.push_back(Bytes::from_static(DONE));
             StreamEnd::Complete
         } else {
@@ -279,8 +291,9 @@ impl Source {
         if event.is_terminated() {
             return Some(event);
         }
-        let whole = !matches!(classify(&event.data(), event.name()).kind, ChunkKind::Broken);
-        if !whole || event.is_comment_only() {
+        // What says nothing may be the beginning of something: half a field's name, say.
+        let kind = classify(&event.data(), event.name()).kind;
+        if matches!(kind, ChunkKind::Broken | ChunkKind::Preamble) {
             return None;
         }
         let mut framer = Framer::new(LARGEST_EVENT);

@@ -1,1 +1,200 @@
-//! x
+//! Conversations that move between providers: repaired once on exactly the refusal that wants it,
+//! never touched otherwise.
+
+use serde_json::{Value, json};
+use simulated::{Reply, SimulatedProvider};
+
+use crate::harness::{CHAT, Heard, Setup, always, good, post, script};
+use crate::shared::last_body;
+
+/// The recorded sentence and the status of a refusal.
+struct Refusal {
+    says: &'static str,
+    status: u16,
+}
+
+const REFUSALS: [Refusal; 6] = [
+    Refusal {
+        says: "Tool call id was call_0fypS1hVX but must be a-z, A-Z, 0-9, with a length of 9.",
+        status: 400,
+    },
+    Refusal {
+        says: "'messages.1' : for 'role:assistant' the following must be \
+               satisfied[('messages.1' : property 'reasoning_content' is unsupported)]",
+        status: 400,
+    },
+    Refusal {
+        says: "The `reasoning_content` in the thinking mode must be passed back to the API.",
+        status: 400,
+    },
+    Refusal {
+        says: "Function call is missing a thought_signature in functionCall parts. This is required \
+               for tools to work correctly, and missing thought_signature may lead to degraded model \
+               performance. Additional data, function call `default_api:Bash` , position 2.",
+        status: 400,
+    },
+    Refusal {
+        says: "Failed to deserialize the JSON body into the target type: messages[0].role: unknown \
+               variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, \
+               `latest_reminder` at line 1 column 60",
+        status: 422,
+    },
+    Refusal { says: "invalid message content type: <nil>", status: 400 },
+];
+
+fn reply(refusal: &Refusal) -> Reply {
+    let body = json!({"error": {"message": refusal.says, "type": "invalid_request_error"}});
+    Reply::json(refusal.status, &body)
+}
+
+/// A conversation in which everything stands that somebody refuses. Its spacing is its own.
+fn conversation() -> String {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{ \"x\": 1.50 }"}});
+    let messages = [
+        json!({"role": "developer", "content": "be brief"}),
+        json!({"role": "user", "content": "hi"}),
+        json!({"role": "assistant", "content": null, "reasoning_content": "hm",
+            "tool_calls": [call("call_0fypS1hVX"), call("call_second")]}),
+        json!({"role": "tool", "tool_call_id": "call_0fypS1hVX", "content": "1"}),
+        json!({"role": "tool", "tool_call_id": "call_second", "content": "2"}),
+        json!({"role": "assistant", "content": "so"}),
+        json!({"role": "user", "content": "and \u{1f600} now?"}),
+    ];
+    let messages: Vec<String> = messages.iter().map(Value::to_string).collect();
+    format!(
+        "{{ \"model\" : \"default\",\n  \"temperature\":1.0e0, \"messages\": [\n{}\n] }}",
+        messages.join(",\n  ")
+    )
+}
+
+fn message(body: &Value, index: usize) -> &Value {
+    &body["messages"][index]
+}
+
+/// What the second attempt must have made of the conversation: the same but for the repair.
+fn repaired(refusal: usize, sent: &Value) -> Value {
+    let mut whole: Value = serde_json::from_str(&conversation()).unwrap();
+    whole["model"] = "a-model".into();
+    let messages = &mut whole["messages"];
+    match refusal {
+        0 => {
+            let id = |call: usize| message(sent, 2)["tool_calls"][call]["id"].clone();
+            for (call, answer) in [(0, 3), (1, 4)] {
+                let new = id(call);
+                let text = new.as_str().unwrap();
+                assert!(
+                    text.len() == 9 && text.chars().all(|c| c.is_ascii_alphanumeric()),
+                    "{text}"
+                );
+                messages[2]["tool_calls"][call]["id"] = new.clone();
+                messages[answer]["tool_call_id"] = new;
+            }
+            assert_ne!(id(0), id(1));
+        }
+        1 => {
+            messages[2].as_object_mut().unwrap().remove("reasoning_content");
+        }
+        2 => messages[5]["reasoning_content"] = " ".into(),
+        3 => {
+            messages[2]["tool_calls"][0]["extra_content"] =
+                json!({"google": {"thought_signature": "skip_thought_signature_validator"}});
+        }
+        4 => messages[0]["role"] = "system".into(),
+        _ => messages[2]["content"] = "".into(),
+    }
+    whole
+}
+
+async fn ask(proxy: &crate::harness::Proxy, body: String) -> Heard {
+    proxy.send(post(CHAT).raw(body)).await
+}
+
+/// The bytes of a request but for its model, which is each provider's own.
+fn untouched(provider: &SimulatedProvider, number: usize, model: &str) {
+    let request = &provider.requests()[number];
+    let expected = conversation().replace("\"default\"", &format!("\"{model}\""));
+    assert_eq!(String::from_utf8_lossy(&request.body), expected);
+}
+
+#[tokio::test]
+async fn each_refusal_of_the_history_is_repaired_and_nothing_else_is_touched() {
+    for (index, refusal) in REFUSALS.iter().enumerate() {
+        let a = script([reply(refusal), Reply::answer(&["a"])]).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        let heard = ask(&proxy, conversation()).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-attempts"), Some("1"), "{}", refusal.says);
+        assert_eq!((a.count(), b.count()), (2, 0), "{}", refusal.says);
+        untouched(&a, 0, "a-model");
+        let sent = last_body(&a);
+        assert_eq!(sent, repaired(index, &sent), "{}", refusal.says);
+        let text = String::from_utf8(a.requests()[1].body.to_vec()).unwrap();
+        assert!(text.contains("\"temperature\":1.0e0, \"messages\": [\n"), "{text}");
+        // The next request is sent as it is: it may be of another conversation.
+        ask(&proxy, conversation()).await.assert_says("a");
+        untouched(&a, 2, "a-model");
+    }
+}
+
+#[tokio::test]
+async fn refused_again_after_the_repair_the_next_provider_gets_the_original() {
+    for refusal in &REFUSALS {
+        let a = always(reply(refusal)).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        let heard = ask(&proxy, conversation()).await;
+        heard.assert_says("b");
+        assert_eq!((a.count(), b.count()), (2, 1), "{}", refusal.says);
+        untouched(&b, 0, "b-model");
+        assert_eq!(proxy.provider("a").await["available"], true, "nobody is benched for it");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_repaired_leads_to_the_next_provider_at_once() {
+    for refusal in &REFUSALS {
+        let a = always(reply(refusal)).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        // Nothing of what is refused stands in it.
+        proxy.chat(true).await.assert_says("b");
+        assert_eq!((a.count(), b.count()), (1, 1), "{}", refusal.says);
+    }
+}
+
+#[tokio::test]
+async fn two_different_refusals_are_both_repaired() {
+    let a = script([reply(&REFUSALS[0]), reply(&REFUSALS[4]), Reply::answer(&["a"])]).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    ask(&proxy, conversation()).await.assert_says("a");
+    assert_eq!((a.count(), b.count()), (3, 0));
+    let sent = last_body(&a);
+    let mut expected = repaired(0, &sent);
+    expected["messages"][0]["role"] = "system".into();
+    assert_eq!(sent, expected);
+}
+
+#[tokio::test]
+async fn with_nobody_else_the_refusal_goes_back_as_it_is() {
+    let a = always(reply(&REFUSALS[3])).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = ask(&proxy, conversation()).await;
+    assert_eq!((heard.status, heard.by()), (400, "a"));
+    assert_eq!(heard.json()["error"]["message"], REFUSALS[3].says);
+    assert_eq!(a.count(), 2);
+}
+
+#[tokio::test]
+async fn each_provider_of_a_chain_gets_its_own_repair_alone() {
+    let a = script([reply(&REFUSALS[0]), Reply::rate_limited(Some("60"))]).await;
+    let b = script([reply(&REFUSALS[4]), Reply::answer(&["b"])]).await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    ask(&proxy, conversation()).await.assert_says("b");
+    untouched(&b, 0, "b-model");
+    let sent = last_body(&b);
+    let mut expected = repaired(4, &sent);
+    expected["model"] = "b-model".into();
+    assert_eq!(sent, expected);
+}

@@ -1,1 +1,263 @@
-//! x
+//! Limits that are declared, or learned from successes: used before a refusal comes.
+
+use serde_json::{Value, json};
+use simulated::{Behaviour, HeaderDialect, Limits, Quotas, Refill, Reply, SimulatedProvider};
+
+use crate::harness::{CHAT, Listening, MS, SOON, Setup, always, good, now, post, question, script};
+use crate::shared::{at_once, deployment, seconds_until, wall};
+
+fn large(bytes: usize) -> Value {
+    json!({"model": "default", "messages": [{"role": "user", "content": "x".repeat(bytes)}]})
+}
+
+fn told(pairs: &[(&str, &str)]) -> Reply {
+    pairs.iter().fold(Reply::answer(&["a"]), |reply, (name, value)| reply.header(name, value))
+}
+
+#[tokio::test]
+async fn who_said_that_nothing_is_left_is_passed_over_until_it_is_back() {
+    let soon = (wall() + std::time::Duration::from_secs(2)).to_string();
+    let table: [(&str, &[(&str, &str)]); 5] = [
+        (
+            "groq",
+            &[
+                ("x-ratelimit-limit-tokens", "6000"),
+                ("x-ratelimit-remaining-tokens", "0"),
+                ("x-ratelimit-reset-tokens", "2s"),
+            ],
+        ),
+        (
+            "openai",
+            &[
+                ("x-ratelimit-limit-requests", "1"),
+                ("x-ratelimit-remaining-requests", "0"),
+                ("x-ratelimit-reset-requests", "2s"),
+            ],
+        ),
+        (
+            "cerebras",
+            &[
+                ("x-ratelimit-limit-requests-minute", "5"),
+                ("x-ratelimit-remaining-requests-minute", "0"),
+                ("x-ratelimit-reset-requests-minute", "2.0"),
+                ("x-ratelimit-limit-requests-day", "100"),
+                ("x-ratelimit-remaining-requests-day", "60"),
+                ("x-ratelimit-reset-requests-day", "3000"),
+            ],
+        ),
+        (
+            "anthropic",
+            &[
+                ("anthropic-ratelimit-requests-limit", "5"),
+                ("anthropic-ratelimit-requests-remaining", "0"),
+                ("anthropic-ratelimit-requests-reset", &soon),
+            ],
+        ),
+        (
+            "unheard-of",
+            &[
+                ("x-ratelimit-limit", "5"),
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "2"),
+            ],
+        ),
+    ];
+    let b = good("b").await;
+    let (mut setup, mut chains) = (Setup::new(), "models:".to_owned());
+    let mut providers = Vec::new();
+    for (name, pairs) in table {
+        let a = script([told(pairs), Reply::answer(&["a"])]).await;
+        setup = setup.provider(name, &a);
+        chains += &format!("\n  {name}-first: [{name}, b]");
+        providers.push((name, a));
+    }
+    let proxy = setup.provider("b", &b).top(&chains).start().await;
+    let ask = async |name: &str| {
+        let mut body = question(false);
+        body["model"] = format!("{name}-first").into();
+        proxy.ask(&body).await.by().to_owned()
+    };
+    for (name, a) in &providers {
+        assert_eq!(ask(name).await, *name);
+        assert_eq!(ask(name).await, "b", "{name}: {}", proxy.provider(name).await);
+        assert_eq!(a.count(), 1);
+        let seen = deployment(&proxy, name, &format!("{name}-model")).await;
+        assert_eq!((&seen["kind"], &seen["origin"]), (&json!("limit_used_up"), &json!("learned")));
+        let left = seconds_until(&seen["until"], wall()).unwrap();
+        assert!((-1.0..=3.0).contains(&left), "{name}: {left} s");
+    }
+    tokio::time::sleep(MS * 2200).await;
+    for (name, _) in &providers {
+        assert_eq!(ask(name).await, *name, "it is back");
+    }
+}
+
+#[tokio::test]
+async fn what_is_under_way_counts_against_what_is_left() {
+    let left = |count: &str| {
+        told(&[
+            ("x-ratelimit-limit-requests", "30"),
+            ("x-ratelimit-remaining-requests", count),
+            ("x-ratelimit-reset-requests", "58s"),
+        ])
+    };
+    // Two more are allowed, and five come while the answers are under way.
+    let a = script([left("2"), left("0").after(MS * 400)]).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    proxy.chat(false).await.assert_says("a");
+    let heard = at_once(&proxy, &vec![question(false); 5]).await;
+    assert_eq!(heard.iter().filter(|one| one.by() == "a").count(), 2);
+    assert_eq!((a.count(), b.count()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_declared_limit_is_exact_for_many_at_once() {
+    let (a, b) = (always(Reply::answer(&["a"]).after(MS * 200)).await, good("b").await);
+    let proxy =
+        Setup::new().provider("a", &a).with("limits: {rpm: 7}").provider("b", &b).start().await;
+    for heard in at_once(&proxy, &vec![question(true); 30]).await {
+        assert_eq!(heard.status, 200);
+    }
+    assert_eq!((a.count(), b.count()), (7, 23));
+}
+
+#[tokio::test]
+async fn declared_tokens_of_requests_under_way_are_reserved() {
+    let (a, b) = (always(Reply::answer(&["a"]).after(MS * 500)).await, good("b").await);
+    let proxy =
+        Setup::new().provider("a", &a).with("limits: {tpm: 1000}").provider("b", &b).start().await;
+    let mut body = question(false);
+    body["max_tokens"] = 400.into();
+    let heard = at_once(&proxy, &vec![body.clone(); 5]).await;
+    assert_eq!(heard.iter().filter(|one| one.by() == "a").count(), 2);
+    // What was reserved and not used is free again.
+    proxy.ask(&body).await.assert_says("a");
+}
+
+#[tokio::test]
+async fn what_cannot_fit_is_passed_over_yet_tried_last() {
+    for limits in ["limits: {context: 1000}", "limits: {tpm: 1000}"] {
+        let (a, b) = (good("a").await, good("b").await);
+        let proxy = Setup::new().provider("a", &a).with(limits).provider("b", &b).start().await;
+        proxy.ask(&large(8000)).await.assert_says("b");
+        proxy.chat(false).await.assert_says("a");
+        assert_eq!(a.count(), 1, "{limits}");
+        // An estimate may be wrong: better tried than refused.
+        b.set(Reply::rate_limited(Some("60")));
+        let heard = proxy.ask(&large(8000)).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-attempts"), Some("2"), "{limits}");
+    }
+}
+
+#[tokio::test]
+async fn a_minute_that_is_too_small_is_learned_from_a_success() {
+    let small = told(&[
+        ("x-ratelimit-limit-tokens", "1000"),
+        ("x-ratelimit-remaining-tokens", "980"),
+        ("x-ratelimit-reset-tokens", "1.2s"),
+    ]);
+    let (a, b) = (always(small).await, good("b").await);
+    let proxy = Setup::new().provider("groq", &a).provider("b", &b).start().await;
+    proxy.chat(false).await.assert_says("a");
+    proxy.ask(&large(8000)).await.assert_says("b");
+    proxy.chat(false).await.assert_says("a");
+    assert_eq!(a.count(), 2);
+}
+
+#[tokio::test]
+async fn what_cerebras_reserves_for_an_open_end_counts() {
+    let (a, b) = (always(Reply::answer(&["a"]).after(MS * 400)).await, good("b").await);
+    let lines = "api_key: sk-test-0123456789\n    model: gpt-oss-120b\n    limits: {tpm: 30000}";
+    let proxy =
+        Setup::new().provider_with("cerebras", a.address(), lines).provider("b", &b).start().await;
+    // 16,384 are assumed for each, so that a second one has no room beside the first.
+    let heard = at_once(&proxy, &[question(false), question(false)]).await;
+    assert_eq!(heard.iter().filter(|one| one.by() == "cerebras").count(), 1);
+    let mut short = question(false);
+    short["max_tokens"] = 100.into();
+    let heard = at_once(&proxy, &vec![short; 4]).await;
+    assert_eq!(heard.iter().filter(|one| one.by() == "cerebras").count(), 4);
+}
+
+#[tokio::test]
+async fn a_reservation_larger_than_a_learned_minute_is_tried_last() {
+    let small = told(&[
+        ("x-ratelimit-limit-tokens-minute", "8000"),
+        ("x-ratelimit-remaining-tokens-minute", "7990"),
+        ("x-ratelimit-reset-tokens-minute", "30.0"),
+    ]);
+    let (a, b) = (always(small).await, good("b").await);
+    let proxy = Setup::new().provider("cerebras", &a).provider("b", &b).start().await;
+    proxy.chat(false).await.assert_says("a");
+    proxy.chat(false).await.assert_says("b");
+    let mut short = question(false);
+    short["max_tokens"] = 50.into();
+    proxy.ask(&short).await.assert_says("a");
+}
+
+/// What truly limiting providers refused while `count` requests passed.
+struct Traffic {
+    refused: Vec<u64>,
+    attempts: u64,
+}
+
+async fn traffic(count: usize, declare: bool, dialect: HeaderDialect) -> Traffic {
+    let rates = [400, 600, 900];
+    let mut setup = Setup::new();
+    let mut providers = Vec::new();
+    for (index, rate) in rates.into_iter().enumerate() {
+        let quotas = Quotas { requests_per_minute: Some(rate), ..Quotas::default() };
+        let limits = Limits { quotas, refill: Refill::Fixed, dialect, ..Limits::default() };
+        let provider = SimulatedProvider::start(Behaviour::Limiting(limits)).await.unwrap();
+        setup = setup.provider(&format!("p{index}"), &provider);
+        if declare {
+            setup = setup.with(&format!("limits: {{rpm: {rate}}}"));
+        }
+        providers.push(provider);
+    }
+    let last = good("last").await;
+    let proxy = setup.provider("last", &last).start().await;
+    let bodies: Vec<Value> = (0..count).map(|index| question(index % 4 == 0)).collect();
+    let began = now();
+    for some in bodies.chunks(25) {
+        let mut open = Vec::new();
+        for body in some {
+            open.push(proxy.open(post(CHAT).json(body)).await);
+        }
+        for listening in open {
+            assert_eq!(Listening::finish(listening).await.status, 200);
+        }
+    }
+    assert!(began.elapsed() < SOON * 3, "{:?}", began.elapsed());
+    let mut refused = Vec::new();
+    let mut attempts = last.count();
+    for (index, provider) in providers.iter().enumerate() {
+        let seen = proxy.provider(&format!("p{index}")).await;
+        let served = seen["success_count"].as_u64().unwrap();
+        refused.push(provider.count() - served);
+        attempts += provider.count();
+    }
+    Traffic { refused, attempts }
+}
+
+#[tokio::test]
+async fn with_truthful_limits_declared_nobody_is_asked_in_vain() {
+    let seen = traffic(3000, true, HeaderDialect::Bare).await;
+    assert_eq!((seen.refused, seen.attempts), (vec![0, 0, 0], 3000));
+}
+
+#[tokio::test]
+async fn with_limits_told_by_headers_nobody_is_asked_in_vain() {
+    for dialect in [HeaderDialect::OpenAi, HeaderDialect::Cerebras] {
+        let seen = traffic(1200, false, dialect).await;
+        assert_eq!((seen.refused, seen.attempts), (vec![0, 0, 0], 1200), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_any_word_of_limits_each_is_met_once_by_those_under_way() {
+    let seen = traffic(1200, false, HeaderDialect::Bare).await;
+    assert!(seen.refused.iter().all(|refused| *refused <= 25), "{:?}", seen.refused);
+}

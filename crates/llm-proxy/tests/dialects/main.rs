@@ -2,7 +2,7 @@
 //! who answers instead.
 #![cfg(test)]
 
-#[expect(dead_code, reason = "each test binary uses its own part of the harness")]
+#[allow(dead_code, unused_imports, reason = "each test binary uses its own part of the harness")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod shared;

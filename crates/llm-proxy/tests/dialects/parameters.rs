@@ -1,1 +1,335 @@
-//! x
+//! What providers do not take of a request: known of them, learned from them, or lacked by them.
+
+use serde_json::{Value, json};
+use simulated::{Behaviour, Reply, SimulatedProvider};
+
+use crate::harness::{Proxy, Setup, always, error, good, question, script};
+use crate::shared::last_body;
+
+const ONE: &str = "api_key: sk-key-one-0123456";
+
+/// A provider of the catalogue at `a`, then `b`.
+async fn house(name: &str, model: &str, a: &SimulatedProvider, b: &SimulatedProvider) -> Proxy {
+    let lines = format!("{ONE}\n    model: {model:?}");
+    Setup::new().provider_with(name, a.address(), &lines).provider("b", b).start().await
+}
+
+fn with(fields: &Value) -> Value {
+    let mut body = question(false);
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+/// A body without the fields that every request has.
+fn rest(body: &Value) -> Value {
+    let mut body = body.clone();
+    for common in ["model", "messages", "stream"] {
+        body.as_object_mut().unwrap().remove(common);
+    }
+    body
+}
+
+fn words(header: Option<&str>) -> Vec<&str> {
+    let mut words: Vec<&str> = header.unwrap_or_default().split(", ").collect();
+    words.sort_unstable();
+    words
+}
+
+#[tokio::test]
+async fn what_the_catalogue_knows_changes_that_attempt_alone_and_is_named() {
+    let table: [(&str, &str, Value, Value, &[&str]); 9] = [
+        (
+            "mistral",
+            "mistral-small-latest",
+            json!({"seed": 7, "user": "u", "store": true, "logit_bias": {"1": 2}, "max_completion_tokens": 9, "top_p": 0.5}),
+            json!({"random_seed": 7, "max_tokens": 9, "top_p": 0.5}),
+            &["logit_bias", "max_completion_tokens", "seed", "store", "user"],
+        ),
+        (
+            "groq",
+            "openai/gpt-oss-120b",
+            json!({"logprobs": true, "top_logprobs": 2, "logit_bias": {}, "reasoning_format": "raw", "n": 1}),
+            json!({"n": 1}),
+            &["logit_bias", "logprobs", "reasoning_format", "top_logprobs"],
+        ),
+        (
+            "groq",
+            "qwen/qwen3.8-27b",
+            json!({"reasoning_format": "raw"}),
+            json!({"reasoning_format": "raw"}),
+            &[""],
+        ),
+        (
+            "cerebras",
+            "gemma-4-31b",
+            json!({"max_tokens": 5, "reasoning_effort": "low"}),
+            json!({"max_completion_tokens": 5}),
+            &["max_tokens", "reasoning_effort"],
+        ),
+        (
+            "cerebras",
+            "gpt-oss-120b",
+            json!({"reasoning_effort": "low"}),
+            json!({"reasoning_effort": "low"}),
+            &[""],
+        ),
+        (
+            "xai",
+            "grok-4.7",
+            json!({"stop": ["x"], "frequency_penalty": 1, "presence_penalty": 1, "temperature": 0}),
+            json!({"temperature": 0}),
+            &["frequency_penalty", "presence_penalty", "stop"],
+        ),
+        (
+            "together",
+            "m",
+            json!({"max_completion_tokens": 8}),
+            json!({"max_tokens": 8}),
+            &["max_completion_tokens"],
+        ),
+        (
+            "openai",
+            "gpt-6-luna",
+            json!({"max_tokens": 8}),
+            json!({"max_completion_tokens": 8}),
+            &["max_tokens"],
+        ),
+        (
+            "gemini",
+            "gemini-flash-latest",
+            json!({"logprobs": true, "logit_bias": {}, "seed": 1}),
+            json!({"seed": 1}),
+            &["logit_bias", "logprobs"],
+        ),
+    ];
+    for (name, model, sent, taken, dropped) in table {
+        let a = script([Reply::answer(&["a"]), Reply::rate_limited(Some("60"))]).await;
+        let b = good("b").await;
+        let proxy = house(name, model, &a, &b).await;
+        let body = with(&sent);
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("a");
+        assert_eq!(rest(&last_body(&a)), taken, "{name} {model}");
+        assert_eq!(words(heard.header("x-dropped-params")), dropped, "{name} {model}");
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("b");
+        assert_eq!(rest(&last_body(&b)), sent, "{name} {model}: the next one's own copy");
+        assert_eq!(heard.header("x-dropped-params"), None);
+    }
+}
+
+#[tokio::test]
+async fn usage_is_not_asked_of_who_refuses_to_be_asked() {
+    let (a, b) = (good("a").await, good("b").await);
+    let proxy = house("mistral", "mistral-small-latest", &a, &b).await;
+    let mut body = question(true);
+    proxy.ask(&body).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({}));
+    body["stream_options"] = json!({"include_usage": true});
+    let heard = proxy.ask(&body).await;
+    heard.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({}));
+    assert_eq!(heard.header("x-dropped-params"), Some("stream_options"));
+}
+
+/// Answers only what `refusal` lets through.
+async fn picky(
+    refusal: impl Fn(&Value) -> Option<Reply> + Send + Sync + 'static,
+) -> SimulatedProvider {
+    let behaviour = Behaviour::answer(move |request| {
+        refusal(&request.json()).unwrap_or_else(|| Reply::answer(&["a"]))
+    });
+    SimulatedProvider::start(behaviour).await.unwrap()
+}
+
+fn unknown(name: &str) -> Reply {
+    let message = format!("Unknown parameter: '{name}'.");
+    let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": name,
+        "code": "unknown_parameter"}});
+    Reply::json(400, &body)
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_stripped_once_and_remembered_for_that_model_alone() {
+    let a = picky(|body| body.get("top_k").map(|_| unknown("top_k"))).await;
+    let b = good("b").await;
+    let lines = format!("{ONE}\n    models: [x, y]");
+    let proxy =
+        Setup::new().provider_with("a", a.address(), &lines).provider("b", &b).start().await;
+    let body = with(&json!({"top_k": 5, "seed": 1}));
+    let heard = proxy.ask(&body).await;
+    heard.assert_says("a");
+    assert_eq!(
+        (heard.header("x-attempts"), heard.header("x-dropped-params")),
+        (Some("1"), Some("top_k"))
+    );
+    assert_eq!(rest(&last_body(&a)), json!({"seed": 1}));
+    assert_eq!(a.count(), 2);
+    proxy.ask(&body).await.assert_says("a");
+    assert_eq!(a.count(), 3, "remembered");
+    let mut other = body.clone();
+    other["model"] = "a/y".into();
+    proxy.ask(&other).await.assert_says("a");
+    assert_eq!(a.count(), 5, "another model is asked as it is");
+    a.set(Reply::rate_limited(Some("60")));
+    proxy.ask(&body).await.assert_says("b");
+    assert_eq!(rest(&last_body(&b)), json!({"top_k": 5, "seed": 1}));
+}
+
+#[tokio::test]
+async fn several_refused_parameters_are_stripped_one_after_the_other() {
+    let names = ["store", "metadata", "service_tier"];
+    let a = picky(move |body| {
+        names.iter().find(|name| body.get(**name).is_some()).map(|name| unknown(name))
+    })
+    .await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    let body = with(&json!({"store": true, "metadata": {}, "service_tier": "auto"}));
+    proxy.ask(&body).await.assert_says("a");
+    assert_eq!(a.count(), 4);
+    proxy.ask(&body).await.assert_says("a");
+    assert_eq!(a.count(), 5);
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_refused_for_ever_leads_to_the_next_provider() {
+    let (a, b) = (always(unknown("top_k")).await, good("b").await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    proxy.ask(&with(&json!({"top_k": 5}))).await.assert_says("b");
+    assert_eq!(a.count(), 2);
+    assert_eq!(rest(&last_body(&b)), json!({"top_k": 5}));
+    assert_eq!(proxy.provider("a").await["available"], true, "nobody is benched for it");
+}
+
+#[tokio::test]
+async fn a_parameter_is_renamed_as_the_refusal_says() {
+    let a = picky(|body| {
+        let message = "Unsupported parameter: 'max_tokens' is not supported with this model. \
+                       Use 'max_completion_tokens' instead.";
+        let body = body.get("max_tokens").map(|_| {
+            json!({"error": {"message": message, "type": "invalid_request_error", "param": "max_tokens",
+                "code": "unsupported_parameter"}})
+        });
+        body.map(|body| Reply::json(400, &body))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    for count in [2, 3] {
+        let heard = proxy.ask(&with(&json!({"max_tokens": 7}))).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("max_tokens"));
+        assert_eq!(rest(&last_body(&a)), json!({"max_completion_tokens": 7}));
+        assert_eq!(a.count(), count);
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_lowered_as_the_refusal_says() {
+    let a = picky(|body| {
+        (body["max_tokens"].as_u64() > Some(8192)).then(|| {
+            let message = "`max_tokens` must be less than or equal to `8192`, the maximum value for \
+                `max_tokens` is less than the `context_window` for this model";
+            let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": "max_tokens"}});
+            Reply::json(400, &body)
+        })
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    proxy.ask(&with(&json!({"max_tokens": 20000}))).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({"max_tokens": 8192}));
+    proxy.ask(&with(&json!({"max_tokens": 30000}))).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({"max_tokens": 8192}));
+    assert_eq!(a.count(), 3);
+    let heard = proxy.ask(&with(&json!({"max_tokens": 100}))).await;
+    assert_eq!(rest(&last_body(&a)), json!({"max_tokens": 100}));
+    assert_eq!(heard.header("x-dropped-params"), None);
+}
+
+fn tools() -> Value {
+    json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]})
+}
+
+fn picture() -> Value {
+    json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "what?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]})
+}
+
+fn schema() -> Value {
+    json!({"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}})
+}
+
+#[tokio::test]
+async fn who_is_known_to_lack_what_is_asked_for_is_passed_over() {
+    let lacking = |words: &str| format!("{ONE}\n    model: m\n    lacks: [{words}]");
+    let table = [
+        ("groq", format!("{ONE}\n    model: m"), json!({"n": 2}), "n"),
+        ("perplexity", format!("{ONE}\n    model: sonar"), tools(), "tools"),
+        ("plain", lacking("images"), picture(), "images"),
+        ("plain", lacking("json_schema"), schema(), "json_schema"),
+        ("plain", lacking("tools, n"), tools(), "tools"),
+        ("plain", lacking("n"), json!({"n": 3}), "n"),
+    ];
+    for (name, lines, fields, ability) in table {
+        let (a, b) = (good("a").await, good("b").await);
+        let proxy =
+            Setup::new().provider_with(name, a.address(), &lines).provider("b", &b).start().await;
+        let mut body = with(&fields);
+        proxy.ask(&body).await.assert_says("b");
+        assert_eq!(rest(&last_body(&b)), rest(&body), "{name}");
+        assert_eq!(a.count(), 0, "{name} {ability}");
+        body["model"] = name.into();
+        let heard = proxy.ask(&body).await;
+        assert_eq!(heard.status, 400, "{name}: {}", heard.text());
+        let error = heard.json()["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.ends_with(&format!("takes {ability}")), "{message}");
+        assert_eq!(error["type"], "invalid_request_error");
+        assert_eq!(a.count(), 0);
+        proxy.chat(true).await.assert_says("a");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_image_goes_on_and_benches_nobody() {
+    let refusal = error(
+        400,
+        "Invalid content type. image_url is only supported by certain models.",
+        "invalid_request_error",
+        "invalid_value",
+    );
+    let a =
+        picky(move |body| body["messages"][0]["content"].is_array().then(|| refusal.clone())).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    proxy.ask(&with(&picture())).await.assert_says("b");
+    proxy.chat(false).await.assert_says("a");
+}
+
+#[tokio::test]
+async fn no_common_parameter_fails_the_request_further_down_the_chain() {
+    // Each provider refuses another one; the last takes them all.
+    let names = [
+        "logprobs",
+        "stream_options",
+        "max_completion_tokens",
+        "reasoning_effort",
+        "parallel_tool_calls",
+    ];
+    let mut providers = Vec::new();
+    for name in names {
+        providers.push(picky(move |body| body.get(name).map(|_| unknown(name))).await);
+    }
+    let proxy = Setup::chain(&providers).start().await;
+    let fields = json!({"logprobs": true, "max_completion_tokens": 5, "reasoning_effort": "low", "parallel_tool_calls": false});
+    for index in 0..names.len() {
+        let mut body = with(&fields);
+        body["stream"] = true.into();
+        body["stream_options"] = json!({"include_usage": true});
+        let heard = proxy.ask(&body).await;
+        assert_eq!(heard.status, 200, "{}", heard.text());
+        assert_eq!(heard.header("x-dropped-params"), Some(names[index]));
+        providers[index].set(Reply::rate_limited(Some("60")));
+        let _ = proxy.ask(&body).await;
+    }
+}

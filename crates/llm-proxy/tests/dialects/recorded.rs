@@ -2,6 +2,7 @@
 //! says of the deployment that was refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use simulated::{Reply, SimulatedProvider};
 use tokio::task::JoinSet;
 
-use crate::harness::{CHAT, Heard, Proxy, Setup, good, post, question};
+use crate::harness::{Heard, Proxy, Setup, good, post, question};
 use crate::shared::{deployment, seconds_until, wall};
 use crate::shifted::shifted;
 
@@ -18,6 +19,7 @@ const CONSTRUCTED: &str = include_str!("../../../dialect/tests/fixtures/construc
 
 /// Providers of no known name are called so.
 const NAMELESS: &str = "unheard-of";
+const MODEL: &str = "some-model";
 const BACKUP: &str = "backup";
 
 /// One reply; without a kind it is no failure.
@@ -26,8 +28,8 @@ const BACKUP: &str = "backup";
 struct Case {
     id: String,
     provider: String,
-    #[serde(default = "some_model")]
-    model: String,
+    #[serde(default, rename = "model")]
+    _model: Option<String>,
     #[serde(default = "now")]
     now: String,
     status: u16,
@@ -40,20 +42,17 @@ struct Case {
     until: Option<String>,
 }
 
-fn some_model() -> String {
-    "some-model".to_owned()
-}
-
 fn now() -> String {
     "2026-11-22T05:00:00Z".to_owned()
 }
 
-/// A piece of a stream, not a whole reply.
-const FRAGMENTS: [&str; 1] = ["deepseek-keepalive"];
+/// Pieces of streams, which are no replies, and a model that no configuration can name.
+const NOT_HERE: [&str; 3] =
+    ["deepseek-keepalive", "a-pong", "a-model-name-is-no-word-of-the-provider"];
 
 fn cases(text: &str) -> Vec<Case> {
     let all: Vec<Case> = serde_json::from_str(text).unwrap();
-    all.into_iter().filter(|case| !FRAGMENTS.contains(&case.id.as_str())).collect()
+    all.into_iter().filter(|case| !NOT_HERE.contains(&case.id.as_str())).collect()
 }
 
 /// The reply as it would be sent now.
@@ -75,12 +74,14 @@ impl Case {
             Value::Null if self.status == 200 => completion().to_string(),
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
+            chunk if self.is_stream() => format!("data: {chunk}\n\n"),
             body => body.to_string(),
         }
     }
 
     fn is_stream(&self) -> bool {
-        self.body.as_str().is_some_and(|text| text.starts_with("data:") || text.starts_with("event:"))
+        let begins = |text: &str| text.starts_with("data:") || text.starts_with("event:");
+        self.body.as_str().is_some_and(begins) || self.body["choices"][0]["delta"].is_object()
     }
 
     fn content_type(&self, body: &str) -> &'static str {
@@ -121,7 +122,8 @@ impl Case {
 /// midnight in California, or midnight.
 fn on_the_calendar(until: Timestamp, present: Timestamp) -> Timestamp {
     let utc = until.to_zoned(TimeZone::UTC);
-    let zone = if utc.hour() == 0 { TimeZone::UTC } else { TimeZone::get("America/Los_Angeles").unwrap() };
+    let zone =
+        if utc.hour() == 0 { TimeZone::UTC } else { TimeZone::get("America/Los_Angeles").unwrap() };
     assert_eq!(until.to_zoned(zone.clone()).hour(), 0, "{until} is no beginning of a day");
     let today = present.to_zoned(zone).start_of_day().unwrap();
     if utc.day() == 1 {
@@ -168,45 +170,35 @@ struct House {
     _backup: SimulatedProvider,
 }
 
-async fn house(cases: &[Case]) -> House {
-    let mut models: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for case in cases {
-        let known = models.entry(case.name()).or_default();
-        if !known.contains(&case.model.as_str()) {
-            known.push(&case.model);
-        }
-    }
+async fn house(by_provider: &BTreeMap<String, Vec<Case>>) -> House {
     let backup = good(BACKUP).await;
     let mut providers = BTreeMap::new();
     let (mut setup, mut chains) = (Setup::new(), "models:".to_owned());
-    for (name, models) in &models {
+    for name in by_provider.keys() {
         let provider = good("to be replaced").await;
-        let listed: Vec<String> = models.iter().map(|model| format!("{model:?}")).collect();
-        let lines = format!("api_key: sk-test-{name}-0123456789\n    models: [{}]", listed.join(", "));
+        let lines = format!("api_key: sk-test-{name}-0123456789\n    model: {MODEL}");
         setup = setup.provider_with(name, provider.address(), &lines);
-        for (index, model) in models.iter().enumerate() {
-            chains += &format!("\n  {name}.{index}: [{:?}, {BACKUP}]", format!("{name}/{model}"));
-        }
-        providers.insert((*name).to_owned(), provider);
+        chains += &format!("\n  {name}-first: [{name}, {BACKUP}]");
+        providers.insert(name.clone(), provider);
     }
     let proxy = setup.provider(BACKUP, &backup).top(&chains).start().await;
     House { proxy, providers, _backup: backup }
 }
 
 impl House {
-    async fn ask(&self, chain: &str, stream: bool) -> Heard {
+    async fn ask(&self, first: &str, stream: bool) -> Heard {
         let mut body = question(stream);
-        body["model"] = chain.into();
-        self.proxy.send(post(CHAT).json(&body)).await
+        body["model"] = format!("{first}-first").into();
+        self.proxy.ask(&body).await
     }
 
     /// All that is wrong with what becomes of one reply.
-    async fn mistakes(&self, case: &Case, chain: &str, stream: bool) -> Vec<String> {
+    async fn mistakes(&self, case: &Case, stream: bool) -> Vec<String> {
         let reset = self.proxy.send(post(&format!("/reset?provider={}", case.name()))).await;
         assert_eq!(reset.status, 200, "{}", reset.text());
         let present = case.at_present();
         self.providers[case.name()].set(present.reply.clone());
-        let heard = self.ask(chain, stream).await;
+        let heard = self.ask(case.name(), stream).await;
         let mut wrong = Vec::new();
         match served(case.kind.as_deref()) {
             Served::ByTheNext if heard.status == 200 && heard.by() == BACKUP => {}
@@ -219,7 +211,7 @@ impl House {
                 String::from_utf8_lossy(&heard.body),
             )),
         }
-        let seen = deployment(&self.proxy, case.name(), &case.model).await;
+        let seen = deployment(&self.proxy, case.name(), MODEL).await;
         let rotation = heard.header("x-rotation").unwrap_or_default();
         let attempts = rotation.matches(&format!("{}=", case.name())).count();
         wrong.extend(misread(case, &present, &seen, attempts));
@@ -259,7 +251,9 @@ fn misread(case: &Case, present: &Present, seen: &Value, attempts: usize) -> Opt
     let Some((state, wait, origin)) = expected else {
         return if seen["available"] == true { None } else { told("set aside") };
     };
-    if (&seen["state"], &seen["kind"], &seen["scope"]) != (&json!(state), &json!(kind), &json!(scope)) {
+    if (&seen["state"], &seen["kind"], &seen["scope"])
+        != (&json!(state), &json!(kind), &json!(scope))
+    {
         return told(&format!("not {state} {kind:?} {scope:?}"));
     }
     let until = seconds_until(&seen["until"], wall());
@@ -280,28 +274,20 @@ fn misread(case: &Case, present: &Present, seen: &Value, attempts: usize) -> Opt
 
 /// The providers side by side, the replies of each one after the other.
 async fn check(text: &str) {
-    let cases = cases(text);
-    let house = std::sync::Arc::new(house(&cases).await);
-    let mut models: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut by_provider: BTreeMap<String, Vec<(Case, String)>> = BTreeMap::new();
-    for case in cases {
-        let known = models.entry(case.name().to_owned()).or_default();
-        let index = known.iter().position(|model| *model == case.model).unwrap_or_else(|| {
-            known.push(case.model.clone());
-            known.len() - 1
-        });
-        let chain = format!("{}.{index}", case.name());
-        by_provider.entry(case.name().to_owned()).or_default().push((case, chain));
+    let mut by_provider: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for case in cases(text) {
+        by_provider.entry(case.name().to_owned()).or_default().push(case);
     }
+    let house = Arc::new(house(&by_provider).await);
     let mut walks = JoinSet::new();
-    for (_, cases) in by_provider {
-        let house = std::sync::Arc::clone(&house);
+    for cases in by_provider.into_values() {
+        let house = Arc::clone(&house);
         walks.spawn(async move {
             let mut mistakes = Vec::new();
-            for (case, chain) in &cases {
+            for case in &cases {
                 for stream in [false, true] {
                     if stream || !case.is_stream() {
-                        mistakes.extend(house.mistakes(case, chain, stream).await);
+                        mistakes.extend(house.mistakes(case, stream).await);
                     }
                 }
             }

@@ -75,7 +75,6 @@ fn described(about: &About, priority: i64, fields: &Fields, reading: &mut Readin
         drop_params: reading.texts(fields, "drop_params"),
         param_rules: entry.map_or(&[], |entry| entry.parameters.as_slice()),
         stream_usage: entry.map_or(StreamUsage::Ask, |entry| entry.stream_usage),
-        reserves_max_tokens: entry.is_some_and(|entry| entry.reserves_max_tokens),
         assumed_output,
         lack_rules: lacks(entry, fields, reading),
         slow_first_token: entry.map_or(&[], |entry| entry.slow_first_token.as_slice()),

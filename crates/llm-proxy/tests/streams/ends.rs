@@ -1,0 +1,245 @@
+//! How streams end, and what single events may look like on the way.
+
+use serde_json::{Value, json};
+use simulated::{Events, Reply};
+
+use crate::harness::{MS, Setup, always, events, good, joined, now, question, raw_stream};
+use crate::parts::{Part, assert_interrupted, assert_one_answer, seconds};
+
+const A: Part = Part("a");
+
+#[tokio::test]
+async fn a_finished_answer_does_not_wait_out_the_stall_timeout() {
+    let finish_at_once = joined(&[A.begun(&["fine"]), A.finish()]);
+    let finish_alone = vec![(MS * 0, A.begun(&["fine"])), (MS * 300, A.finish())];
+    let stalls_with_default_timeouts = async |reply: Reply| {
+        let (a, b) = (always(reply.stall()).await, good("b").await);
+        let proxy = Setup::chain([&a, &b]).start().await;
+        let start = now();
+        assert_one_answer(&proxy.chat(true).await, "fine");
+        assert!(start.elapsed() < seconds(9), "{:?}", start.elapsed());
+        assert_eq!(b.count(), 0);
+        assert_eq!(proxy.provider("a").await["consecutive_errors"], 0);
+    };
+    tokio::join!(
+        stalls_with_default_timeouts(raw_stream(finish_at_once)),
+        stalls_with_default_timeouts(Reply::events(finish_alone)),
+    );
+}
+
+#[tokio::test]
+async fn pings_after_the_finish_reason_do_not_keep_the_answer_open() {
+    let mut writes = vec![(MS * 0, joined(&[A.begun(&["fine"]), A.finish()]))];
+    writes.extend(vec![(MS * 100, Events::comment("ping")); 200]);
+    let a = always(Reply::events(writes).stall()).await;
+    let proxy = Setup::chain([&a]).rotation("stall_timeout: 400ms").start().await;
+    let start = now();
+    assert_one_answer(&proxy.chat(true).await, "fine");
+    assert!(start.elapsed() < seconds(5), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn usage_that_comes_late_after_the_finish_reason_is_waited_for() {
+    let writes = vec![
+        (MS * 0, joined(&[A.begun(&["fine"]), A.finish()])),
+        (MS * 400, joined(&[A.usage(7, 9), Events::done()])),
+    ];
+    let a = always(Reply::events(writes)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let mut body = question(true);
+    body["stream_options"] = json!({"include_usage": true});
+    let heard = proxy.ask(&body).await;
+    assert_one_answer(&heard, "fine");
+    assert!(heard.text().contains("\"total_tokens\":16"));
+    assert_eq!(proxy.provider("a").await["total_tokens_used"], 16);
+}
+
+#[tokio::test]
+async fn a_missing_usage_and_a_missing_done_are_no_fault() {
+    let a = always(raw_stream(joined(&[A.begun(&["fine"]), A.finish()]))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let mut body = question(true);
+    body["stream_options"] = json!({"include_usage": true});
+    assert_one_answer(&proxy.ask(&body).await, "fine");
+    let seen = proxy.provider("a").await;
+    assert_eq!((&seen["consecutive_errors"], &seen["last_error"]), (&json!(0), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_error_after_the_finish_reason_does_not_take_the_answer_back() {
+    let error = Events::error("late", "server_error", "500");
+    let a = always(raw_stream(joined(&[A.begun(&["fine"]), A.finish(), error]))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "fine");
+}
+
+/// An event of the choice with this index.
+fn choice(index: u64, delta: &Value, reason: Option<&str>) -> bytes::Bytes {
+    Events::data(&json!({"id": "chatcmpl-a", "choices":
+        [{"index": index, "delta": delta, "finish_reason": reason}]}))
+}
+
+#[tokio::test]
+async fn one_finished_choice_of_two_is_no_end() {
+    let text = |index: u64, text: &str| choice(index, &json!({"content": text}), None);
+    let end = |index: u64| choice(index, &json!({}), Some("stop"));
+    let mut body = question(true);
+    body["n"] = 2.into();
+    let begun = [text(0, "one"), text(1, "uno "), end(0)];
+    for (rest, said) in [(vec![], "oneuno "), (vec![text(1, "dos")], "oneuno dos")] {
+        let events = joined(&[begun.to_vec(), rest].concat());
+        for reply in [
+            raw_stream(events.clone()),
+            raw_stream(events.clone()).cut(),
+            raw_stream(events.clone()).stall(),
+            raw_stream(joined(&[events, Events::error("no", "server_error", "500")])),
+        ] {
+            let a = always(reply).await;
+            let proxy = Setup::chain([&a]).rotation("stall_timeout: 300ms").start().await;
+            assert_interrupted(&proxy.ask(&body).await, said, "a");
+        }
+    }
+    // Both finished, only the last mark is missing.
+    let whole = joined(&[begun.to_vec(), vec![text(1, "dos"), end(1)]].concat());
+    let a = always(raw_stream(whole)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.ask(&body).await;
+    assert!(heard.is_done(), "{}", heard.text());
+    // A reason for both in one event.
+    let both = Events::data(&json!({"choices": [
+        {"index": 0, "delta": {}, "finish_reason": "stop"},
+        {"index": 1, "delta": {}, "finish_reason": "length"}]}));
+    let a = always(raw_stream(joined(&[text(0, "one"), text(1, "uno"), both]))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert!(proxy.ask(&body).await.is_done());
+}
+
+#[tokio::test]
+async fn broken_events_are_dropped_wherever_they_stand() {
+    let broken = [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"br\n\n",
+        "data: nonsense\n\n",
+        "data: \"text\"\n\n",
+        "data: 17\n\n",
+        "data: null\n\n",
+        "data: []\n\n",
+        "data: {\"choices\":[]}}\n\n",
+        "data: {\"a\":\"\u{1}\"}\n\n",
+        "event: message\ndata: {\n\n",
+    ];
+    for at in 0..4 {
+        let mut good =
+            vec![A.role(), A.text("one "), A.text("two"), joined(&[A.finish(), Events::done()])];
+        let clean = joined(&good);
+        good.insert(at, broken.concat().into());
+        let a = always(raw_stream(joined(&good))).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let heard = proxy.chat(true).await;
+        assert_eq!(heard.text(), String::from_utf8_lossy(&clean), "at {at}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_stay_out_or_stay_as_they_are() {
+    let mut text = A.begun(&["one "]).to_vec();
+    text.extend_from_slice(b": \xff\xfe comment\n\ndata: {\"x\":\"\xff\"}\n\n");
+    text.extend_from_slice(&joined(&[A.text("two"), A.finish(), Events::done()]));
+    let a = always(raw_stream(text)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.chat(true).await;
+    assert_eq!((heard.status, heard.whole), (200, true));
+    assert!(heard.body.ends_with(b"data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn events_of_unknown_types_go_on_as_they_are() {
+    let strange = [
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        "data: {\"type\":\"keepalive\"}\n\n",
+        "event: x.y\nid: 3\nretry: 100\ndata: {\"usage\":null}\n\n",
+        "data: {\"choices\":null}\n\n",
+        "data: {\"choices\":[],\"prompt_filter_results\":[{\"x\":1}]}\n\n",
+        "data:\n\n",
+        "data\n\n",
+        "retry: 3000\n\n",
+        ":\n\n",
+        ": a comment without a blank line\n",
+    ]
+    .concat();
+    let text = joined(&[
+        A.role(),
+        strange.clone().into(),
+        A.text("one "),
+        strange.into(),
+        A.text("two"),
+        A.finish(),
+        Events::done(),
+    ]);
+    let a = always(raw_stream(text.clone())).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.chat(true).await;
+    assert_eq!(heard.text(), String::from_utf8_lossy(&text));
+}
+
+#[tokio::test]
+async fn done_is_known_in_every_spelling_and_nothing_follows_it() {
+    for done in [
+        "data:[DONE]\n\n",
+        "data: [DONE] \n\n",
+        "data: [DONE]\r\n\r\n",
+        "data: [DONE]\r\r",
+        "event: done\ndata: [DONE]\n\n",
+        // Without its blank line, at the end of the body.
+        "data: [DONE]",
+        "data: [DONE]\n",
+    ] {
+        let a = always(raw_stream(joined(&[A.begun(&["fine"]), A.finish(), done.into()]))).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let heard = proxy.chat(true).await;
+        assert_eq!(heard.text().matches("[DONE]").count(), 1, "{done:?} {}", heard.text());
+        let end = heard.text();
+        assert!(heard.whole && end.contains("fine"), "{done:?}");
+        assert!(end.ends_with("\n\n") || end.ends_with("\r\r") || end.ends_with("\r\n\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn events_of_two_megabytes_pass_in_any_number_of_pieces() {
+    let large = "x".repeat(2 << 20);
+    let whole = joined(&[A.begun(&[&large, "y", &large]), A.finish(), Events::done()]);
+    for size in [whole.len(), 1 << 20, 16_000] {
+        let pieces = (0..whole.len()).step_by(size);
+        let writes =
+            pieces.map(|at| (MS * 0, whole.slice(at..(at + size).min(whole.len())))).collect();
+        let a = always(Reply::events(writes)).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let start = now();
+        let heard = proxy.chat(true).await;
+        assert!(heard.whole && heard.body == whole, "in pieces of {size}");
+        assert!(start.elapsed() < seconds(10), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn an_event_beyond_all_measure_is_an_honest_failure() {
+    let huge = format!("data: {{\"x\":\"{}", "x".repeat(17 << 20));
+    let before = always(raw_stream(huge.clone())).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&before, &b]).start().await;
+    proxy.chat(true).await.assert_says("b");
+    let after = always(raw_stream(joined(&[A.begun(&["one"]), huge.into()]))).await;
+    let proxy = Setup::chain([&after]).start().await;
+    assert_interrupted(&proxy.chat(true).await, "one", "a");
+}
+
+#[tokio::test]
+async fn a_connection_serves_again_after_a_stream_that_ended_well() {
+    let a = always(Reply::stream(&["one", "two"])).await;
+    let proxy = Setup::chain([&a]).start().await;
+    for _ in 0..10 {
+        proxy.chat(true).await.assert_says("onetwo");
+        tokio::time::sleep(MS * 20).await;
+    }
+    assert!(a.connections_total() <= 2, "{} connections", a.connections_total());
+    drop(events());
+}
