@@ -157,7 +157,7 @@ pub fn availability(
     if gates.probing {
         return closed(Reason::Probing, None, Origin::Guessed);
     }
-    let too_small = |usage: &Usage| usage.cannot_hold(tokens);
+    let too_small = |usage: &Usage| usage.cannot_hold(tokens, now);
     if limits.context.is_some_and(|context| tokens > context)
         || too_small(usage)
         || too_small(key_usage)

@@ -87,7 +87,7 @@ impl Ledger {
         let used = tokens.unwrap_or(0);
         for slot in [deployment.usage, deployment.key_usage] {
             let usage = self.usage_mut(slot);
-            usage.release();
+            usage.release(lease.reserved);
             if let Some(tokens) = tokens {
                 usage.correct(lease.reserved, tokens, lease.started);
             }
@@ -180,7 +180,7 @@ impl Ledger {
         let shared = registry.provider_of(deployment).spec.limits.is_per_account;
         let slot = if shared { deployment.key_usage } else { deployment.usage };
         let latest = lease.started.after(crate::policy::LONGEST_STATED);
-        self.usage_mut(slot).learn(budgets, latest);
+        self.usage_mut(slot).learn(budgets, lease.reserved, lease.started, latest);
     }
 
     /// Whether the deployment's model or provider has had faults since its last success.

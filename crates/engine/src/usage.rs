@@ -37,13 +37,22 @@ struct Metered {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Usage {
     pub(crate) in_flight: u64,
+    /// The tokens that the requests under way may use.
+    tokens_in_flight: u64,
     pub(crate) requests_today: u64,
     pub(crate) tokens_today: u64,
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
     limits: Limits,
     metered: Vec<Metered>,
-    learned: Vec<Budget>,
+    learned: Vec<Learned>,
+}
+
+/// What a reply reported, and when the request began that it answered.
+#[derive(Debug, Clone)]
+struct Learned {
+    budget: Budget,
+    asked: Timestamp,
 }
 
 impl Usage {
@@ -79,19 +88,20 @@ impl Usage {
     /// Counts a request that is being sent, with the tokens that it may use.
     pub(crate) fn take(&mut self, tokens: u64, now: Timestamp) {
         self.in_flight += 1;
+        self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today += 1;
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
-        for budget in &mut self.learned {
-            let used = amount(budget.dimension, tokens);
-            budget.remaining = budget.remaining.map(|remaining| remaining.saturating_sub(used));
+        for Learned { budget, .. } in &mut self.learned {
+            reserve(budget, amount(budget.dimension, tokens), now);
         }
     }
 
-    /// A request that was taken at `taken` has ended.
-    pub(crate) const fn release(&mut self) {
+    /// A request that was taken with `tokens` has ended.
+    pub(crate) const fn release(&mut self, tokens: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.tokens_in_flight = self.tokens_in_flight.saturating_sub(tokens);
     }
 
     /// Replaces the reserved tokens by those really used.
@@ -102,22 +112,32 @@ impl Usage {
     }
 
     /// Takes what a reply reported; the newest report of a budget replaces an older one, and
-    /// what is under way is counted as used already. No time after `latest` is believed.
-    pub(crate) fn learn(&mut self, budgets: &[Budget], latest: Timestamp) {
+    /// what is under way besides the request of `tokens` that it answers is counted as used
+    /// already. Replies overtake one another: one to a request that did not begin later never
+    /// says that more is left. No time after `latest` is believed.
+    pub(crate) fn learn(
+        &mut self,
+        budgets: &[Budget],
+        tokens: u64,
+        asked: Timestamp,
+        latest: Timestamp,
+    ) {
         for budget in budgets {
-            let under_way = self.in_flight.saturating_sub(1);
             let mut budget = budget.clone();
             budget.next_at = budget.next_at.map(|at| at.min(latest));
-            if budget.dimension == Dimension::Requests {
-                budget.remaining = budget.remaining.map(|left| left.saturating_sub(under_way));
-            }
-            let same = self
-                .learned
-                .iter_mut()
-                .find(|old| old.dimension == budget.dimension && old.window == budget.window);
+            budget.full_at = budget.full_at.map(|at| at.min(latest));
+            let under_way = match budget.dimension {
+                Dimension::Requests => self.in_flight.saturating_sub(1),
+                Dimension::Tokens => self.tokens_in_flight.saturating_sub(tokens),
+            };
+            reserve(&mut budget, under_way, Timestamp::default());
+            let same = self.learned.iter_mut().find(|Learned { budget: old, .. }| {
+                (old.dimension, old.window) == (budget.dimension, budget.window)
+            });
             match same {
-                Some(old) => *old = budget,
-                None => self.learned.push(budget),
+                Some(old) if asked <= old.asked && budget.remaining >= old.budget.remaining => {}
+                Some(old) => *old = Learned { budget, asked: asked.max(old.asked) },
+                None => self.learned.push(Learned { budget, asked }),
             }
         }
     }
@@ -133,8 +153,8 @@ impl Usage {
         self.learned.clear();
     }
 
-    pub(crate) fn learned(&self) -> &[Budget] {
-        &self.learned
+    pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {
+        self.learned.iter().map(|learned| &learned.budget)
     }
 
     /// What of the declared limits is used: dimension, window, limit and used.
@@ -151,16 +171,19 @@ impl Usage {
     /// The limit that forbids another request of `tokens` now, the longest of several.
     pub(crate) fn used_up(&self, tokens: u64, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(tokens, now));
-        let learned = self.learned.iter().filter_map(|budget| nothing_left(budget, now));
+        let learned = self.learned().filter_map(|budget| nothing_left(budget, now));
         declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
-    /// Whether a request of `tokens` can never pass within one minute: better tried elsewhere, as
-    /// far as the estimate is right.
-    pub(crate) fn cannot_hold(&self, tokens: u64) -> bool {
+    /// Whether a request of `tokens` can never pass within one minute, or finds no room in what
+    /// was last said to be left: better tried elsewhere, as far as the estimate is right.
+    pub(crate) fn cannot_hold(&self, tokens: u64, now: Timestamp) -> bool {
+        if self.learned().any(|budget| lacks_room(budget, tokens, now)) {
+            return true;
+        }
         let declared = self.metered.iter().filter(|metered| metered.window == Window::Minute);
         let declared = declared.map(|metered| (metered.dimension, Some(metered.limit)));
-        let learned = self.learned.iter().filter(|budget| budget.window == Window::Minute);
+        let learned = self.learned().filter(|budget| budget.window == Window::Minute);
         let learned = learned.map(|budget| (budget.dimension, budget.limit));
         declared.chain(learned).any(|(dimension, limit)| {
             dimension == Dimension::Tokens && limit.is_some_and(|limit| limit > 0 && tokens > limit)
@@ -175,8 +198,11 @@ impl Usage {
 
 impl Metered {
     fn used_up(&self, tokens: u64, now: Timestamp) -> Option<UsedUp> {
-        // A request larger than the whole limit is not held back for ever by its estimate.
-        let wanted = amount(self.dimension, tokens).min(self.limit).max(1);
+        let amount = amount(self.dimension, tokens);
+        // A request larger than the whole limit is not held back for ever by its estimate: in a
+        // minute, `cannot_hold` speaks of it as long as anything is left.
+        let is_oversize = amount > self.limit && self.window == Window::Minute;
+        let wanted = if is_oversize { 1 } else { amount.min(self.limit).max(1) };
         let used = self.count.used(now);
         (used.saturating_add(wanted) > self.limit).then(|| UsedUp {
             dimension: self.dimension,
@@ -204,6 +230,39 @@ const fn amount(dimension: Dimension, tokens: u64) -> u64 {
     }
 }
 
+/// Counts `used` as gone before the provider reports it.
+fn reserve(budget: &mut Budget, used: u64, now: Timestamp) {
+    budget.remaining = budget.remaining.map(|remaining| remaining.saturating_sub(used));
+    if let (Some(full_at), Some(span)) = (budget.full_at, refilled_in(budget, used)) {
+        budget.full_at = Some(full_at.max(now).after(span));
+    }
+}
+
+/// How long a bucket that refills continuously takes for `amount`; `None` for a budget that comes
+/// back at once.
+fn refilled_in(budget: &Budget, amount: u64) -> Option<Duration> {
+    if budget.next_at? >= budget.full_at? {
+        return None;
+    }
+    let nanos = budget.window.length()?.as_nanos().checked_mul(amount.into())?;
+    let nanos = nanos.checked_div(budget.limit?.into())?;
+    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+}
+
+/// Whether too little for `tokens` was left when it was last told, and has not come back since.
+fn lacks_room(budget: &Budget, tokens: u64, now: Timestamp) -> bool {
+    let (Dimension::Tokens, Some(left)) = (budget.dimension, budget.remaining) else {
+        return false;
+    };
+    let Some(full_at) = budget.full_at.or(budget.next_at) else {
+        return false;
+    };
+    // A bucket has room for the request before it is full, by the rest of what it holds.
+    let rest = budget.limit.map_or(0, |limit| limit.saturating_sub(tokens));
+    let early = refilled_in(budget, rest).unwrap_or_default();
+    left < tokens && now.after(early) < full_at
+}
+
 fn nothing_left(budget: &Budget, now: Timestamp) -> Option<UsedUp> {
     let until = budget.next_at?;
     (budget.remaining == Some(0) && now < until).then_some(UsedUp {
@@ -213,4 +272,89 @@ fn nothing_left(budget: &Budget, now: Timestamp) -> Option<UsedUp> {
         until: Some(until),
         origin: Origin::Learned,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(START + seconds)
+    }
+
+    /// 6,000 tokens in a minute, of which some are left.
+    fn minute(left: u64, next: i64, full: i64) -> Budget {
+        Budget {
+            dimension: Dimension::Tokens,
+            window: Window::Minute,
+            limit: Some(6_000),
+            remaining: Some(left),
+            next_at: Some(at(next)),
+            full_at: Some(at(full)),
+        }
+    }
+
+    fn learned(budget: Budget) -> Usage {
+        let mut usage = Usage::default();
+        usage.learn(&[budget], 0, at(0), at(1_000_000));
+        usage
+    }
+
+    #[test]
+    fn a_bucket_that_refills_has_room_before_it_is_full() {
+        let usage = learned(minute(1_000, 1, 50));
+        assert!(!usage.cannot_hold(1_000, at(0)));
+        assert!(usage.cannot_hold(2_000, at(9)));
+        assert!(!usage.cannot_hold(2_000, at(10)));
+    }
+
+    #[test]
+    fn a_window_has_room_when_it_ends() {
+        let usage = learned(minute(1_000, 50, 50));
+        assert!(usage.cannot_hold(2_000, at(49)));
+        assert!(!usage.cannot_hold(2_000, at(50)));
+        assert!(usage.cannot_hold(6_001, at(50)), "larger than the whole minute");
+    }
+
+    #[test]
+    fn tokens_under_way_are_counted_as_used() {
+        let mut usage = learned(minute(3_000, 1, 30));
+        usage.take(2_000, at(0));
+        assert!(usage.cannot_hold(2_000, at(9)), "1,000 are left, and 1,000 come in ten seconds");
+        assert!(!usage.cannot_hold(2_000, at(10)));
+        usage.take(500, at(10));
+        usage.learn(&[minute(2_500, 11, 45)], 500, at(10), at(1_000_000));
+        assert!(usage.cannot_hold(600, at(10)), "the first one is still under way");
+        usage.release(2_000);
+        usage.release(500);
+        usage.learn(&[minute(2_500, 11, 45)], 0, at(11), at(1_000_000));
+        assert!(!usage.cannot_hold(600, at(10)));
+    }
+
+    #[test]
+    fn a_reply_that_was_overtaken_never_says_that_more_is_left() {
+        let mut usage = Usage::default();
+        let mut hear = |left, asked| {
+            usage.learn(&[minute(left, 40, 40)], 0, at(asked), at(1_000_000));
+            usage.learned().next().and_then(|budget| budget.remaining)
+        };
+        assert_eq!(hear(0, 5), Some(0));
+        assert_eq!(hear(100, 4), Some(0));
+        assert_eq!(hear(100, 5), Some(0), "in the same moment");
+        assert_eq!(hear(6_000, 6), Some(6_000));
+        assert_eq!(hear(10, 5), Some(10), "less is believed of anyone");
+    }
+
+    #[test]
+    fn what_no_minute_can_hold_is_not_said_to_wait_for_one() {
+        let mut usage = Usage::default();
+        usage.set_limits(&Limits { tokens_per_minute: Some(1_000), ..Limits::default() });
+        usage.take(300, at(0));
+        assert_eq!(usage.used_up(5_000, at(0)), None);
+        assert!(usage.cannot_hold(5_000, at(0)));
+        usage.take(700, at(0));
+        assert!(usage.used_up(5_000, at(0)).is_some(), "nothing at all is left");
+    }
 }

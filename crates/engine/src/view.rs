@@ -160,6 +160,6 @@ fn deployment_view(
                 free_at,
             })
             .collect(),
-        learned: [usage.learned(), shared.learned()].concat(),
+        learned: usage.learned().chain(shared.learned()).cloned().collect(),
     }
 }

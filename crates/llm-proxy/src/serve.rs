@@ -79,7 +79,7 @@ pub async fn serve(source: Source, options: ServeOptions) -> Result<(), ServeErr
 }
 
 /// Starts the proxy.
-pub async fn start(source: Source, options: &ServeOptions) -> Result<Running, ServeError> {
+pub async fn start(mut source: Source, options: &ServeOptions) -> Result<Running, ServeError> {
     let loaded = source.load().map_err(|error| ServeError::Configuration(lines(&error)))?;
     check_exposure(&loaded.settings).map_err(|problem| ServeError::Configuration(vec![problem]))?;
     allow_many_files();
@@ -89,6 +89,7 @@ pub async fn start(source: Source, options: &ServeOptions) -> Result<Running, Se
     let zone = loaded.settings.server.timezone.clone().unwrap_or_else(jiff::tz::TimeZone::system);
     let log = Log::to_stdout(options.format, options.level, zone, Arc::clone(&clock))
         .map_err(|error| ServeError::Failed(error.to_string()))?;
+    source.stay_with(&loaded);
     let files = source.watched(&loaded);
     tell_start(&source, &loaded, &log);
     let app = App::new(loaded.settings, source, clock, log)

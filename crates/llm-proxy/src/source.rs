@@ -61,6 +61,14 @@ impl Source {
         matches!(self.from, From::Fixed(_))
     }
 
+    /// From now on only the file that was found counts: should it vanish, the configuration stays
+    /// as it was, and with it the keys that are asked of clients.
+    pub(crate) fn stay_with(&mut self, loaded: &Loaded) {
+        if let (From::Files { request, .. }, Some(path)) = (&mut self.from, &loaded.source) {
+            request.explicit = Some(path.clone());
+        }
+    }
+
     /// Reads the configuration.
     pub fn load(&self) -> Result<Loaded, LoadError> {
         match &self.from {

@@ -148,7 +148,7 @@ fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
 }
 
 /// `error` is `OpenRouter`'s, `insufficient_system_resource` `DeepSeek`'s word for a cut answer.
-fn is_failure(reason: Option<&str>) -> bool {
+pub(crate) fn is_failure(reason: Option<&str>) -> bool {
     matches!(reason, Some("error" | "insufficient_system_resource"))
 }
 

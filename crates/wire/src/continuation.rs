@@ -316,6 +316,69 @@ mod tests {
     }
 
     #[test]
+    fn an_end_mark_before_it_has_caught_up_is_no_end() {
+        let done = |continuation: &mut Continuation| {
+            let event = event("[DONE]");
+            continuation.join(&event, &classify(&event.data(), None)) != Joined::Mismatch
+        };
+        let sent = "The answer to this question is";
+        let mut fresh = Continuation::afresh(None, sent.into(), None);
+        assert!(!done(&mut fresh));
+        assert_eq!(joined(&mut fresh, &["The answer"]).as_deref(), Ok(""));
+        assert!(!done(&mut fresh));
+        let mut prefilled = Continuation::after_prefill(Some("a".into()), sent, true, None);
+        assert!(done(&mut prefilled));
+        assert_eq!(joined(&mut prefilled, &["The"]).as_deref(), Ok(""));
+        assert!(!done(&mut prefilled), "what is held back would be lost");
+    }
+
+    #[test]
+    fn what_was_held_back_goes_out_with_the_finish_reason() {
+        let sent = "The answer to this question is";
+        for (end, expected) in [
+            (
+                r#"{"choices":[{"delta":{}}]}"#,
+                r#"{"choices":[{"delta":{"content":"The"}}],"id":"a"}"#,
+            ),
+            (
+                r#"{"id":"b","choices":[{"delta":{"content":null}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"content":"The"}}]}"#,
+            ),
+            (
+                r#"{"id":"b","choices":[{"delta":{"role":"assistant"}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":"The"}}]}"#,
+            ),
+        ] {
+            let mut prefilled = Continuation::after_prefill(Some("a".into()), sent, true, None);
+            assert_eq!(joined(&mut prefilled, &["The"]).as_deref(), Ok(""));
+            let end = end.replace("}]}", r#","finish_reason":"stop"}]}"#);
+            let expected = expected.replace("}]", r#","finish_reason":"stop"}]"#);
+            let event = event(&end);
+            let seen = prefilled.join(&event, &classify(&event.data(), None));
+            let Joined::Forward(bytes, text) = seen else { panic!("{seen:?}") };
+            assert_eq!(text, "The");
+            assert_eq!(bytes, data_event(expected.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn data_in_several_lines_becomes_one() {
+        let mut fresh = Continuation::afresh(Some("a".into()), String::new(), None);
+        let mut framer = Framer::new(1 << 20);
+        framer.push(Bytes::from_static(
+            b"data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"x\"}}],\"id\":\"b\"}\n\n",
+        ));
+        let event = framer.next_event().unwrap().unwrap();
+        let Joined::Forward(bytes, _) = fresh.join(&event, &classify(&event.data(), None)) else {
+            panic!()
+        };
+        assert_eq!(
+            bytes,
+            "data: {\"choices\": [{\"delta\":{\"content\":\"x\"}}],\"id\":\"a\"}\n\n"
+        );
+    }
+
+    #[test]
     fn usage_is_the_sum() {
         let first =
             Usage { prompt_tokens: Some(10), completion_tokens: Some(3), ..Usage::default() };

@@ -1,29 +1,31 @@
 //! Keeps keys out of what leaves the proxy, also where a provider echoes them.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
+use memchr::{memchr, memchr2_iter};
 
 const MARK: &[u8] = b"[redacted]";
 
 /// A shorter secret would be found in innocent text.
 const SHORTEST: usize = 8;
 
-/// Replaces secrets in bytes. Its searches are prepared once.
+/// Replaces secrets in bytes, as they are and in every spelling that JSON allows. Its searches
+/// are prepared once.
 #[derive(Clone)]
 pub struct Redactor {
     finders: Vec<Finder<'static>>,
 }
 
 impl Redactor {
-    /// A redactor of these secrets, also in the spelling that JSON gives them. Secrets of less
-    /// than 8 bytes are ignored.
+    /// A redactor of these secrets. Secrets of less than 8 bytes are ignored.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let mut texts: Vec<Vec<u8>> = secrets
             .into_iter()
-            .filter(|secret| secret.as_ref().len() >= SHORTEST)
-            .flat_map(|secret| spellings(secret.as_ref()))
+            .map(|secret| secret.as_ref().to_vec())
+            .filter(|secret| secret.len() >= SHORTEST)
             .collect();
         // The longest first, so that a secret inside another does not leave the other's ends.
         texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -36,45 +38,98 @@ impl Redactor {
         self.finders.iter().any(|finder| finder.find(text).is_some())
     }
 
+    /// Whether a secret stands in `text`, be its letters large or small.
+    pub fn finds_any_of_any_case(&self, text: &[u8]) -> bool {
+        self.finders.iter().any(|finder| {
+            let needle = finder.needle();
+            text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+        })
+    }
+
     /// `text` with `[redacted]` in the place of each secret; the same bytes, uncopied, if there
     /// are none.
     pub fn apply(&self, text: &Bytes) -> Bytes {
-        self.finders.iter().fold(text.clone(), |text, finder| replaced(&text, finder))
+        let plain = self.finders.iter().fold(text.clone(), |text, finder| {
+            let found = finder.find_iter(&text).map(|at| at..at + finder.needle().len());
+            let found: Vec<_> = found.collect();
+            without(&text, &found)
+        });
+        if memchr(b'\\', &plain).is_none() {
+            return plain;
+        }
+        self.finders.iter().fold(plain, |text, finder| {
+            let found = escaped(&text, finder.needle());
+            without(&text, &found)
+        })
     }
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} spellings)", self.finders.len())
+        write!(f, "Redactor({} secrets)", self.finders.len())
     }
 }
 
-/// The secret itself, and inside JSON strings: with `"` and `\` escaped, with `/` escaped.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let mut spellings = vec![secret.to_vec()];
-    if let Ok(text) = std::str::from_utf8(secret) {
-        let quoted = crate::json::quote(text);
-        let inside = String::from_utf8_lossy(&quoted[1..quoted.len() - 1]).into_owned();
-        spellings.push(inside.replace('/', "\\/").into_bytes());
-        spellings.push(inside.into_bytes());
-    }
-    spellings
-}
-
-fn replaced(text: &Bytes, finder: &Finder<'_>) -> Bytes {
-    let mut found = finder.find_iter(text).peekable();
-    if found.peek().is_none() {
+/// The text with a mark in the place of each span.
+fn without(text: &Bytes, spans: &[Range<usize>]) -> Bytes {
+    if spans.is_empty() {
         return text.clone();
     }
     let mut clean = BytesMut::with_capacity(text.len());
     let mut at = 0;
-    for start in found {
-        clean.extend_from_slice(&text[at..start]);
+    for span in spans {
+        clean.extend_from_slice(&text[at..span.start]);
         clean.extend_from_slice(MARK);
-        at = start + finder.needle().len();
+        at = span.end;
     }
     clean.extend_from_slice(&text[at..]);
     clean.freeze()
+}
+
+/// Where the secret stands with some of its characters escaped.
+fn escaped(text: &[u8], secret: &[u8]) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for start in memchr2_iter(secret[0], b'\\', text) {
+        let is_inside = spans.last().is_some_and(|span| start < span.end);
+        if !is_inside && let Some(end) = end_of_escaped(text, start, secret) {
+            spans.push(start..end);
+        }
+    }
+    spans
+}
+
+/// Where the secret ends that begins at `start`: each byte as it is, behind backslashes (more
+/// than one where JSON stands inside JSON), or as `\u00XX`.
+fn end_of_escaped(text: &[u8], start: usize, secret: &[u8]) -> Option<usize> {
+    let mut at = start;
+    for &byte in secret {
+        if text.get(at) == Some(&byte) && byte != b'\\' {
+            at += 1;
+            continue;
+        }
+        let backslashes = text[at..].iter().take_while(|byte| **byte == b'\\').count();
+        if backslashes == 0 {
+            return None;
+        }
+        if byte == b'\\' {
+            at += backslashes;
+            continue;
+        }
+        at += backslashes;
+        if text.get(at) == Some(&byte) {
+            at += 1;
+        } else if is_unicode_escape(text.get(at..at + 5)?, byte) {
+            at += 5;
+        } else {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+fn is_unicode_escape(escape: &[u8], byte: u8) -> bool {
+    let digits = escape.strip_prefix(b"u").and_then(|hex| std::str::from_utf8(hex).ok());
+    digits.is_some_and(|hex| u32::from_str_radix(hex, 16) == Ok(u32::from(byte)))
 }
 
 #[cfg(test)]
@@ -106,6 +161,23 @@ mod tests {
         let secrets = ["ab/cd+ef\"gh"];
         assert_eq!(clean(&secrets, r#"{"k":"ab/cd+ef\"gh"}"#), r#"{"k":"[redacted]"}"#);
         assert_eq!(clean(&secrets, r#"{"k":"ab\/cd+ef\"gh"}"#), r#"{"k":"[redacted]"}"#);
+    }
+
+    #[test]
+    fn a_secret_is_known_with_any_of_its_characters_escaped() {
+        let secrets = ["sk-ab+cd=12"];
+        for spelling in [
+            r"sk-ab\u002bcd\u003d12",
+            r"sk\u002Dab+cd=12",
+            r"\u0073k-ab+cd=12",
+            r"sk-ab\\u002bcd=12",
+            r"sk-ab\+cd=12",
+        ] {
+            assert_eq!(clean(&secrets, &format!("a {spelling} b")), "a [redacted] b", "{spelling}");
+        }
+        let innocent = r"sk-ab\u002ccd=12 \n sk-";
+        assert_eq!(clean(&secrets, innocent), innocent);
+        assert!(Redactor::new(["SK-abcd1234"]).finds_any_of_any_case(b"x-sk-abcd1234"));
     }
 
     #[test]

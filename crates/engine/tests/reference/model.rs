@@ -112,7 +112,8 @@ pub(crate) struct Model {
     providers: Vec<ProviderSpec>,
     memories: Vec<(String, Memory)>,
     sent: Vec<Sent>,
-    left: Vec<(String, u64, i64)>,
+    /// Door, what was left, until when, and when the request began that was told so.
+    left: Vec<(String, u64, i64, i64)>,
     off: Vec<String>,
     known: Vec<String>,
     journeys: Vec<Journey>,
@@ -238,11 +239,14 @@ impl Model {
             Some(start) => start.next_after(super::common::at(at)).as_millis(),
             None => rolling(5 * MINUTE, 24 * HOUR)(at),
         };
+        // What no minute holds is passed over for that, unless nothing at all is left.
+        let is_oversize = limits.tokens_per_minute.is_some_and(|limit| tokens > limit);
+        let in_a_minute = if is_oversize { 1 } else { tokens };
         let mut latest = None;
         for (limit, wanted, requests, counts_until) in [
             (limits.requests_per_minute, 1, true, &minute as &dyn Fn(i64) -> i64),
             (limits.requests_per_day, 1, true, &day),
-            (limits.tokens_per_minute, tokens, false, &minute),
+            (limits.tokens_per_minute, in_a_minute, false, &minute),
             (limits.tokens_per_day, tokens, false, &day),
         ] {
             let Some(limit) = limit else { continue };
@@ -255,11 +259,10 @@ impl Model {
                 latest = latest.max(Some(moment));
             }
         }
-        let spent = self
-            .left
-            .iter()
-            .filter(|(name, left, until)| *name == door.name() && *left == 0 && *until > self.now);
-        latest.max(spent.map(|(.., until)| *until).max())
+        let spent = self.left.iter().filter(|(name, left, until, _)| {
+            *name == door.name() && *left == 0 && *until > self.now
+        });
+        latest.max(spent.map(|(_, _, until, _)| *until).max())
     }
 
     fn sent_by<'a>(&'a self, door: &Door) -> impl Iterator<Item = &'a Sent> {
@@ -284,9 +287,12 @@ impl Model {
         let (door, started) = (self.sent[sent].door.clone(), self.sent[sent].at);
         if let Some((left, wait)) = left {
             let others = self.sent_by(&door).filter(|sent| sent.under_way).count() as u64 - 1;
-            let report = (door.name(), left.saturating_sub(others), self.now + wait);
-            self.left.retain(|(name, ..)| *name != door.name());
-            self.left.push(report);
+            let left = left.saturating_sub(others);
+            let known = self.left.iter().position(|(name, ..)| *name == door.name());
+            let known = known.map(|index| self.left.remove(index));
+            let asked = known.as_ref().map_or(started, |(.., asked)| started.max(*asked));
+            let kept = known.filter(|(_, other, _, asked)| started <= *asked && left >= *other);
+            self.left.push(kept.unwrap_or((door.name(), left, self.now + wait, asked)));
         }
         self.forgive(&door, started);
         self.end(sent, tokens);

@@ -67,7 +67,7 @@ impl Model {
         journey.trying = Some((index, self.sent.len()));
         let (door, tokens) = (journey.chain[index].clone(), journey.needs.tokens);
         let name = door.name();
-        for (_, left, _) in self.left.iter_mut().filter(|(other, ..)| *other == name) {
+        for (_, left, ..) in self.left.iter_mut().filter(|(other, ..)| *other == name) {
             *left = left.saturating_sub(1);
         }
         let mut probes = door.places();

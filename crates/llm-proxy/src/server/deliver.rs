@@ -89,7 +89,9 @@ fn end_to_end(headers: &HeaderMap, route: &Route) -> HeaderMap {
         .collect();
     let mut kept = HeaderMap::with_capacity(headers.len() + 5);
     for (name, value) in headers {
-        if is_for_client(name) && !named.iter().any(|one| one == name.as_str()) {
+        let is_named = named.iter().any(|one| one == name.as_str());
+        let holds_key = route.redactor.finds_any_of_any_case(name.as_str().as_bytes());
+        if is_for_client(name) && !is_named && !holds_key {
             kept.append(name.clone(), clean(value, route));
         }
     }
@@ -103,6 +105,7 @@ fn is_for_client(name: &HeaderName) -> bool {
         ["keep-alive", "alt-svc", "strict-transport-security", "set-cookie2", "report-to", "nel"];
     let prefixes = ["access-control-", "proxy-", "cross-origin-"];
     !dropped.contains(name)
+        && !report::OURS.contains(name)
         && !names.contains(&name.as_str())
         && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
 }

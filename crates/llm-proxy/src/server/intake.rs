@@ -1,8 +1,10 @@
 //! A request as it comes in: read once, checked, and held to its end.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use engine::{Abilities, Needs, Timestamp};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use wire::Endpoint;
@@ -12,6 +14,9 @@ use super::error::ProxyError;
 
 /// Bytes of prompt per token, for estimates: English text has about four.
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
+
+/// How long a body that is too large is read on and thrown away.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// A request to be proxied.
 #[derive(Debug, Clone)]
@@ -72,6 +77,16 @@ impl Intake {
 
 /// Reads a request's body, of at most `limit` bytes.
 pub(crate) async fn read_body(mut body: Incoming, limit: u64) -> Result<Bytes, ProxyError> {
+    let read = read_up_to(&mut body, limit).await;
+    if read.as_ref().is_err_and(|error| error.status == StatusCode::PAYLOAD_TOO_LARGE) {
+        // A client that is still sending would find the connection closed instead of our answer.
+        let to_end = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = tokio::time::timeout(LINGER, to_end).await;
+    }
+    read
+}
+
+async fn read_up_to(body: &mut Incoming, limit: u64) -> Result<Bytes, ProxyError> {
     let announced = body.size_hint();
     if announced.lower() > limit {
         return Err(ProxyError::too_large(limit));
@@ -82,9 +97,7 @@ pub(crate) async fn read_body(mut body: Incoming, limit: u64) -> Result<Bytes, P
         let frame = frame.map_err(|_| {
             ProxyError::bad_request("incomplete_body", "the request body ended before its time")
         })?;
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
+        let Ok(piece) = frame.into_data() else { continue };
         if (first.len() + whole.len() + piece.len()) as u64 > limit {
             return Err(ProxyError::too_large(limit));
         }

@@ -234,7 +234,8 @@ impl Journey {
 
     /// Begins anew after the answer broke off, with whom was not tried yet.
     pub(super) fn begin_again(&mut self) {
-        let patience = self.world.settings.rotation.request_timeout;
+        // The client has waited for the next word already: silence is bounded as in a stream.
+        let patience = self.world.settings.rotation.stall_timeout;
         self.deadline = self.app.clock.now().after(patience);
         self.rotation.begin_again(self.deadline);
     }

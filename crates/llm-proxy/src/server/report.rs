@@ -17,6 +17,9 @@ pub(crate) const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 pub(crate) const X_ROTATION: HeaderName = HeaderName::from_static("x-rotation");
 pub(crate) const X_DROPPED: HeaderName = HeaderName::from_static("x-dropped-params");
 
+/// The headers that are ours to set, whatever a provider sends under these names.
+pub(crate) const OURS: [HeaderName; 5] = [X_PROVIDER, X_MODEL, X_ATTEMPTS, X_ROTATION, X_DROPPED];
+
 /// The rotation header names at most so many hops.
 const MOST_HOPS_TOLD: usize = 40;
 

@@ -7,6 +7,7 @@ mod connector;
 mod decode;
 mod failure;
 mod filter;
+mod opened;
 mod plain;
 mod request;
 mod send;

@@ -6,12 +6,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use wire::reply::{ReplyFacts, Shape, inspect};
 use wire::usage::Usage;
 
-use super::decode::Decoder;
 use super::failure::Failure;
+use super::opened::Opened;
 use super::send::{Asked, describe};
 
 /// The largest answer in one piece; a larger one is not an answer of a language model.
@@ -28,12 +27,11 @@ pub(crate) struct PlainReply {
 
 /// Reads a body to its end.
 pub(super) async fn collect(
-    mut body: Incoming,
-    mut decoder: Decoder,
+    opened: Opened,
     most: usize,
     silence: Duration,
 ) -> Result<Bytes, Failure> {
-    let mut first = Bytes::new();
+    let Opened { mut body, mut decoder, mut first } = opened;
     let mut whole = BytesMut::new();
     loop {
         let frame = match tokio::time::timeout(silence, body.frame()).await {

@@ -17,6 +17,7 @@ use wire::reply::{completion_to_events, events_to_completion};
 use super::client::Client;
 use super::decode::Decoder;
 use super::failure::{Failure, Original};
+use super::opened::Opened;
 use super::plain::{LARGEST_ANSWER, PlainReply, collect, judge};
 use super::request::Prepared;
 use super::stream::EventStream;
@@ -123,17 +124,21 @@ async fn read(
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
+    let mut opened = Opened::unread(body, decoder);
     if !status.is_success() {
         let patience = limits.stall.min(ERROR_BODY_PATIENCE);
-        let body = collect(body, decoder, LARGEST_ERROR, patience).await.unwrap_or_default();
+        let body = collect(opened, LARGEST_ERROR, patience).await.unwrap_or_default();
         return Err(asked.refused(status, headers, &body));
     }
     let kind = content_type(&headers);
     if asked.stream && !kind.contains("json") && !kind.contains("html") {
-        let stream = EventStream::begin(body, decoder, status, headers, prepared, asked, limits);
-        return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
+        opened.look().await?;
+        if !opened.is_document() {
+            let stream = EventStream::begin(opened, status, headers, prepared, asked, limits);
+            return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
+        }
     }
-    let body = collect(body, decoder, LARGEST_ANSWER, limits.stall).await?;
+    let body = collect(opened, LARGEST_ANSWER, limits.stall).await?;
     let body = if asked.stream || !kind.contains("event-stream") {
         body
     } else {
@@ -180,7 +185,7 @@ impl Asked {
     fn refused(&self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Failure {
         // Before it is read and quoted: half a key at a quotation's end would not be found.
         let body = self.route.redactor.apply(body);
-        let fault = if status.is_redirection() {
+        let mut fault = if status.is_redirection() {
             Fault::new(
                 FaultKind::ServerError,
                 Scope::Provider,
@@ -189,6 +194,12 @@ impl Asked {
         } else {
             dialect::failure(&self.reply(status, &headers), &body)
         };
+        if self.endpoint == Endpoint::Completions && fault.kind == FaultKind::ModelMissing {
+            // The path may be what is missing: that says nothing of the model in chats.
+            fault = Fault::new(FaultKind::CapabilityMissing, Scope::Request, fault.detail);
+        }
+        // What was hidden between characters that are not shown comes to light in the reading.
+        fault.detail = self.route.redact_text(&fault.detail);
         let remedy = if fault.kind == FaultKind::ParameterRefused {
             Remedy::Repair
         } else if status.is_server_error() {
@@ -214,7 +225,8 @@ impl Asked {
     ) -> Option<Failure> {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
-        let fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
+        let mut fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
+        fault.detail = self.route.redact_text(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         let original = Some(Box::new(Original {
             status: StatusCode::BAD_GATEWAY,

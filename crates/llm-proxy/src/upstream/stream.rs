@@ -22,6 +22,7 @@ use wire::usage::Usage;
 use super::decode::Decoder;
 use super::failure::Failure;
 use super::filter::{Filter, Passed};
+use super::opened::Opened;
 use super::request::Prepared;
 use super::send::{Asked, Limits, describe};
 use super::told::Told;
@@ -76,16 +77,18 @@ impl std::fmt::Debug for Source {
 impl EventStream {
     /// Holds the stream until its first meaningful event.
     pub(super) async fn begin(
-        body: Incoming,
-        decoder: Decoder,
+        opened: Opened,
         status: StatusCode,
         headers: HeaderMap,
         prepared: &Prepared,
         asked: &Asked,
         limits: Limits,
     ) -> Result<Self, Failure> {
+        let Opened { body, decoder, first } = opened;
+        let mut framer = Framer::new(LARGEST_EVENT);
+        framer.push(first);
         let mut stream = Self {
-            source: Source { body, decoder, framer: Framer::new(LARGEST_EVENT), ended: false },
+            source: Source { body, decoder, framer, ended: false },
             filter: Filter::new(asked.clone(), status.as_u16(), prepared.hide_usage),
             status,
             headers,

@@ -51,7 +51,8 @@ async fn a_step_of_a_chain_may_name_a_model_that_the_provider_does_not_list() {
     assert_eq!(last_body(&house.c)["model"], "c-model");
     // The limit of that model is not the limit of the one that is listed.
     house.b.set(Reply::answer(&["b"]));
-    house.proxy.ask(&asking("b")).await;
+    let heard = house.proxy.ask(&asking("b")).await;
+    heard.assert_says("b");
     assert_eq!(house.a.count(), 0);
 }
 
@@ -68,6 +69,7 @@ async fn a_retired_model_of_a_chain_is_parked_without_its_provider() {
     for _ in 0..3 {
         house.proxy.ask(&asking("odd")).await.assert_says("c");
     }
+    assert_eq!(house.b.count(), 1);
     house.b.set(Reply::answer(&["b"]));
     let heard = house.proxy.ask(&asking("b/b-model")).await;
     heard.assert_says("b");
@@ -103,7 +105,8 @@ async fn a_skipped_provider_is_not_asked() {
     ask_with(&house.proxy, &question(false), "X-Skip-Provider", "a").await.assert_says("b");
     ask_with(&house.proxy, &question(true), "x-skip-provider", "a, b").await.assert_says("c");
     let all = ask_with(&house.proxy, &question(false), "x-skip-provider", "a,b,c").await;
-    assert_eq!(all.status, 503, "{}", all.text());
+    assert_eq!(all.status, 400, "{}", all.text());
+    assert_eq!(all.json()["error"]["code"], "no_provider_left");
     assert_eq!(house.a.count(), 0);
     house.proxy.chat(false).await.assert_says("a");
     assert_kept(&[&house.a, &house.b, &house.c]);

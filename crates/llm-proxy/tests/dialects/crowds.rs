@@ -190,3 +190,17 @@ async fn who_comes_back_when_told_is_served() {
     proxy.chat(false).await.assert_says("a");
     assert_eq!(a.count(), 2);
 }
+
+#[tokio::test]
+async fn an_answer_that_its_provider_gave_up_is_not_delivered() {
+    for reason in ["insufficient_system_resource", "error"] {
+        let cut = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "half an ans"},
+                "finish_reason": reason}]});
+        let (a, b) = (always(Reply::json(200, &cut)).await, good("b").await);
+        let proxy = Setup::new().provider("deepseek", &a).provider("b", &b).start().await;
+        for stream in [false, true] {
+            proxy.chat(stream).await.assert_says("b");
+        }
+    }
+}

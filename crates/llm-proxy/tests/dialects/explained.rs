@@ -109,7 +109,7 @@ async fn house() -> House {
         providers.push(provider);
     }
     let last = good("last").await;
-    let proxy = setup.provider("last", &last).start().await;
+    let proxy = setup.provider("last", &last).rotation("max_wait: 0s").start().await;
     providers.push(last);
     for Expected { name, .. } in &ALL {
         ask_with(&proxy, &question(false), "x-provider", name).await;

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use simulated::{Behaviour, HeaderDialect, Limits, Quotas, Refill, Reply, SimulatedProvider};
+use std::fmt::Write as _;
 
-use crate::harness::{CHAT, Listening, MS, SOON, Setup, always, good, now, post, question, script};
+use crate::harness::{MS, SOON, Setup, always, good, now, question, script};
 use crate::shared::{at_once, deployment, seconds_until, wall};
 
 fn large(bytes: usize) -> Value {
@@ -14,17 +15,17 @@ fn told(pairs: &[(&str, &str)]) -> Reply {
     pairs.iter().fold(Reply::answer(&["a"]), |reply, (name, value)| reply.header(name, value))
 }
 
-#[tokio::test]
-async fn who_said_that_nothing_is_left_is_passed_over_until_it_is_back() {
+/// A success of each dialect that says: nothing is left, and more comes in two seconds.
+fn last_words() -> [(&'static str, Reply); 5] {
     let soon = (wall() + std::time::Duration::from_secs(2)).to_string();
-    let table: [(&str, &[(&str, &str)]); 5] = [
+    [
         (
             "groq",
             &[
                 ("x-ratelimit-limit-tokens", "6000"),
                 ("x-ratelimit-remaining-tokens", "0"),
                 ("x-ratelimit-reset-tokens", "2s"),
-            ],
+            ][..],
         ),
         (
             "openai",
@@ -61,14 +62,19 @@ async fn who_said_that_nothing_is_left_is_passed_over_until_it_is_back() {
                 ("x-ratelimit-reset", "2"),
             ],
         ),
-    ];
+    ]
+    .map(|(name, pairs)| (name, told(pairs)))
+}
+
+#[tokio::test]
+async fn who_said_that_nothing_is_left_is_passed_over_until_it_is_back() {
     let b = good("b").await;
     let (mut setup, mut chains) = (Setup::new(), "models:".to_owned());
     let mut providers = Vec::new();
-    for (name, pairs) in table {
-        let a = script([told(pairs), Reply::answer(&["a"])]).await;
+    for (name, last) in last_words() {
+        let a = script([last, Reply::answer(&["a"])]).await;
         setup = setup.provider(name, &a);
-        chains += &format!("\n  {name}-first: [{name}, b]");
+        let _ = write!(chains, "\n  {name}-first: [{name}, b]");
         providers.push((name, a));
     }
     let proxy = setup.provider("b", &b).top(&chains).start().await;
@@ -197,67 +203,117 @@ async fn a_reservation_larger_than_a_learned_minute_is_tried_last() {
     proxy.ask(&short).await.assert_says("a");
 }
 
-/// What truly limiting providers refused while `count` requests passed.
+/// Traffic through three truly limiting providers and one without limits.
 struct Traffic {
-    refused: Vec<u64>,
-    attempts: u64,
+    count: usize,
+    /// The limits of each, of requests and of tokens in a minute.
+    limits: [(Option<u64>, Option<u64>); 3],
+    declared: bool,
+    refill: Refill,
+    dialect: HeaderDialect,
 }
 
-async fn traffic(count: usize, declare: bool, dialect: HeaderDialect) -> Traffic {
-    let rates = [400, 600, 900];
-    let mut setup = Setup::new();
-    let mut providers = Vec::new();
-    for (index, rate) in rates.into_iter().enumerate() {
-        let quotas = Quotas { requests_per_minute: Some(rate), ..Quotas::default() };
-        let limits = Limits { quotas, refill: Refill::Fixed, dialect, ..Limits::default() };
-        let provider = SimulatedProvider::start(Behaviour::Limiting(limits)).await.unwrap();
-        setup = setup.provider(&format!("p{index}"), &provider);
-        if declare {
-            setup = setup.with(&format!("limits: {{rpm: {rate}}}"));
+/// So many requests are under way at once.
+const TOGETHER: usize = 25;
+
+const REQUESTS: [(Option<u64>, Option<u64>); 3] =
+    [(Some(400), None), (Some(600), None), (Some(900), None)];
+const TOKENS: [(Option<u64>, Option<u64>); 3] =
+    [(None, Some(20_000)), (None, Some(30_000)), (None, Some(40_000))];
+
+impl Traffic {
+    /// What each refused, and the attempts of all together.
+    async fn pass(self) -> (Vec<u64>, u64) {
+        let mut setup = Setup::new();
+        let mut providers = Vec::new();
+        for (index, (rpm, tpm)) in self.limits.into_iter().enumerate() {
+            let quotas =
+                Quotas { requests_per_minute: rpm, tokens_per_minute: tpm, ..Quotas::default() };
+            let (refill, dialect) = (self.refill, self.dialect);
+            let limits = Limits { quotas, refill, dialect, ..Limits::default() };
+            let provider = SimulatedProvider::start(Behaviour::Limiting(limits)).await.unwrap();
+            setup = setup.provider(&format!("p{index}"), &provider);
+            let all = [("rpm", rpm), ("tpm", tpm)];
+            let told = all.iter().filter_map(|(key, limit)| Some(format!("{key}: {}", (*limit)?)));
+            if self.declared {
+                setup = setup.with(&format!("limits: {{{}}}", told.collect::<Vec<_>>().join(", ")));
+            }
+            providers.push(provider);
         }
-        providers.push(provider);
-    }
-    let last = good("last").await;
-    let proxy = setup.provider("last", &last).start().await;
-    let bodies: Vec<Value> = (0..count).map(|index| question(index % 4 == 0)).collect();
-    let began = now();
-    for some in bodies.chunks(25) {
-        let mut open = Vec::new();
-        for body in some {
-            open.push(proxy.open(post(CHAT).json(body)).await);
+        let last = good("last").await;
+        let proxy = setup.provider("last", &last).start().await;
+        let mut bodies: Vec<Value> =
+            (0..self.count).map(|index| question(index % 4 == 0)).collect();
+        for body in &mut bodies {
+            body["max_tokens"] = 150.into();
         }
-        for listening in open {
-            assert_eq!(Listening::finish(listening).await.status, 200);
+        let began = now();
+        for some in bodies.chunks(TOGETHER) {
+            assert!(at_once(&proxy, some).await.iter().all(|heard| heard.status == 200));
         }
+        assert!(began.elapsed() < SOON * 3, "{:?}", began.elapsed());
+        let mut refused = Vec::new();
+        let mut attempts = last.count();
+        for (index, provider) in providers.iter().enumerate() {
+            let seen = proxy.provider(&format!("p{index}")).await;
+            refused.push(provider.count() - seen["success_count"].as_u64().unwrap());
+            attempts += provider.count();
+        }
+        (refused, attempts)
     }
-    assert!(began.elapsed() < SOON * 3, "{:?}", began.elapsed());
-    let mut refused = Vec::new();
-    let mut attempts = last.count();
-    for (index, provider) in providers.iter().enumerate() {
-        let seen = proxy.provider(&format!("p{index}")).await;
-        let served = seen["success_count"].as_u64().unwrap();
-        refused.push(provider.count() - served);
-        attempts += provider.count();
-    }
-    Traffic { refused, attempts }
 }
 
 #[tokio::test]
 async fn with_truthful_limits_declared_nobody_is_asked_in_vain() {
-    let seen = traffic(3000, true, HeaderDialect::Bare).await;
-    assert_eq!((seen.refused, seen.attempts), (vec![0, 0, 0], 3000));
+    for refill in [Refill::Fixed, Refill::Continuous] {
+        let traffic = Traffic {
+            count: 2200,
+            limits: REQUESTS,
+            declared: true,
+            refill,
+            dialect: HeaderDialect::Bare,
+        };
+        assert_eq!(traffic.pass().await, (vec![0; 3], 2200), "{refill:?}");
+    }
 }
 
 #[tokio::test]
 async fn with_limits_told_by_headers_nobody_is_asked_in_vain() {
     for dialect in [HeaderDialect::OpenAi, HeaderDialect::Cerebras] {
-        let seen = traffic(1200, false, dialect).await;
-        assert_eq!((seen.refused, seen.attempts), (vec![0, 0, 0], 1200), "{dialect:?}");
+        let traffic = Traffic {
+            count: 1200,
+            limits: REQUESTS,
+            declared: false,
+            refill: Refill::Fixed,
+            dialect,
+        };
+        assert_eq!(traffic.pass().await, (vec![0; 3], 1200), "{dialect:?}");
+    }
+}
+
+/// The provider counts the whole body, we its messages: by so much each estimate is short.
+#[tokio::test]
+async fn with_tokens_told_by_headers_few_are_asked_in_vain() {
+    for (dialect, refill) in [
+        (HeaderDialect::OpenAi, Refill::Continuous),
+        (HeaderDialect::Groq, Refill::Continuous),
+        (HeaderDialect::Cerebras, Refill::Fixed),
+    ] {
+        let traffic = Traffic { count: 700, limits: TOKENS, declared: false, refill, dialect };
+        let (refused, _) = traffic.pass().await;
+        assert!(refused.iter().all(|refused| *refused <= 4), "{dialect:?}: {refused:?}");
     }
 }
 
 #[tokio::test]
 async fn without_any_word_of_limits_each_is_met_once_by_those_under_way() {
-    let seen = traffic(1200, false, HeaderDialect::Bare).await;
-    assert!(seen.refused.iter().all(|refused| *refused <= 25), "{:?}", seen.refused);
+    let traffic = Traffic {
+        count: 1200,
+        limits: REQUESTS,
+        declared: false,
+        refill: Refill::Fixed,
+        dialect: HeaderDialect::Bare,
+    };
+    let (refused, _) = traffic.pass().await;
+    assert!(refused.iter().all(|refused| *refused <= TOGETHER as u64), "{refused:?}");
 }

@@ -2,6 +2,7 @@
 //! says of the deployment that was refused.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
@@ -70,12 +71,14 @@ impl Case {
 
     /// A string stands for the bytes themselves, any other value for its JSON.
     fn text(&self) -> String {
-        match &self.body {
-            Value::Null if self.status == 200 => completion().to_string(),
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            chunk if self.is_stream() => format!("data: {chunk}\n\n"),
-            body => body.to_string(),
+        if let Some(text) = self.body.as_str() {
+            return text.to_owned();
+        }
+        match (self.body.is_null(), self.is_stream()) {
+            (true, _) if self.status == 200 => completion().to_string(),
+            (true, _) => String::new(),
+            (false, true) => format!("data: {}\n\n", self.body),
+            (false, false) => self.body.to_string(),
         }
     }
 
@@ -178,7 +181,7 @@ async fn house(by_provider: &BTreeMap<String, Vec<Case>>) -> House {
         let provider = good("to be replaced").await;
         let lines = format!("api_key: sk-test-{name}-0123456789\n    model: {MODEL}");
         setup = setup.provider_with(name, provider.address(), &lines);
-        chains += &format!("\n  {name}-first: [{name}, {BACKUP}]");
+        let _ = write!(chains, "\n  {name}-first: [{name}, {BACKUP}]");
         providers.insert(name.clone(), provider);
     }
     let proxy = setup.provider(BACKUP, &backup).top(&chains).start().await;
@@ -200,16 +203,15 @@ impl House {
         self.providers[case.name()].set(present.reply.clone());
         let heard = self.ask(case.name(), stream).await;
         let mut wrong = Vec::new();
-        match served(case.kind.as_deref()) {
-            Served::ByTheNext if heard.status == 200 && heard.by() == BACKUP => {}
-            Served::Itself if heard.by() == case.name() && is_its_own(case, &present, &heard) => {}
-            expected => wrong.push(format!(
-                "{} {} by {:?}, not {expected:?}: {}",
-                heard.status,
-                heard.header("x-rotation").unwrap_or_default(),
-                heard.by(),
-                String::from_utf8_lossy(&heard.body),
-            )),
+        let expected = served(case.kind.as_deref());
+        let fits = match expected {
+            Served::ByTheNext => heard.status == 200 && heard.by() == BACKUP,
+            Served::Itself => heard.by() == case.name() && is_its_own(case, &present, &heard),
+        };
+        if !fits {
+            let (status, by) = (heard.status, heard.by());
+            let shown = String::from_utf8_lossy(&heard.body);
+            wrong.push(format!("{status} by {by:?}, not {expected:?}: {shown}"));
         }
         let seen = deployment(&self.proxy, case.name(), MODEL).await;
         let rotation = heard.header("x-rotation").unwrap_or_default();
@@ -260,7 +262,7 @@ fn misread(case: &Case, present: &Present, seen: &Value, attempts: usize) -> Opt
     let fits = match (until, wait) {
         (None, None) => true,
         (Some(until), Some((least, most))) => {
-            let slack = |wait: f64| (wait * 0.1).max(2.0).min(30.0);
+            let slack = |wait: f64| (wait * 0.1).clamp(2.0, 30.0);
             until >= least - slack(least) && until <= most + slack(most)
         }
         _ => false,

@@ -10,16 +10,13 @@ pub(crate) fn shifted(text: &str, span: SignedDuration) -> Option<String> {
     let mut moved = false;
     while let Some(first) = rest.chars().next() {
         let at_word = !out.ends_with(|c: char| c.is_ascii_alphanumeric());
-        match at_word.then(|| instant(rest, span)).flatten() {
-            Some((length, new)) => {
-                out.push_str(&new);
-                rest = &rest[length..];
-                moved = true;
-            }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
+        if let Some((length, new)) = at_word.then(|| instant(rest, span)).flatten() {
+            out.push_str(&new);
+            rest = &rest[length..];
+            moved = true;
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
         }
     }
     moved.then_some(out)

@@ -1,5 +1,6 @@
 //! Fifteen stated waits in fifteen dialects, each kept to the second.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ async fn house(millis: u64) -> House {
         });
         let provider = SimulatedProvider::start(behaviour).await.unwrap();
         setup = setup.provider(name, &provider);
-        chains += &format!("\n  {name}-first: [{name}, backup]");
+        let _ = write!(chains, "\n  {name}-first: [{name}, backup]");
         providers.push(provider);
     }
     let proxy = setup.provider("backup", &backup).top(&chains).start().await;
@@ -179,9 +180,9 @@ async fn fifteen_stated_waits_that_several_requests_meet_are_each_kept_to_the_se
     for millis in [1000, 3000] {
         let house = std::sync::Arc::new(house(millis).await);
         let mut waits = JoinSet::new();
-        for index in 0..DIALECTS.len() {
+        for (index, (name, _)) in DIALECTS.iter().enumerate() {
             let house = std::sync::Arc::clone(&house);
-            waits.spawn(async move { (DIALECTS[index].0, kept(&house, index).await) });
+            waits.spawn(async move { (*name, kept(&house, index).await) });
         }
         let mut wrong = Vec::new();
         for (name, waited) in waits.join_all().await {

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 use simulated::{Events, Reply};
 
-use crate::harness::{MS, Setup, always, events, good, joined, now, question, raw_stream};
-use crate::parts::{Part, assert_interrupted, assert_one_answer, seconds};
+use crate::harness::{MS, Setup, always, good, joined, now, question, raw_stream};
+use crate::parts::{Part, ZERO, assert_interrupted, assert_one_answer, seconds};
 
 const A: Part = Part("a");
 
 #[tokio::test]
 async fn a_finished_answer_does_not_wait_out_the_stall_timeout() {
     let finish_at_once = joined(&[A.begun(&["fine"]), A.finish()]);
-    let finish_alone = vec![(MS * 0, A.begun(&["fine"])), (MS * 300, A.finish())];
+    let finish_alone = vec![(ZERO, A.begun(&["fine"])), (MS * 300, A.finish())];
     let stalls_with_default_timeouts = async |reply: Reply| {
         let (a, b) = (always(reply.stall()).await, good("b").await);
         let proxy = Setup::chain([&a, &b]).start().await;
@@ -29,7 +29,7 @@ async fn a_finished_answer_does_not_wait_out_the_stall_timeout() {
 
 #[tokio::test]
 async fn pings_after_the_finish_reason_do_not_keep_the_answer_open() {
-    let mut writes = vec![(MS * 0, joined(&[A.begun(&["fine"]), A.finish()]))];
+    let mut writes = vec![(ZERO, joined(&[A.begun(&["fine"]), A.finish()]))];
     writes.extend(vec![(MS * 100, Events::comment("ping")); 200]);
     let a = always(Reply::events(writes).stall()).await;
     let proxy = Setup::chain([&a]).rotation("stall_timeout: 400ms").start().await;
@@ -41,7 +41,7 @@ async fn pings_after_the_finish_reason_do_not_keep_the_answer_open() {
 #[tokio::test]
 async fn usage_that_comes_late_after_the_finish_reason_is_waited_for() {
     let writes = vec![
-        (MS * 0, joined(&[A.begun(&["fine"]), A.finish()])),
+        (ZERO, joined(&[A.begun(&["fine"]), A.finish()])),
         (MS * 400, joined(&[A.usage(7, 9), Events::done()])),
     ];
     let a = always(Reply::events(writes)).await;
@@ -210,7 +210,7 @@ async fn events_of_two_megabytes_pass_in_any_number_of_pieces() {
     for size in [whole.len(), 1 << 20, 16_000] {
         let pieces = (0..whole.len()).step_by(size);
         let writes =
-            pieces.map(|at| (MS * 0, whole.slice(at..(at + size).min(whole.len())))).collect();
+            pieces.map(|at| (ZERO, whole.slice(at..(at + size).min(whole.len())))).collect();
         let a = always(Reply::events(writes)).await;
         let proxy = Setup::chain([&a]).start().await;
         let start = now();
@@ -241,5 +241,4 @@ async fn a_connection_serves_again_after_a_stream_that_ended_well() {
         tokio::time::sleep(MS * 20).await;
     }
     assert!(a.connections_total() <= 2, "{} connections", a.connections_total());
-    drop(events());
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use simulated::{Events, Reply};
 
-use crate::harness::{MS, Proxy, Setup, always, good, joined, question, raw_stream};
+use crate::harness::{MS, Proxy, Setup, always, joined, question, raw_stream};
 use crate::parts::{Part, asked, assert_interrupted, assert_one_answer, last_message};
 
 const A: Part = Part("a");
@@ -147,7 +147,7 @@ async fn a_repetition_is_swallowed_wherever_its_pieces_are_cut() {
     .await;
     let proxy = Setup::chain([&a, &b]).start().await;
     for (turn, &sent) in chars.iter().enumerate().skip(1) {
-        for &piece in [cuts[(turn * 7) % cuts.len()], sent, text.len()].iter() {
+        for &piece in &[cuts[(turn * 7) % cuts.len()], sent, text.len()] {
             proxy.send(crate::harness::post("/reset")).await;
             let request = crate::harness::post(crate::harness::CHAT)
                 .json(&question(true))
@@ -337,5 +337,4 @@ async fn the_key_that_the_first_one_echoes_is_not_told_to_the_second() {
     for request in b.requests() {
         assert!(!request.json().to_string().contains("sk-test-a"), "{:?}", request.json());
     }
-    drop(good("unused").await);
 }

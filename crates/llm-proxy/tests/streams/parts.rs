@@ -9,6 +9,9 @@ use simulated::{Behaviour, Events, Recorded, Reply, SimulatedProvider};
 
 use crate::harness::{Heard, joined, raw_stream};
 
+/// No wait.
+pub(crate) const ZERO: Duration = Duration::ZERO;
+
 /// One provider's stream.
 pub(crate) struct Part(pub(crate) &'static str);
 

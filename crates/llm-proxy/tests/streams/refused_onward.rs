@@ -7,7 +7,7 @@ use simulated::Reply;
 use crate::harness::{
     CHAT, LEGACY, MS, SOON, Setup, always, error, good, now, post, question, raw_stream, script,
 };
-use crate::parts::{Part, assert_interrupted, assert_one_answer, seconds};
+use crate::parts::{Part, ZERO, assert_interrupted, assert_one_answer, seconds};
 
 const A: Part = Part("a");
 const B: Part = Part("b");
@@ -193,7 +193,7 @@ async fn a_client_that_leaves_during_the_search_ends_it_at_once() {
 
 #[tokio::test]
 async fn a_client_that_leaves_while_the_repetition_is_swallowed_ends_it_too() {
-    let writes = vec![(MS * 0, B.begun(&["on"])), (MS * 0, B.text("e "))];
+    let writes = vec![(ZERO, B.begun(&["on"])), (ZERO, B.text("e "))];
     let repeats = always(Reply::events(writes).stall()).await;
     let a = always(A.cut(&["one ", "two "])).await;
     let proxy = Setup::chain([&a, &repeats]).start().await;

@@ -116,7 +116,7 @@ pub(super) static ROTATION: &[KeyRow] = &[
     row("allow_paid", Kind::Switch, "true", "Whether providers with `tier: paid` are used."),
     row(
         "heartbeat",
-        Kind::OptionalDuration { least: 1000, most: HOUR },
+        Kind::OptionalDuration { least: 100, most: HOUR },
         "off",
         "How often a comment is sent to a client that waits for its stream.",
     ),

@@ -4,6 +4,7 @@ mod fields;
 mod gather;
 mod unroll;
 
+use crate::chunk::is_failure;
 use crate::json::{Kind, View};
 use crate::output::{Output, finish_reason, tells_error};
 use crate::usage::Usage;
@@ -19,7 +20,7 @@ const MAX_CHOICES: usize = 128;
 pub enum Shape {
     /// An object with choices.
     Completion,
-    /// JSON that is no completion: an error, or anything else without choices.
+    /// JSON that is no completion: an error, one that was given up, or anything else without choices.
     ErrorInside,
     /// Empty, a web page, or other text.
     #[default]
@@ -50,7 +51,9 @@ pub fn inspect(body: &[u8]) -> ReplyFacts {
         facts.has_output |= Output::of_choice(choice).is_any();
         facts.finish_reason = facts.finish_reason.or_else(|| finish_reason(choice));
     }
-    let is_completion = choices.is_some() && (facts.has_output || !tells_error(view));
+    let is_given_up = is_failure(facts.finish_reason.as_deref());
+    let is_completion =
+        choices.is_some() && !is_given_up && (facts.has_output || !tells_error(view));
     facts.shape = if is_completion { Shape::Completion } else { Shape::ErrorInside };
     facts
 }
@@ -73,6 +76,10 @@ mod tests {
             (r#"{"status":429,"title":"Too Many Requests"}"#, Shape::ErrorInside),
             (r#"{"choices":[],"error":{"code":429}}"#, Shape::ErrorInside),
             (r#"{"choices":null}"#, Shape::ErrorInside),
+            (
+                r#"{"choices":[{"message":{"content":"half"},"finish_reason":"error"}]}"#,
+                Shape::ErrorInside,
+            ),
             (r#"{"choices":[]}"#, Shape::Completion),
             ("\r\n\n  {\"choices\":[],\"error\":null}", Shape::Completion),
         ];

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use simulated::{Behaviour, Events, Reply, SimulatedProvider};
 
-pub(crate) use client::{Heard, Listening, Request, post};
+pub(crate) use client::{Heard, Listening, post};
 pub(crate) use proxy::{Proxy, Setup};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
