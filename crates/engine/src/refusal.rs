@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::abilities::Abilities;
 use crate::availability::{Closed, Reason};
 use crate::rotation::Tried;
-use crate::{FaultKind, Timestamp, policy};
+use crate::{FaultKind, Origin, Timestamp, policy};
 
 /// Why nobody can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub enum Why {
 pub struct Refusal {
     /// Why.
     pub why: Why,
-    /// How long until the soonest deployment is back, if every one waits for a known time.
+    /// How long until the soonest deployment is back, if every one waits for a time that was told
+    /// and not guessed.
     pub retry_after: Option<Duration>,
     /// For each candidate of the chain why it is passed over now; `None` for one that is open.
     pub closed: Vec<Option<Closed>>,
@@ -43,11 +44,16 @@ pub struct Refusal {
 
 pub(crate) fn refusal(closed: Vec<Option<Closed>>, tried: &[Tried], now: Timestamp) -> Refusal {
     let why = why(&closed, tried);
-    let retry_after = (why == Why::AllCooling)
-        .then(|| closed.iter().flatten().filter_map(|closed| closed.until).min())
-        .flatten()
-        .map(|soonest| now.until(soonest));
-    Refusal { why, retry_after, closed }
+    let retry_after = (why == Why::AllCooling).then(|| soonest(&closed)).flatten();
+    Refusal { why, retry_after: retry_after.map(|soonest| now.until(soonest)), closed }
+}
+
+/// When the soonest is back, if every time is one that a provider or a limit told: what we only
+/// guess is no promise to a client.
+fn soonest(closed: &[Option<Closed>]) -> Option<Timestamp> {
+    let wanted = || closed.iter().flatten().filter(|closed| !closed.is_unwanted());
+    let is_known = |closed: &Closed| closed.origin != Origin::Guessed;
+    if wanted().all(is_known) { wanted().filter_map(|closed| closed.until).min() } else { None }
 }
 
 fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
@@ -76,7 +82,11 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
 
 /// The attempt whose error goes back when every attempt met the request's own fault.
 fn own_fault(tried: &[Tried]) -> Option<usize> {
-    let own = |tried: &Tried| policy::is_requests_own(tried.fault.kind);
+    let own = |tried: &Tried| {
+        // A model that nobody lists was the request's own choice.
+        let is_chosen = tried.is_foreign && tried.fault.kind == FaultKind::ModelMissing;
+        policy::is_requests_own(tried.fault.kind) || is_chosen
+    };
     (!tried.is_empty() && tried.iter().all(own)).then_some(0)
 }
 

@@ -74,6 +74,8 @@ pub struct Tried {
     pub ended: Timestamp,
     /// What came of it.
     pub fault: Fault,
+    /// Whether it asked for a model that the configuration does not list.
+    pub is_foreign: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -307,13 +309,14 @@ impl Rotation {
             ledger.fail(registry, &mut lease, &fault, &self.patience, now);
         }
         let (candidate, started) = (lease.candidate, lease.started);
+        let is_foreign = lease.foreign_model;
         // What is open all the same would be tried again at once, with the same result.
         let is_open = self.is_open(candidate, registry, ledger, now);
         self.progress[candidate].spent = !repeat && !repair && (is_open || !waits);
         if fault.kind == FaultKind::ContextTooLong {
             self.spend_smaller(registry, lease.deployment);
         }
-        self.tried.push(Tried { candidate, started, ended: now, fault });
+        self.tried.push(Tried { candidate, started, ended: now, fault, is_foreign });
         match then {
             Then::Return => Verdict::Return,
             Then::RepairThenNext if repair => Verdict::Repair,

@@ -8,6 +8,7 @@ use engine::{DayStart, Lease, Ledger, Timestamp};
 use jiff::tz::TimeZone;
 use settings::Settings;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -29,6 +30,8 @@ pub struct App {
     pub(crate) tasks: TaskTracker,
     /// Told whenever something may have opened: a probe that ended, a reset, a reload.
     pub(crate) news: Notify,
+    /// Cancelled when streams must end, since the process does.
+    pub(crate) ending: CancellationToken,
     world: ArcSwap<World>,
     ledger: Mutex<Ledger>,
     pub(crate) refused: Refused,
@@ -55,6 +58,7 @@ impl App {
             metrics: Metrics::default(),
             tasks: TaskTracker::new(),
             news: Notify::new(),
+            ending: CancellationToken::new(),
             world: ArcSwap::from_pointee(world),
             ledger: Mutex::new(ledger),
             refused: Refused::default(),

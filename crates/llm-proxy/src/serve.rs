@@ -20,6 +20,9 @@ use crate::{parent, reload, server};
 /// How long requests under way may take to finish once we were asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// How long streams that are cut by our end have for saying so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Open files that many connections at once need: two for each request.
 const WANTED_FILES: u64 = 65_536;
 
@@ -123,6 +126,8 @@ impl Running {
             () = tokio::time::sleep(LAST_REQUESTS) => {}
             _ = again => {}
         }
+        self.app.ending.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, self.app.tasks.wait()).await;
         self.app.log.close();
     }
 }

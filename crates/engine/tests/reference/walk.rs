@@ -94,6 +94,9 @@ impl Model {
         let wanted = states
             .iter()
             .filter(|state| !matches!(state, State::Closed(Cause::Off | Cause::Paid, _)));
+        let guessed = wanted
+            .clone()
+            .any(|state| matches!(state, State::Closed(Cause::Fault { guessed: true, .. }, _)));
         let untils = wanted.map(|state| match state {
             State::Closed(Cause::Fault { kind, guessed }, until) => {
                 until.filter(|_| is_rate(*kind) || !guessed)
@@ -121,7 +124,7 @@ impl Model {
             && let Some(untils) = untils.collect::<Option<Vec<i64>>>()
             && let Some(soonest) = untils.into_iter().min()
         {
-            Said::Refuse(Why::AllCooling, Some(soonest - self.now))
+            Said::Refuse(Why::AllCooling, (!guessed).then_some(soonest - self.now))
         } else {
             Said::Refuse(Why::MixedFaults, None)
         }

@@ -101,8 +101,16 @@ fn end_to_end(headers: &HeaderMap, route: &Route) -> HeaderMap {
 fn is_for_client(name: &HeaderName) -> bool {
     let dropped = [CONNECTION, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
     // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
-    let names =
-        ["keep-alive", "alt-svc", "strict-transport-security", "set-cookie2", "report-to", "nel"];
+    let names = [
+        "keep-alive",
+        "clear-site-data",
+        "www-authenticate",
+        "alt-svc",
+        "strict-transport-security",
+        "set-cookie2",
+        "report-to",
+        "nel",
+    ];
     let prefixes = ["access-control-", "proxy-", "cross-origin-"];
     !dropped.contains(name)
         && !report::OURS.contains(name)

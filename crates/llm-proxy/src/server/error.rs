@@ -116,10 +116,10 @@ impl ProxyError {
         Self::bad_request("no_provider_left", message)
     }
 
-    pub(crate) fn all_cooling(message: String, wait: std::time::Duration) -> Self {
+    pub(crate) fn all_cooling(message: String, wait: Option<std::time::Duration>) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut error = Self::new(status, "rate_limit_error", "all_providers_cooling", message);
-        error.retry_after = Some(wait);
+        error.retry_after = wait;
         error
     }
 

@@ -64,8 +64,9 @@ fn without_port(host: &str) -> &str {
 
 fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     name == "localhost"
-        || name.ends_with(".localhost")
+        || (is_name && name.ends_with(".localhost"))
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -105,7 +105,8 @@ impl Journey {
     pub(crate) fn settle(&mut self, failed: Failed) -> Verdict {
         let remedy = self.remedy(&failed);
         let Failed { held, failure, route, .. } = failed;
-        let own = policy::is_requests_own(failure.fault.kind);
+        let own = policy::is_requests_own(failure.fault.kind)
+            || failure.fault.kind == FaultKind::ModelMissing;
         self.originals.push(failure.original.filter(|_| own).map(|original| *original));
         self.app.log.warning(report::failed_line(
             &route.provider.name,
@@ -216,11 +217,11 @@ impl Journey {
             (Why::RequestsOwn { attempt }, _) => {
                 return self.answer_with_original(attempt);
             }
-            (Why::AllCooling, Some(wait)) => ProxyError::all_cooling(message, wait),
+            (Why::AllCooling, wait) => ProxyError::all_cooling(message, wait),
             (Why::Incapable(_), _) => ProxyError::bad_request("unsupported_by_providers", message),
             (Why::NoneConfigured | Why::AllParked, _) => ProxyError::none_available(message),
             (Why::KeysRefused, _) => ProxyError::keys_refused(message),
-            (Why::AllCooling | Why::MixedFaults, _) => ProxyError::all_failed(message),
+            (Why::MixedFaults, _) => ProxyError::all_failed(message),
         };
         let attempts = report::attempts(self.rotation.chain(), &self.world, &self.hops, refusal);
         self.told(error.with_attempts(attempts))
@@ -235,7 +236,8 @@ impl Journey {
     /// Begins anew after the answer broke off, with whom was not tried yet.
     pub(super) fn begin_again(&mut self) {
         // The client has waited for the next word already: silence is bounded as in a stream.
-        let patience = self.world.settings.rotation.stall_timeout;
+        let rotation = &self.world.settings.rotation;
+        let patience = rotation.stall_timeout.min(rotation.request_timeout);
         self.deadline = self.app.clock.now().after(patience);
         self.rotation.begin_again(self.deadline);
     }

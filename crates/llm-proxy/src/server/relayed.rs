@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::json;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::sse::data_event;
 use wire::usage::Usage;
 
@@ -47,6 +48,8 @@ pub(crate) struct Relayed {
     broken: Option<(String, String)>,
     /// Events that are ready together, to be written together.
     batch: Vec<Bytes>,
+    /// Ready when the process ends.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 enum State {
@@ -76,10 +79,20 @@ impl Relayed {
         stream: Box<EventStream>,
     ) -> Self {
         let app = Arc::clone(&journey.app);
+        let ending = Box::pin(app.ending.clone().cancelled_owned());
         let prompt_tokens = journey.intake.prompt_tokens();
         let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
         let state = State::Playing(Playing { route, held, stream });
-        Self { app, state, journey, rescues: 0, prompt_tokens, broken: None, batch: Vec::new() }
+        Self {
+            app,
+            state,
+            journey,
+            rescues: 0,
+            prompt_tokens,
+            broken: None,
+            batch: Vec::new(),
+            ending,
+        }
     }
 
     /// The next bytes for the client: one event, or all that are ready together. Events that
@@ -92,7 +105,11 @@ impl Relayed {
                 Poll::Ready(Some(event)) => self.batch.push(event),
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,
-                Poll::Pending if self.batch.is_empty() => return Poll::Pending,
+                Poll::Pending if self.batch.is_empty() => {
+                    ready!(self.ending.as_mut().poll(cx));
+                    self.end_with_us();
+                    return Poll::Ready(Some(self.interruption()));
+                }
                 Poll::Pending if self.batch.len() == before => break,
                 Poll::Pending => {
                     cx.waker().wake_by_ref();
@@ -106,6 +123,14 @@ impl Relayed {
         };
         self.batch.clear();
         Poll::Ready(Some(joined))
+    }
+
+    /// The process ends in the middle of the stream.
+    fn end_with_us(&mut self) {
+        self.broken = Some(("llm-proxy".to_owned(), "the proxy is stopping".to_owned()));
+        if let State::Playing(playing) = std::mem::replace(&mut self.state, State::Over) {
+            self.count(playing.held, &playing.stream);
+        }
     }
 
     /// The next event for the client.

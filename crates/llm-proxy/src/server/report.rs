@@ -92,7 +92,7 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
         add_server(headers, hop);
     }
     insert(headers, X_ATTEMPTS, &journey.deployments_tried().to_string());
-    if journey.hops.len() > 1 {
+    if journey.deployments_tried() > 1 {
         insert(headers, X_ROTATION, &rotation_header(&journey.hops));
     }
 }
@@ -182,10 +182,12 @@ fn why_nobody(refusal: &Refusal, hops: &[Hop]) -> String {
              llm-proxy status says why"
                 .to_owned()
         }
-        Why::AllCooling => {
-            let soonest = refusal.retry_after.map(span).unwrap_or_default();
-            format!("every provider is rate-limited; the first is back in {soonest}")
-        }
+        Why::AllCooling => match refusal.retry_after {
+            Some(wait) => {
+                format!("every provider is rate-limited; the first is back in {}", span(wait))
+            }
+            None => "every provider is rate-limited, and not all said until when".to_owned(),
+        },
         Why::Incapable(lacking) => {
             format!("no provider for this request takes {}", words(lacking))
         }

@@ -10,6 +10,7 @@ use wire::Endpoint;
 use wire::continuation::{Continuation, append_message};
 use wire::request::RequestScan;
 use wire::splice::{Edit, splice};
+use wire::usage::Usage;
 
 use super::attempt::Answered;
 use super::intake::Intake;
@@ -47,6 +48,16 @@ impl Journey {
     }
 }
 
+impl Journey {
+    /// An answer that cannot be used: counted, and not asked for again.
+    fn set_aside(&mut self, answered: Answered) {
+        if let Answer::Plain(reply) = &answered.answer {
+            answered.held.finished(reply.usage.as_ref().and_then(Usage::total));
+        }
+        self.rotation.begin_again(self.deadline);
+    }
+}
+
 /// Finds a provider that goes on; gives the journey back in any case.
 pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option<Answered>) {
     journey.begin_again();
@@ -56,8 +67,8 @@ pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option
                 Ok(answered) if matches!(answered.answer, Answer::Stream(_)) => {
                     return (journey, Some(answered));
                 }
-                // One piece is no stream to go on with; its lease ends here.
-                Ok(answered) => drop(answered),
+                // One piece is no stream to go on with.
+                Ok(answered) => journey.set_aside(answered),
                 Err(failed) => drop(journey.settle(failed)),
             },
             Step::WaitUntil(moment) => journey.wait(moment).await,

@@ -60,7 +60,13 @@ impl Failure {
     /// What a connection's error means.
     pub(crate) fn connection(error: &hyper_util::client::legacy::Error) -> Self {
         let detail = super::send::describe(error);
-        if error.is_connect() { Self::unreachable(detail) } else { Self::lost(detail) }
+        let mut failure =
+            if error.is_connect() { Self::unreachable(detail) } else { Self::lost(detail) };
+        if is_our_lack(error) {
+            // We have no file descriptor left: no provider is to blame for that.
+            failure.fault.scope = Scope::Request;
+        }
+        failure
     }
 
     /// A list of models that was refused.
@@ -74,4 +80,19 @@ impl Failure {
         let word = status.as_u16().to_string();
         Self { fault: Fault::new(kind, scope, detail), remedy: Remedy::None, word, original: None }
     }
+}
+
+/// Whether a connection failed since this process or machine has no more open files.
+fn is_our_lack(error: &(dyn std::error::Error + 'static)) -> bool {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let code = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        if matches!(code, Some(EMFILE | ENFILE)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -39,14 +39,17 @@ pub(super) fn choose(
     written: Written,
     reading: &mut Reading,
 ) -> Found {
+    let is_written = written.is_some();
     let (keys, reason) = match (written, about.entry) {
         (Some((keys, reason)), entry) => (keys, with_other_variable(reason, entry, ends, reading)),
         (None, Some(entry)) if owns(entry, ends) => from_environment(about, entry, reading),
         (None, _) => (Vec::new(), "no key: no api_key is given".to_owned()),
     };
-    // A server on this machine, or a local kind of server in the house, may want no key.
-    let optional =
+    // A server on this machine, or a local kind of server in the house, may want no key; but a
+    // key that the file speaks of and that is not there is missing.
+    let is_local =
         ends.is_loopback() || about.entry.is_some_and(|entry| entry.local && ends.is_plain_http());
+    let optional = is_local && !is_written;
     if keys.is_empty() && !optional { Found::Missing(reason) } else { Found::Keys(keys) }
 }
 
