@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::quoted::without_quotations;
 use crate::tree::{scalar, walk};
 
 /// Only so much of a body is looked at: errors are short, and their sender may be hostile.
@@ -69,6 +70,9 @@ pub(crate) struct ErrorBody {
     pub(crate) text: String,
     /// The same without the sentences that sell a larger plan.
     pub(crate) claim: String,
+    /// `text` and `claim` without what stands between quotation marks.
+    pub(crate) own_text: String,
+    pub(crate) own_claim: String,
     /// The body as JSON; null for any other.
     pub(crate) value: Value,
 }
@@ -92,8 +96,7 @@ impl ErrorBody {
     fn of_text(form: Form, text: &str) -> Self {
         let said = [clipped(text, TEXT_KEPT).to_owned()];
         let message = if form == Form::Html { page_title(text) } else { said[0].clone() };
-        let (text, claim) = (joined(&said, |text| text), joined(&said, unsold));
-        Self { form, message, param: None, labels: Vec::new(), text, claim, value: Value::Null }
+        Self { form, message, ..Self::saying(&said) }
     }
 
     fn of_json(value: Value) -> Self {
@@ -104,10 +107,24 @@ impl ErrorBody {
             form: Form::Json,
             message: own_words(&value),
             param: param.filter(|param| !param.is_empty()),
-            text: joined(&said, |text| text),
-            claim: joined(&said, unsold),
             labels,
             value,
+            ..Self::saying(&said)
+        }
+    }
+
+    fn saying(said: &[String]) -> Self {
+        let own: Vec<String> = said.iter().map(|text| without_quotations(text)).collect();
+        Self {
+            form: Form::Empty,
+            message: String::new(),
+            param: None,
+            labels: Vec::new(),
+            text: joined(said, |text| text),
+            claim: joined(said, unsold),
+            own_text: joined(&own, |text| text),
+            own_claim: joined(&own, unsold),
+            value: Value::Null,
         }
     }
 

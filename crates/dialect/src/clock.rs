@@ -50,7 +50,7 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
 
 /// A time that the body states in a field or in prose.
 pub(crate) fn written(seen: &Evidence<'_>) -> Option<Timestamp> {
-    fields::retry(&seen.body.value, seen.now).or_else(|| retry_in_prose(&seen.body.text, seen.now))
+    fields::retry(&seen.body.value, seen.now).or_else(|| retry_in_prose(seen.text(), seen.now))
 }
 
 fn stated(seen: &Evidence<'_>) -> Option<Resume> {
@@ -59,8 +59,8 @@ fn stated(seen: &Evidence<'_>) -> Option<Resume> {
 }
 
 fn reset(seen: &Evidence<'_>) -> Option<Resume> {
-    let at = fields::reset(&seen.body.value, seen.now)
-        .or_else(|| reset_in_prose(&seen.body.text, seen.now));
+    let at =
+        fields::reset(&seen.body.value, seen.now).or_else(|| reset_in_prose(seen.text(), seen.now));
     at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
@@ -70,7 +70,7 @@ fn limit(seen: &Evidence<'_>) -> Option<Resume> {
 }
 
 fn day(seen: &Evidence<'_>) -> Option<Resume> {
-    let figures = words::figures(&seen.body.text).is_some();
+    let figures = words::figures(seen.text()).is_some();
     if figures || seen.profile.refill == Refill::Continuous {
         return stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen));
     }
@@ -82,7 +82,7 @@ fn day(seen: &Evidence<'_>) -> Option<Resume> {
 /// The wait until a bucket that refills continuously has room for the request again:
 /// (used + requested - limit) / limit of the window.
 fn by_figures(seen: &Evidence<'_>) -> Option<Resume> {
-    let figures = words::figures(&seen.body.text)?;
+    let figures = words::figures(seen.text())?;
     let window = seen.window()?.length()?;
     let over = figures.used?.checked_add(figures.requested)?.checked_sub(figures.limit)?;
     let nanos =

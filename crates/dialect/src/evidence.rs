@@ -8,6 +8,7 @@ use crate::Reply;
 use crate::body::{ErrorBody, Form};
 use crate::headers::Headers;
 use crate::profile::{self, Bucket, Profile};
+use crate::sent::Sent;
 use crate::tree::{scalar, walk};
 use crate::{clock, history, limits, words};
 
@@ -38,6 +39,35 @@ const ACCOUNT: &[&str] = &[
     "this api key",
     "per api key",
 ];
+
+/// Statuses that tell of the account, not of the request: no words of the client are quoted.
+const OF_THE_ACCOUNT: &[u16] = &[401, 402, 403, 429];
+
+/// What `param` begins with if it leads to a part of the request that its author has written.
+const CONTENTS: &[&str] =
+    &["messages", "tools", "tool_choice", "functions", "function_call", "input", "prompt"];
+
+/// Words with which a reply speaks of a model, whole.
+const MODEL_WORDS: &[&str] = &["model", "models", "deployment", "{model}"];
+
+/// So many of them are looked at.
+const MOST_MODEL_WORDS: usize = 8;
+
+/// What a server says of a path that it does not know, as a phrase or as all it says.
+const NO_PATH: &[&str] = &[
+    "invalid url (",
+    "unknown request url",
+    "unknown url",
+    "page not found",
+    "route not found",
+    "path not found",
+    "endpoint not found",
+    "resource not found",
+    "no route",
+    "could not route",
+    "cannot post",
+];
+const NOTHING_BUT: &[&str] = &["not found", "404", "404 not found", "404 page not found"];
 
 /// A fact about a reply that is not a word in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +100,10 @@ pub(crate) enum Sign {
     Page,
     /// What is refused is in the messages, left there by another provider.
     HistoryRefused,
+    /// The text speaks of a model, or of what stands for one.
+    ModelSpokenOf,
+    /// The text tells of nothing but a path that is not there.
+    PathUnknown,
 }
 
 /// One reply with its body, headers and budgets read.
@@ -84,25 +118,65 @@ pub(crate) struct Evidence<'a> {
     pub(crate) headers: Headers,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) profile: Profile,
+    sent: Sent<'a>,
+    /// Whether the request may be at fault, and the text may have the client's words in it.
+    doubtful: bool,
 }
 
 impl<'a> Evidence<'a> {
     pub(crate) fn gather(reply: &Reply<'a>, mut body: ErrorBody) -> Self {
-        mask(&mut body.text, reply.model);
-        mask(&mut body.claim, reply.model);
+        for text in [&mut body.text, &mut body.claim, &mut body.own_text, &mut body.own_claim] {
+            mask(text, reply.model);
+        }
         let profile = profile::of(reply.provider);
         let headers = Headers::of(reply.headers, &body.value);
         let budgets = limits::read(&headers, &profile, reply.now);
         let (provider, now, status) = (reply.provider, reply.now, reply.status);
-        Self { provider, now, status, within_success: false, body, headers, budgets, profile }
+        Self {
+            provider,
+            now,
+            status,
+            within_success: false,
+            body,
+            headers,
+            budgets,
+            profile,
+            sent: Sent::new(reply.request),
+            doubtful: !OF_THE_ACCOUNT.contains(&status),
+        }
     }
 
     pub(crate) fn window(&self) -> Option<Window> {
-        words::window(&self.body.claim)
+        words::window(|phrase| self.claim().contains(phrase) && self.is_own(phrase))
     }
 
     pub(crate) fn says(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.body.text.contains(phrase))
+    }
+
+    /// Whether the provider itself says one of the phrases, in words that are not the client's.
+    pub(crate) fn tells(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.text().contains(phrase) && self.is_own(phrase))
+    }
+
+    /// What counts of the text.
+    pub(crate) fn text(&self) -> &str {
+        if self.doubtful { &self.body.own_text } else { &self.body.text }
+    }
+
+    /// What counts of the text without the sentences that sell a larger plan.
+    pub(crate) fn claim(&self) -> &str {
+        if self.doubtful { &self.body.own_claim } else { &self.body.claim }
+    }
+
+    /// Whether a phrase that was found is not one the client has put there.
+    fn is_own(&self, phrase: &str) -> bool {
+        !self.doubtful || !self.is_about_contents() && !self.sent.holds(phrase)
+    }
+
+    fn is_about_contents(&self) -> bool {
+        let name = self.body.param.as_deref().and_then(|param| param.split(['.', '[', '/']).next());
+        name.is_some_and(|name| CONTENTS.contains(&name))
     }
 
     pub(crate) fn spent(&self) -> impl Iterator<Item = &Budget> {
@@ -129,33 +203,56 @@ impl<'a> Evidence<'a> {
             Sign::WithinSuccess => self.within_success,
             Sign::Page => self.body.form == Form::Html,
             Sign::HistoryRefused => history::refused(&self.body).is_some(),
+            Sign::ModelSpokenOf => self.speaks_of_a_model(),
+            Sign::PathUnknown => self.knows_no_path(),
         }
     }
 
     /// The scope of a rate limit: as the text says, else as the provider counts.
     pub(crate) fn bucket(&self) -> Scope {
-        let named = ACCOUNT.iter().any(|phrase| self.body.claim.contains(phrase));
+        let named = ACCOUNT.iter().any(|phrase| self.claim().contains(phrase));
         let account = named || self.profile.bucket == Bucket::Key;
         if account && !self.says(MODEL) { Scope::Key } else { Scope::Deployment }
     }
 
     /// The scope of an outage: the model if one is named or others serve behind this provider.
     pub(crate) fn outage(&self) -> Scope {
-        if self.profile.passes_on || self.body.text.contains("model") {
+        if self.profile.passes_on || self.text().contains("model") {
             Scope::Model
         } else {
             Scope::Provider
         }
     }
 
+    fn speaks_of_a_model(&self) -> bool {
+        self.names_a_model()
+            || self.tells(&["no endpoints found"])
+            || self.provider == "nvidia" && self.tells(&["function"])
+    }
+
+    /// Whether the word stands in a text of the provider's: every request has the word too, so
+    /// what is looked for there is the word with what follows it, or else precedes it.
+    fn names_a_model(&self) -> bool {
+        let part = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '{' | '}'));
+        let is_named = |word: &str| word.split(part).any(|word| MODEL_WORDS.contains(&word));
+        let words: Vec<&str> = self.text().split_whitespace().collect();
+        let named = (0..words.len()).filter(|&at| is_named(words[at])).take(MOST_MODEL_WORDS);
+        named.map(|at| near(&words, at)).any(|phrase| self.is_own(&phrase))
+    }
+
+    fn knows_no_path(&self) -> bool {
+        let message = self.body.message.trim().trim_end_matches('.').to_ascii_lowercase();
+        let blank = message.is_empty() || NOTHING_BUT.contains(&message.as_str());
+        blank || self.body.form == Form::Html || self.tells(NO_PATH)
+    }
+
     fn names_tokens(&self) -> bool {
-        words::dimension(&self.body.claim) == Dimension::Tokens
-            || self.body.is_labelled(&["tokens"])
+        words::dimension(self.claim()) == Dimension::Tokens || self.body.is_labelled(&["tokens"])
     }
 
     fn has_no_limit_at_all(&self) -> bool {
         let zero = |value| scalar(value).is_some_and(|text| text == "0");
-        words::no_limit_at_all(&self.body.text)
+        words::no_limit_at_all(self.text())
             || walk(&self.body.value).any(|(key, value)| key == "quotaValue" && zero(value))
             || self.budgets.iter().any(|budget| budget.limit == Some(0))
     }
@@ -165,6 +262,13 @@ impl<'a> Evidence<'a> {
         self.says(&["request too large"])
             || figures.is_some_and(|figures| figures.requested > figures.limit)
     }
+}
+
+/// A word and the two that follow it; the two before it if none follows.
+fn near(words: &[&str], at: usize) -> String {
+    let last = at + 1 == words.len();
+    let near = if last { at.saturating_sub(2)..=at } else { at..=words.len().min(at + 3) - 1 };
+    words[near].join(" ")
 }
 
 /// Puts a mark in place of the model's name, which the client has chosen: no name may pass for

@@ -13,7 +13,9 @@ mod history;
 mod limits;
 mod parameter;
 mod profile;
+mod quoted;
 mod rules;
+mod sent;
 mod times;
 mod tree;
 mod words;
@@ -36,6 +38,9 @@ pub struct Reply<'a> {
     pub status: u16,
     /// The HTTP headers.
     pub headers: &'a HeaderMap,
+    /// The request's body as the client has sent it, so that its words are not taken for the
+    /// provider's; empty if it is not known.
+    pub request: &'a [u8],
     /// When the reply came.
     pub now: Timestamp,
 }
@@ -108,8 +113,7 @@ fn fault(seen: &Evidence<'_>) -> Fault {
 
 fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
     let status = body.inner_status().or_else(|| rules::status_of(&body)).unwrap_or(0);
-    let mut seen = Evidence::gather(reply, body);
-    seen.status = status;
+    let mut seen = Evidence::gather(&Reply { status, ..*reply }, body);
     seen.within_success = true;
     fault(&seen)
 }

@@ -73,10 +73,9 @@ const TOKENS: &[&str] = &[
     "per-token",
 ];
 
-/// The window that a sentence names.
-pub(crate) fn window(text: &str) -> Option<Window> {
-    let named =
-        |(_, phrases): &&(Window, &[&str])| phrases.iter().any(|phrase| text.contains(phrase));
+/// The longest window of those of which a phrase is said.
+pub(crate) fn window(is_said: impl Fn(&str) -> bool) -> Option<Window> {
+    let named = |(_, phrases): &&(Window, &[&str])| phrases.iter().any(|phrase| is_said(phrase));
     WINDOWS.iter().find(named).map(|&(window, _)| window)
 }
 

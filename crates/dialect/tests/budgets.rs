@@ -13,7 +13,10 @@ fn read(provider: &str, pairs: &[(&str, &str)]) -> Vec<Budget> {
         .iter()
         .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
     let headers: HeaderMap = pairs.collect();
-    budgets(&Reply { provider, model: "m", status: 200, headers: &headers, now: NOW }, None)
+    budgets(
+        &Reply { provider, model: "m", status: 200, headers: &headers, request: b"", now: NOW },
+        None,
+    )
 }
 
 fn wait(at: Option<Timestamp>) -> Option<f64> {
@@ -141,8 +144,14 @@ fn openrouter_resets_are_epoch_milliseconds_and_may_stand_in_the_body() {
     let body = br#"{"error":{"metadata":{"headers":{"X-RateLimit-Limit":"50",
         "X-RateLimit-Remaining":"0","X-RateLimit-Reset":"1795392000000"}}}}"#;
     let headers = HeaderMap::new();
-    let reply =
-        Reply { provider: "openrouter", model: "m", status: 429, headers: &headers, now: NOW };
+    let reply = Reply {
+        provider: "openrouter",
+        model: "m",
+        status: 429,
+        headers: &headers,
+        request: b"",
+        now: NOW,
+    };
     let budgets = budgets(&reply, Some(body));
     assert_eq!((budgets[0].limit, budgets[0].remaining), (Some(50), Some(0)));
     assert_eq!(wait(budgets[0].next_at), Some(68_400.0));

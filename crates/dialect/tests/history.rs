@@ -18,7 +18,8 @@ fn foreign(names: &[&str]) -> HistoryFault {
 fn fault_of(body: &[u8], status: u16) -> (FaultKind, Scope) {
     let headers = HeaderMap::new();
     let now = Timestamp::from_secs(1_795_323_600);
-    let reply = Reply { provider: "", model: "some-model", status, headers: &headers, now };
+    let reply =
+        Reply { provider: "", model: "some-model", status, headers: &headers, request: b"", now };
     let fault = failure(&reply, body);
     (fault.kind, fault.scope)
 }

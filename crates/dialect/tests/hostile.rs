@@ -137,13 +137,20 @@ proptest! {
         ],
     ) {
         let now = Timestamp::from_millis(now);
-        let reply = Reply { provider, model: &model, status, headers: &headers, now };
+        let reply = Reply { provider, model: &model, status, headers: &headers, request: &body, now };
         ask_everything(&reply, &body);
     }
 }
 
 fn reply(headers: &HeaderMap) -> Reply<'_> {
-    Reply { provider: "openrouter", model: "a/b:free", status: 429, headers, now: NOW }
+    Reply {
+        provider: "openrouter",
+        model: "a/b:free",
+        status: 429,
+        headers,
+        request: b"",
+        now: NOW,
+    }
 }
 
 #[test]

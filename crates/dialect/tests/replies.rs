@@ -61,7 +61,7 @@ impl Case {
         let headers = self.headers();
         let now = at(&self.now);
         let (provider, model, status) = (self.provider.as_str(), self.model.as_str(), self.status);
-        let reply = Reply { provider, model, status, headers: &headers, now };
+        let reply = Reply { provider, model, status, headers: &headers, request: b"", now };
         if status < 400 {
             return error_in_success(&reply, &self.bytes());
         }

@@ -92,6 +92,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
         route: Arc::clone(route),
         model: model.clone(),
         endpoint: Endpoint::Chat,
+        request: bytes::Bytes::new(),
         stream: false,
         client_wants_usage: false,
         clock: Arc::clone(clock),

@@ -152,14 +152,19 @@ impl Rule {
         self.statuses.hold(seen.status)
             && (self.providers.is_empty() || self.providers.contains(&seen.provider))
             && self.is_worded(seen)
-            && self.all.iter().all(|phrase| seen.body.text.contains(phrase))
+            && self.all.iter().all(|phrase| seen.text().contains(phrase))
             && !seen.says(self.none)
             && self.signs.iter().all(|&sign| seen.shows(sign))
     }
 
     fn is_worded(&self, seen: &Evidence<'_>) -> bool {
         let free = self.labels.is_empty() && self.any.is_empty();
-        free || seen.body.is_labelled(self.labels) || seen.says(self.any)
+        free || seen.body.is_labelled(self.labels) || self.is_said(seen)
+    }
+
+    /// What sets nothing aside may be in the client's words: it is its request that is meant.
+    fn is_said(&self, seen: &Evidence<'_>) -> bool {
+        if matches!(self.whom, Whom::Request) { seen.says(self.any) } else { seen.tells(self.any) }
     }
 
     fn scope(&self, seen: &Evidence<'_>) -> Scope {

@@ -1,7 +1,7 @@
 //! A model that is unknown or retired. A client's own mistake must not park a model, so a 400
 //! counts only in words that cannot mean anything else, or if it names the model.
 
-use engine::FaultKind::ModelMissing;
+use engine::FaultKind::{ModelMissing, ServerError};
 
 use super::{ANY, Rule, Statuses, Whom};
 use crate::evidence::Sign;
@@ -22,6 +22,13 @@ const ABSENT: &[&str] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "page in the place of a path",
+        statuses: Statuses::Of(&[404]),
+        signs: &[Sign::Page],
+        kind: ServerError,
+        ..ANY
+    },
     Rule {
         name: "provider that has closed",
         labels: &["github_models_retirement_brownout"],

@@ -55,6 +55,7 @@ pub(super) const RULES: &[Rule] = &[
             "tool calling` is not supported",
             "support response format",
             "requested parameters",
+            "not supported in the v1/",
         ],
         kind: CapabilityMissing,
         whom: Whom::Request,

@@ -32,7 +32,28 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Key,
         ..ANY
     },
-    Rule { name: "model", statuses: Statuses::Of(&[404, 410]), kind: ModelMissing, ..ANY },
+    Rule {
+        name: "path that is not there",
+        statuses: Statuses::Of(&[404]),
+        signs: &[Sign::PathUnknown],
+        kind: ServerError,
+        ..ANY
+    },
+    Rule {
+        name: "model that is not there",
+        statuses: Statuses::Of(&[404]),
+        signs: &[Sign::ModelSpokenOf],
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "something else that is not there",
+        statuses: Statuses::Of(&[404]),
+        kind: CallerMistake,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule { name: "gone for good", statuses: Statuses::Of(&[410]), kind: ModelMissing, ..ANY },
     Rule {
         name: "size",
         statuses: Statuses::Of(&[413, 414, 431]),

@@ -25,16 +25,16 @@ fn matched(case: &Value) -> Option<&'static str> {
         case["now"].as_str().unwrap_or("2026-11-22T05:00:00Z").parse().unwrap();
     let now = Timestamp::from_millis(now.as_millisecond());
     let model = case["model"].as_str().unwrap_or("some-model");
-    let reply = Reply { provider: text("provider"), model, status, headers: &headers, now };
+    let reply =
+        Reply { provider: text("provider"), model, status, headers: &headers, request: b"", now };
     let body = ErrorBody::read(&bytes);
     if status < 400 && !body.carries_error() {
         return None;
     }
     let inner = body.inner_status().or_else(|| status_of(&body)).unwrap_or(0);
-    let mut seen = Evidence::gather(&reply, body);
-    if status < 400 {
-        (seen.status, seen.within_success) = (inner, true);
-    }
+    let status = if status < 400 { inner } else { status };
+    let mut seen = Evidence::gather(&Reply { status, ..reply }, body);
+    seen.within_success = reply.status < 400;
     Some(first(&seen).name)
 }
 

@@ -135,6 +135,7 @@ impl Journey {
             route: Arc::clone(route),
             model: model.to_owned(),
             endpoint: self.intake.endpoint,
+            request: self.intake.body.clone(),
             stream: self.intake.scan.stream,
             client_wants_usage: self.intake.scan.client_wants_usage,
             clock: Arc::clone(&self.app.clock),

@@ -48,6 +48,8 @@ pub(crate) struct Asked {
     pub(crate) route: Arc<Route>,
     pub(crate) model: String,
     pub(crate) endpoint: Endpoint,
+    /// The body as the client has sent it; empty if no client has.
+    pub(crate) request: Bytes,
     pub(crate) stream: bool,
     /// Whether the client asked for a stream's token counts.
     pub(crate) client_wants_usage: bool,
@@ -177,6 +179,7 @@ impl Asked {
             model: &self.model,
             status: status.as_u16(),
             headers,
+            request: &self.request,
             now: self.clock.now(),
         }
     }
@@ -194,7 +197,9 @@ impl Asked {
         } else {
             dialect::failure(&self.reply(status, &headers), &body)
         };
-        if self.endpoint == Endpoint::Completions && fault.kind == FaultKind::ModelMissing {
+        let missing = fault.kind == FaultKind::ModelMissing
+            || status == StatusCode::NOT_FOUND && fault.kind == FaultKind::ServerError;
+        if self.endpoint == Endpoint::Completions && missing {
             // The path may be what is missing: that says nothing of the model in chats.
             fault = Fault::new(FaultKind::CapabilityMissing, Scope::Request, fault.detail);
         }

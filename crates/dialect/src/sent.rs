@@ -1,0 +1,103 @@
+//! The client's request, to tell its words from the provider's where they are not quoted.
+
+use std::cell::OnceCell;
+
+/// So much of a request's beginning and of its end is looked at; the newest message is last.
+const BEGINNING: usize = 1 << 20;
+const END: usize = 64 << 10;
+
+/// A request's body, read when it is first asked for.
+#[derive(Debug)]
+pub(crate) struct Sent<'a> {
+    body: &'a [u8],
+    text: OnceCell<String>,
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        Self { body, text: OnceCell::new() }
+    }
+
+    /// Whether a phrase in lower case stands in the request, in whatever case and escaped or not.
+    pub(crate) fn holds(&self, phrase: &str) -> bool {
+        self.text.get_or_init(|| plain(self.body)).contains(phrase)
+    }
+}
+
+/// The looked-at parts in ASCII lower case with their JSON escapes resolved.
+fn plain(body: &[u8]) -> String {
+    let (beginning, rest) = body.split_at(body.len().min(BEGINNING));
+    let mut text = resolved(&String::from_utf8_lossy(beginning));
+    if !rest.is_empty() {
+        text.push('\n');
+        let end = &body[body.len() - END.min(body.len())..];
+        text.push_str(&resolved(&String::from_utf8_lossy(end)));
+    }
+    text.make_ascii_lowercase();
+    text
+}
+
+fn resolved(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut parts = text.split('\\');
+    plain.push_str(parts.next().unwrap_or_default());
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            // An escaped backslash: what follows it stands for itself.
+            plain.push('\\');
+            plain.push_str(parts.next().unwrap_or_default());
+            continue;
+        }
+        let (letter, tail) = unescaped(part);
+        plain.push(letter);
+        plain.push_str(tail);
+    }
+    plain
+}
+
+/// What the beginning of the text behind a backslash stands for, and the rest.
+fn unescaped(part: &str) -> (char, &str) {
+    let by_number = part.strip_prefix('u').and_then(|digits| {
+        let letter = char::from_u32(u32::from_str_radix(digits.get(..4)?, 16).ok()?)?;
+        Some((letter, &digits[4..]))
+    });
+    by_number.unwrap_or_else(|| {
+        let mut letters = part.chars();
+        let letter = match letters.next() {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('r') => '\r',
+            other => other.unwrap_or('\\'),
+        };
+        (letter, letters.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BEGINNING, Sent};
+
+    #[test]
+    fn a_phrase_is_found_in_any_case_and_behind_escapes() {
+        let bodies = [
+            "{\"role\":\"Invalid API Key\"}",
+            r#"{"role":"\u0049nvalid \u0061pi key"}"#,
+            r#"{"role":"say \"invalid api key\\\" \ud83d \u12"}"#,
+            r#"{"path":"C:\\invalid api key\\"}"#,
+        ];
+        for body in bodies {
+            assert!(Sent::new(body.as_bytes()).holds("invalid api key"), "{body}");
+        }
+        assert!(Sent::new(br#""\u4f59\u989d\u4e0d\u8db3""#).holds("余额不足"));
+        assert!(!Sent::new(b"").holds("invalid api key"));
+    }
+
+    #[test]
+    fn a_long_request_is_looked_at_in_its_beginning_and_its_end() {
+        let filler = "x".repeat(2 * BEGINNING);
+        assert!(Sent::new(format!("rate limit{filler}").as_bytes()).holds("rate limit"));
+        assert!(Sent::new(format!("{filler}rate limit").as_bytes()).holds("rate limit"));
+        let middle = format!("{filler}rate limit{filler}");
+        assert!(!Sent::new(middle.as_bytes()).holds("rate limit"));
+    }
+}

@@ -1,0 +1,184 @@
+//! A client's own words, given back by a provider, set nothing aside.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use dialect::{Reply, failure};
+use engine::{Fault, FaultKind, Scope, Timestamp};
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+/// What a client may send to look like a fault of the account or of the model.
+const PHRASES: &[&str] = &[
+    "invalid api key",
+    "Incorrect API key provided",
+    "API key expired",
+    "rate limit exceeded",
+    "Too Many Requests",
+    "credit balance is too low",
+    "insufficient balance",
+    "has been decommissioned",
+    "model not found",
+    "daily limit reached",
+    "monthly quota",
+    "free usage limit",
+    "free-models-per-day",
+    "degraded function",
+    "region is not supported",
+    "余额不足",
+    "请求过多",
+];
+
+/// Each shape with the client's words in quotation marks of its own.
+fn quoting(words: &str) -> Vec<(&'static str, Value)> {
+    let openai = |message: String, param: &str, code: &str| json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}});
+    vec![
+        (
+            "openai",
+            openai(
+                format!("Invalid value: '{words}'. Supported values are: 'system' and 'user'."),
+                "messages[0].role",
+                "invalid_value",
+            ),
+        ),
+        (
+            "openai",
+            openai(
+                format!("Invalid 'tools[0].function.name': '{words}' does not match pattern."),
+                "tools[0].function.name",
+                "invalid_value",
+            ),
+        ),
+        (
+            "openai",
+            json!({"error": {"message": format!("Unrecognized request argument supplied: {words}"),
+                "type": "invalid_request_error", "param": null, "code": null}}),
+        ),
+        ("openai", openai(format!("Unknown parameter: '{words}'."), words, "unknown_parameter")),
+        (
+            "openai",
+            openai(format!("Failed to load the image URL: \"{words}\""), "url", "invalid_value"),
+        ),
+        (
+            "groq",
+            json!({"error": {"message": format!("'messages.0' : discriminator property 'role' has invalid value '{words}'"),
+                "type": "invalid_request_error"}}),
+        ),
+        (
+            "vllm",
+            json!({"object": "error", "message": format!("[{{'type': 'literal_error', 'loc': ('body', 'role'), 'input': '{words}'}}]"),
+                "type": "BadRequestError", "code": 400}),
+        ),
+        (
+            "mistral",
+            json!({"object": "error", "message": {"detail": [{"type": "value_error", "loc": ["body", words],
+                "msg": format!("Input tag `{words}` is not one of the expected tags"), "input": words}]}}),
+        ),
+        (
+            "gemini",
+            json!([{"error": {"code": 400, "status": "INVALID_ARGUMENT",
+                "message": format!("Invalid value at 'contents[0].role', \"{words}\"")}}]),
+        ),
+        ("", json!({"error": format!("cannot read “{words}” in \\\"{words}\\\"")})),
+    ]
+}
+
+/// Shapes with the client's words as they are.
+fn repeating(words: &str) -> Vec<(&'static str, Value)> {
+    vec![
+        ("", json!({"error": {"message": format!("Unexpected role: {words}, it must be user")}})),
+        ("", json!({"detail": format!("bad tool {words}")})),
+        ("mistral", json!({"object": "error", "message": format!("Wrong role x' {words} 'y")})),
+        ("", Value::String(words.to_owned())),
+    ]
+}
+
+fn fault(provider: &str, status: u16, body: &Value, request: &[u8]) -> Fault {
+    let headers = HeaderMap::new();
+    let now = Timestamp::from_secs(1_795_323_600);
+    let reply = Reply { provider, model: "some-model", status, headers: &headers, request, now };
+    failure(&reply, &serde_json::to_vec(body).unwrap())
+}
+
+/// Only what a server error may mean by its status alone is left.
+fn is_harmless(status: u16, fault: &Fault) -> bool {
+    match status {
+        500.. => fault.kind == FaultKind::ServerError && fault.resume.is_none(),
+        405 | 409 => fault.kind == FaultKind::ServerError,
+        _ => fault.scope == Scope::Request,
+    }
+}
+
+const STATUSES: &[u16] = &[400, 404, 405, 409, 413, 415, 422, 500];
+
+#[test]
+fn quoted_words_of_a_client_set_nothing_aside() {
+    for words in PHRASES {
+        for (provider, body) in quoting(words) {
+            for &status in STATUSES {
+                let known = serde_json::to_vec(&json!({"messages": [{"role": words}]})).unwrap();
+                let fault = fault(provider, status, &body, &known);
+                assert!(is_harmless(status, &fault), "{status} {body}: {fault:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn quoted_words_set_nothing_aside_even_if_the_request_is_not_known() {
+    for words in PHRASES {
+        // The third shape quotes nothing.
+        for (at, (provider, body)) in quoting(words).into_iter().enumerate() {
+            let fault = fault(provider, 400, &body, b"");
+            assert!(at == 2 || fault.scope == Scope::Request, "{body}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn words_that_stand_in_the_request_set_nothing_aside() {
+    for words in PHRASES {
+        let units = words.encode_utf16().map(|unit| format!("\\u{unit:04X}"));
+        let escaped = units.collect::<Vec<_>>().concat();
+        let requests = [
+            format!("{{\"role\":\"{}\"}}", words.to_uppercase()),
+            format!("{{\"role\":\"{escaped}\"}}"),
+        ];
+        for (provider, body) in repeating(words) {
+            for &status in &[400, 422, 500] {
+                for request in &requests {
+                    let fault = fault(provider, status, &body, request.as_bytes());
+                    assert!(is_harmless(status, &fault), "{status} {body}: {fault:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_providers_own_words_count_still() {
+    let body = json!({"error": {"message": "Incorrect API key provided: 'sk-x'."}});
+    assert_eq!(fault("xai", 400, &body, br#"{"model":"x"}"#).kind, FaultKind::KeyRejected);
+    let body = json!({"error": {"message": "The model `x` has been decommissioned"}});
+    assert_eq!(fault("", 400, &body, br#"{"model":"x"}"#).kind, FaultKind::ModelMissing);
+}
+
+#[test]
+fn a_code_counts_whatever_the_request_says() {
+    let codes = [
+        ("model_decommissioned", FaultKind::ModelMissing),
+        ("insufficient_quota", FaultKind::OutOfCredit),
+        ("authentication_error", FaultKind::KeyRejected),
+    ];
+    for (code, kind) in codes {
+        let body = json!({"error": {"message": "has been decommissioned", "code": code}});
+        let request = format!("{{\"content\":\"has been decommissioned {code}\"}}");
+        assert_eq!(fault("", 400, &body, request.as_bytes()).kind, kind);
+    }
+}
+
+#[test]
+fn an_account_is_refused_whatever_the_request_says() {
+    let body = json!({"error": {"message": "rate limit exceeded, 'daily limit reached'"}});
+    let request = br#"{"content":"daily limit reached"}"#;
+    assert_eq!(fault("", 429, &body, request).kind, FaultKind::DailyLimit);
+}
