@@ -3,6 +3,7 @@
 //! [`App::reload`].
 
 use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{self, IsTerminal as _};
@@ -87,8 +88,15 @@ pub(crate) async fn on_change(app: Arc<App>, files: Vec<PathBuf>, stop: Cancella
 /// Watches the folders: editors put a new file in the place of the old one.
 fn watch(files: &[PathBuf], touched: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
     let news = Arc::clone(touched);
+    let names: Vec<_> =
+        files.iter().filter_map(|file| file.file_name()).map(OsString::from).collect();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        // Other files of the folder may change all the time, such as our own log.
+        let is_ours =
+            |path: &PathBuf| path.file_name().is_some_and(|name| names.iter().any(|n| n == name));
+        if event.is_ok_and(|event| {
+            !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(is_ours))
+        }) {
             news.notify_one();
         }
     })?;

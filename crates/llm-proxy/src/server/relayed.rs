@@ -32,6 +32,10 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// Bytes of events beyond which no more are awaited to be written together.
 const LARGEST_BATCH: usize = 32 << 10;
 
+/// Turns of the scheduler that the next event of a burst may take: the connection's task is woken,
+/// hands it over, and wakes us.
+const MOST_TURNS: u8 = 2;
+
 /// How many breaks of one answer are mended.
 const MOST_RESCUES: u32 = 3;
 
@@ -48,6 +52,8 @@ pub(crate) struct Relayed {
     broken: Option<(String, String)>,
     /// Events that are ready together, to be written together.
     batch: Vec<Bytes>,
+    /// Turns of the scheduler since the last event.
+    turns: u8,
     /// Ready when the process ends.
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -91,18 +97,22 @@ impl Relayed {
             prompt_tokens,
             broken: None,
             batch: Vec::new(),
+            turns: 0,
             ending,
         }
     }
 
     /// The next bytes for the client: one event, or all that are ready together. Events that
-    /// arrived with one read of the provider's connection are handed over one by one, with a turn
-    /// of the scheduler between them; so as long as a turn brings one more, the next is awaited.
+    /// arrived with one read of the provider's connection are handed over one by one, with turns
+    /// of the scheduler between them; so as long as some turns bring one more, the next is
+    /// awaited.
     pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let before = self.batch.len();
         while self.batch.iter().map(Bytes::len).sum::<usize>() < LARGEST_BATCH {
             match self.poll_next(cx) {
-                Poll::Ready(Some(event)) => self.batch.push(event),
+                Poll::Ready(Some(event)) => {
+                    self.batch.push(event);
+                    self.turns = 0;
+                }
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,
                 Poll::Pending if self.batch.is_empty() => {
@@ -110,8 +120,9 @@ impl Relayed {
                     self.end_with_us();
                     return Poll::Ready(Some(self.interruption()));
                 }
-                Poll::Pending if self.batch.len() == before => break,
+                Poll::Pending if self.turns == MOST_TURNS => break,
                 Poll::Pending => {
+                    self.turns += 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
