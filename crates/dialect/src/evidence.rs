@@ -10,7 +10,7 @@ use crate::headers::Headers;
 use crate::profile::{self, Bucket, Profile};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
-use crate::{clock, history, limits, words};
+use crate::{clock, history, limits, parameter, words};
 
 /// A wait that no limit per minute asks for.
 const LONG: Duration = Duration::from_hours(1);
@@ -100,6 +100,8 @@ pub(crate) enum Sign {
     Page,
     /// What is refused is in the messages, left there by another provider.
     HistoryRefused,
+    /// What is refused is the value of a parameter that an answer can do without.
+    OptionRefused,
     /// The text speaks of a model, or of what stands for one.
     ModelSpokenOf,
     /// The text tells of nothing but a path that is not there.
@@ -124,6 +126,11 @@ pub(crate) struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
+    /// The parameter that an answer can do without, that the request has, and that the error names.
+    fn refused_option(&self) -> Option<String> {
+        parameter::refused_option(&self.body).filter(|name| self.sent.holds(name))
+    }
+
     pub(crate) fn gather(reply: &Reply<'a>, mut body: ErrorBody) -> Self {
         for text in [&mut body.text, &mut body.claim, &mut body.own_text, &mut body.own_claim] {
             mask(text, reply.model);
@@ -203,6 +210,7 @@ impl<'a> Evidence<'a> {
             Sign::WithinSuccess => self.within_success,
             Sign::Page => self.body.form == Form::Html,
             Sign::HistoryRefused => history::refused(&self.body).is_some(),
+            Sign::OptionRefused => self.refused_option().is_some(),
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),
         }

@@ -25,6 +25,22 @@ const ESSENTIAL: &[&str] = &[
     "n",
 ];
 
+/// Hints whose values only some providers take: without them the answer is as good.
+const OPTIONS: &[&str] = &[
+    "reasoning_effort",
+    "top_logprobs",
+    "logprobs",
+    "logit_bias",
+    "service_tier",
+    "parallel_tool_calls",
+    "stream_options",
+    "verbosity",
+    "prompt_cache_key",
+    "safety_identifier",
+    "metadata",
+    "store",
+];
+
 /// Phrases before the name of a refused parameter.
 const BEFORE: &[&str] = &[
     "unsupported parameter:",
@@ -85,7 +101,25 @@ pub(crate) fn refused(body: &ErrorBody) -> Option<String> {
         return None;
     }
     let named = body.param.as_deref().and_then(top_level);
-    named.or_else(|| by_location(&body.value)).or_else(|| in_prose(&body.message))
+    named
+        .or_else(|| by_location(&body.value))
+        .or_else(|| in_prose(&body.message))
+        .or_else(|| refused_option(body))
+}
+
+/// The option that an error names, in its field, its location or its words.
+pub(crate) fn refused_option(body: &ErrorBody) -> Option<String> {
+    let wrong_value = || located(&body.value, &["enum", "int_type", "int_parsing", "bool_type"]);
+    let named = body.param.as_deref().and_then(top_level).or_else(|| by_location(&body.value));
+    let named = named.or_else(wrong_value);
+    let is_option = |name: &String| OPTIONS.contains(&name.as_str());
+    if named.is_some() {
+        return named.filter(is_option);
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let text = body.message.to_ascii_lowercase();
+    let mut words = text.split(|c| !is_part(c));
+    words.find(|word| OPTIONS.contains(word)).map(str::to_owned)
 }
 
 /// The parameter that is to be used in the place of another: "Use 'x' instead".
@@ -118,9 +152,13 @@ fn count(tail: &str) -> Option<u64> {
 
 /// The name in the `loc` of a validator's list: `["body", "reasoning"]`.
 fn by_location(body: &Value) -> Option<String> {
-    const REFUSALS: &[&str] = &["extra_forbidden", "literal_error"];
+    located(body, &["extra_forbidden", "literal_error"])
+}
+
+/// The same for entries of these types.
+fn located(body: &Value, types: &[&str]) -> Option<String> {
     let refusal = |entry: &&Value| {
-        entry.get("type").and_then(Value::as_str).is_some_and(|kind| REFUSALS.contains(&kind))
+        entry.get("type").and_then(Value::as_str).is_some_and(|kind| types.contains(&kind))
     };
     let entries = walk(body).map(|(_, value)| value).filter(refusal);
     let mut places = entries.filter_map(|entry| entry.get("loc")?.as_array());

@@ -182,3 +182,59 @@ fn an_account_is_refused_whatever_the_request_says() {
     let request = br#"{"content":"daily limit reached"}"#;
     assert_eq!(fault("", 429, &body, request).kind, FaultKind::DailyLimit);
 }
+
+#[test]
+fn a_value_that_only_some_take_is_a_refused_parameter_if_the_request_has_it() {
+    let request = br#"{"reasoning_effort":"minimal","logprobs":true,"messages":[]}"#;
+    let headers = http::HeaderMap::new();
+    for (status, body) in [
+        (
+            400,
+            r#"{"error":{"message":"`reasoning_effort` must be one of `low`, `medium`, or `high`"}}"#,
+        ),
+        (
+            422,
+            r#"{"detail":[{"type":"enum","loc":["body","reasoning_effort"],"msg":"Input should be 'none' or 'high'"}]}"#,
+        ),
+        (400, r#"{"error":{"message":"Invalid reasoning_effort: minimal"}}"#),
+        (400, r#"{"error":{"message":"logprobs must be an integer","param":"logprobs"}}"#),
+        (
+            400,
+            r#"{"error":{"message":"Invalid value: 'minimal'.","param":"reasoning_effort","code":"invalid_value"}}"#,
+        ),
+    ] {
+        let reply = |request| dialect::Reply {
+            provider: "",
+            model: "m",
+            status,
+            headers: &headers,
+            now: engine::Timestamp::default(),
+            request,
+        };
+        let fault = dialect::failure(&reply(request), body.as_bytes());
+        assert_eq!(fault.kind, engine::FaultKind::ParameterRefused, "{body}");
+        assert!(dialect::refused_parameter(body.as_bytes()).is_some(), "{body}");
+    }
+}
+
+#[test]
+fn a_model_that_is_refused_in_other_words_is_missing() {
+    let headers = http::HeaderMap::new();
+    for body in [
+        r#"{"object":"error","message":"Invalid model: small-2312","type":"invalid_model","code":"1500"}"#,
+        r#"{"error":{"message":"Invalid model 'x'. Permitted models can be found","type":"invalid_model"}}"#,
+        r#"{"error":{"message":"Unable to access model org/x.","code":"model_not_available"}}"#,
+        r#"{"error":{"message":"The requested model 'm' is not supported by any provider you have enabled.","code":"model_not_supported"}}"#,
+    ] {
+        let reply = dialect::Reply {
+            provider: "",
+            model: "small-2312",
+            status: 400,
+            headers: &headers,
+            now: engine::Timestamp::default(),
+            request: b"",
+        };
+        let fault = dialect::failure(&reply, body.as_bytes());
+        assert_eq!(fault.kind, engine::FaultKind::ModelMissing, "{body}");
+    }
+}

@@ -111,8 +111,11 @@ impl Continuation {
         }
         let new = match text.strip_prefix(awaited) {
             Some(new) => new.to_owned(),
-            // It only began like a repetition: what was held back is new.
-            None if self.is_prefilled => [&self.sent[..self.caught_up], text].concat(),
+            // It only began like a repetition: what was held back is new. But a long likeness is
+            // no chance: the answer was begun anew, and turned out another one.
+            None if self.is_prefilled && self.caught_up + alike(awaited, text) < NO_COINCIDENCE => {
+                [&self.sent[..self.caught_up], text].concat()
+            }
             None => return Joined::Mismatch,
         };
         self.caught_up = self.sent.len();
@@ -160,6 +163,11 @@ impl Continuation {
             reasoning_tokens: second.reasoning_tokens,
         }
     }
+}
+
+/// How many bytes two texts have in common at their beginning.
+fn alike(one: &str, other: &str) -> usize {
+    one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count()
 }
 
 /// What the first part used: as stated, else estimated from its text.

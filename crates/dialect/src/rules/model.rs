@@ -19,6 +19,8 @@ const ABSENT: &[&str] = &[
     "been removed",
     "been retired",
     "is not available",
+    "is deprecated",
+    "was removed",
 ];
 
 pub(super) const RULES: &[Rule] = &[
@@ -39,7 +41,14 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "model, by code",
         statuses: GONE,
-        labels: &["model_not_found", "model_decommissioned", "deploymentnotfound"],
+        labels: &[
+            "model_not_found",
+            "model_decommissioned",
+            "deploymentnotfound",
+            "invalid_model",
+            "model_not_available",
+            "model_not_supported",
+        ],
         kind: ModelMissing,
         ..ANY
     },
@@ -53,6 +62,10 @@ pub(super) const RULES: &[Rule] = &[
             "no such model",
             "unknown model",
             "not a valid model",
+            "invalid model:",
+            "invalid model name",
+            "unable to access model",
+            "unable to access non-serverless model",
             "has been decommissioned",
             "reached its end of life",
             "end of life",

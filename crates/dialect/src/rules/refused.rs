@@ -77,6 +77,14 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "value of an option",
+        statuses: Statuses::Of(&[400, 422]),
+        signs: &[Sign::OptionRefused],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "parameter, by sentence",
         statuses: Statuses::Of(&[0, 400, 422]),
         any: &[

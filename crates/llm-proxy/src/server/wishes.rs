@@ -11,7 +11,7 @@ use crate::world::World;
 pub(crate) const PIN: &str = "x-provider";
 /// Not these providers, by name.
 pub(crate) const SKIP: &str = "x-skip-provider";
-/// `false`: no provider that costs money.
+/// Anything but `true`: no provider that costs money.
 pub(crate) const ALLOW_PAID: &str = "x-allow-paid";
 
 /// What a client wishes for one request.
@@ -24,13 +24,10 @@ pub(crate) struct Wishes {
 
 impl Wishes {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let allowed = headers.get(ALLOW_PAID).and_then(|value| value.to_str().ok()).map(str::trim);
-        let refusals = ["false", "no", "0", "off"];
         Self {
             pinned: names(headers, PIN),
             skipped: names(headers, SKIP),
-            free_only: allowed
-                .is_some_and(|word| refusals.iter().any(|no| word.eq_ignore_ascii_case(no))),
+            free_only: headers.get_all(ALLOW_PAID).iter().any(forbids),
         }
     }
 
@@ -57,6 +54,12 @@ impl Wishes {
         }
         Ok(())
     }
+}
+
+/// Whether a value of `x-allow-paid` forbids: what is no clear yes spends no money.
+fn forbids(value: &http::HeaderValue) -> bool {
+    let word = value.to_str().unwrap_or_default().trim();
+    !["true", "yes", "1", "on"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 /// The names in a header, separated by commas.
