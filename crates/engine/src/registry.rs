@@ -347,11 +347,6 @@ impl Registry {
     fn everyone_with(&self, model: &str) -> Vec<Candidate> {
         self.providers.iter().flat_map(|provider| first_per_key(self, provider, model)).collect()
     }
-
-    /// How long the longest chain is.
-    pub fn longest_chain(&self) -> usize {
-        self.deployments.len()
-    }
 }
 
 fn own_models(deployments: impl IntoIterator<Item = usize>) -> Vec<Candidate> {

@@ -126,19 +126,19 @@ async fn answer(
         Route::Models => Ok(models::list(app, world)),
         Route::Model(id) => models::one(app, world, id),
         Route::Control(action) => {
-            let body = whole_body(app, world, body).await?;
+            let body = whole_body(world, body).await?;
             control::act(app, action, &body, query)
         }
         Route::Proxied(endpoint) => {
             let arrived = app.clock.now();
-            let body = whole_body(app, world, body).await?;
+            let body = whole_body(world, body).await?;
             let intake = Intake::parse(endpoint, parts.headers, body, arrived)?;
             Ok(relay_alive(app, intake).await)
         }
     }
 }
 
-async fn whole_body(_: &App, world: &World, body: Incoming) -> Result<Bytes, ProxyError> {
+async fn whole_body(world: &World, body: Incoming) -> Result<Bytes, ProxyError> {
     let patience = world.settings.rotation.request_timeout;
     match timeout(patience, read_body(body, world.settings.server.max_body)).await {
         Ok(body) => body,
