@@ -27,10 +27,10 @@ pub use endpoints::{Endpoints, endpoints};
 pub use env::{Env, Warnings};
 pub use init::{env_example, starter_config};
 pub use keys::{reference, schema};
-pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs};
+pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs, platform_state_dir};
 pub use model::{
-    Chain, KeyOrder, Limits, ModelChoice, Provider, ProviderKey, Rotation, Server, Settings,
-    Skipped, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
+    Chain, KeyOrder, Limits, Memory, ModelChoice, Provider, ProviderKey, Rotation, Server,
+    Settings, Skipped, StatePlace, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
 };
 pub use params::ParamRule;
 pub use problem::{Fault, Problem};

@@ -98,6 +98,24 @@ pub fn platform_dirs(env: &Env) -> Vec<PathBuf> {
     dirs
 }
 
+/// Returns the folder in which the platform keeps what programs remember; `None` without a home.
+pub fn platform_state_dir(env: &Env) -> Option<PathBuf> {
+    let absolute = |name| env.filled(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // What systemd gives to a service, then the XDG base directories, then their default.
+    if let Some(given) = absolute("STATE_DIRECTORY") {
+        return Some(given);
+    }
+    let home = absolute("HOME");
+    let base = if cfg!(target_os = "macos") {
+        home.map(|home| home.join("Library/Application Support"))
+    } else if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else {
+        absolute("XDG_STATE_HOME").or_else(|| home.map(|home| home.join(".local/state")))
+    };
+    base.map(|base| base.join("llm-proxy"))
+}
+
 /// Finds, reads and checks the configuration.
 ///
 /// # Errors
