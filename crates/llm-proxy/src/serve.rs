@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settings::Loaded;
+use settings::{Loaded, StatePlace};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub struct ServeOptions {
     pub level: Level,
     /// Whether to end when the process that started us is gone.
     pub exit_with_parent: bool,
+    /// Where the memory is kept, whatever the configuration says.
+    pub state: Option<StatePlace>,
 }
 
 /// Why the proxy did not start, or not go on.

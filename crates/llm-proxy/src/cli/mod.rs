@@ -7,12 +7,14 @@ mod providers;
 mod remote;
 mod table;
 mod talk;
+mod usage;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use settings::StatePlace;
 
 use crate::observe::log::{Format, Level};
 use crate::serve::{ServeError, ServeOptions, serve};
@@ -58,7 +60,7 @@ struct ConfigArgs {
 struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The folder for the proxy's memory (nothing is kept across restarts yet)
+    /// The folder for the proxy's memory, or `memory` to keep nothing [default: the platform's]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// The form of the log
@@ -97,6 +99,20 @@ enum Command {
         /// Print the JSON of GET /status
         #[arg(long)]
         json: bool,
+    },
+    /// Show what was used: requests, tokens and times
+    Usage {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What to group by: provider, model, key, day, hour, or several of them with commas
+        #[arg(long, default_value = "day", value_name = "WHAT")]
+        by: String,
+        /// From when on: 24h, 7d, 2026-11-22 or a time [default: 7d]
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t = usage::Form::Table, value_name = "FORM")]
+        format: usage::Form,
     },
     /// Show the chain that a request would walk now, and why
     Explain {
@@ -232,6 +248,10 @@ fn run(command: Command) -> Outcome {
         Command::Status { config, watch, json } => {
             on_runtime(remote::status(talk::Proxy::find(source(&config)?)?, watch, json))
         }
+        Command::Usage { config, by, since, format } => {
+            let proxy = talk::Proxy::find(source(&config)?)?;
+            on_runtime(async move { usage::usage(proxy, &by, since.as_deref(), format).await })
+        }
         Command::Explain { config, model } => {
             on_runtime(remote::explain(talk::Proxy::find(source(&config)?)?, model))
         }
@@ -253,8 +273,13 @@ fn run_serve(args: ServeArgs) -> Outcome {
         format: args.log_format,
         level: args.log_level,
         exit_with_parent: args.exit_with_parent,
+        state: args.state.map(state_place),
     };
     on_runtime(async move { serve(source, options).await.map_err(Failed::from) })
+}
+
+fn state_place(folder: PathBuf) -> StatePlace {
+    if folder.as_os_str() == "memory" { StatePlace::Nowhere } else { StatePlace::Folder(folder) }
 }
 
 fn act(config: &ConfigArgs, path: &'static str, provider: Option<String>) -> Outcome {

@@ -126,7 +126,7 @@ pub(super) async fn act(proxy: Proxy, path: &str, provider: Option<String>) -> O
     print(&format!("{whom}{}", text(&told["message"])))
 }
 
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
@@ -143,7 +143,7 @@ fn short(text: &str) -> String {
     format!("{cut}…")
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
     text.bytes()
         .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

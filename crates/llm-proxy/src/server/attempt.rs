@@ -6,7 +6,8 @@ use std::time::Duration;
 use engine::Timestamp;
 
 use super::discover::discover;
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::Hop;
 use super::rescue::continued;
 use crate::app::Held;
 use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, Recovery, Told, prepare, send};
@@ -73,7 +74,8 @@ impl Journey {
         let limits = self.limits(&target, is_last, started);
         let sent = self.send(&mut target, limits, told).await;
         let took = started.until(self.app.clock.now());
-        self.hops.push(self.hop(&target, &sent.outcome, took));
+        let hop = self.hop(&target, &sent.outcome, took);
+        self.recording.hops.push(hop);
         let Target { route, model, .. } = target;
         let Sent { outcome, adapted, asked_for_usage } = sent;
         match outcome.result {

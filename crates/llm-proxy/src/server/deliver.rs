@@ -11,14 +11,15 @@ use wire::usage::Usage;
 
 use super::attempt::Answered;
 use super::body::ClientBody;
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::{Hop, Outcome};
 use super::relayed::Relayed;
 use super::report::{self, X_DROPPED};
 use crate::upstream::{Answer, Original};
 use crate::world::Route;
 
 /// Hands an answer to the client.
-pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBody> {
+pub(crate) fn deliver(mut journey: Journey, answered: Answered) -> Response<ClientBody> {
     let Answered { held, answer, route, adapted, .. } = answered;
     let (status, mut headers) = match &answer {
         Answer::Plain(reply) => (reply.status, end_to_end(&reply.headers, &route)),
@@ -32,9 +33,12 @@ pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBo
     let status_number = status.as_u16();
     journey.app.log.info(format_args!("{name}: Request successful (status {status_number})"));
     journey.app.metrics.attempt(name, "answered");
+    journey.recording.began(status_number);
     let body = match answer {
         Answer::Plain(reply) => {
             let tokens = reply.usage.as_ref().and_then(Usage::total);
+            journey.recording.ended(Outcome::Answered);
+            journey.recording.used(&reply.usage.unwrap_or_default());
             held.finished(tokens);
             journey.app.metrics.tokens(name, tokens.unwrap_or(0));
             ClientBody::from(reply.body)

@@ -111,6 +111,18 @@ impl ProxyError {
         Self::bad_request("unknown_provider", message)
     }
 
+    pub(crate) fn too_many_watchers() -> Self {
+        let message = "too many pages and programs watch already; close some of them";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "server_error", "too_many_watchers", message)
+    }
+
+    pub(crate) fn no_history(problem: &str) -> Self {
+        let message = format!("the proxy's memory cannot be read: {problem}");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "server_error", "memory_unavailable", message)
+    }
+
     pub(crate) fn none_wished() -> Self {
         let message = "the headers x-provider and x-skip-provider leave no provider for this model";
         Self::bad_request("no_provider_left", message)

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::Hop;
 use crate::world::World;
 
 pub(crate) const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
@@ -88,12 +89,12 @@ fn retry(wait: Duration) -> String {
 
 /// Adds who served, and how the request came there.
 pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
-    if let Some(hop) = journey.hops.last() {
+    if let Some(hop) = journey.recording.hops.last() {
         add_server(headers, hop);
     }
     insert(headers, X_ATTEMPTS, &journey.deployments_tried().to_string());
     if journey.deployments_tried() > 1 {
-        insert(headers, X_ROTATION, &rotation_header(&journey.hops));
+        insert(headers, X_ROTATION, &rotation_header(&journey.recording.hops));
     }
 }
 

@@ -32,6 +32,11 @@ pub(crate) fn health(app: &App, world: &World) -> Response<ClientBody> {
 
 /// `GET /status`
 pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
+    json_response(StatusCode::OK, &status_document(app, world))
+}
+
+/// What `GET /status` and the events of `GET /events` tell.
+pub(crate) fn status_document(app: &App, world: &World) -> Value {
     let zone = world.zone();
     let (views, today) = {
         let mut ledger = app.ledger();
@@ -47,14 +52,19 @@ pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
         .iter()
         .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
         .collect();
-    let body = json!({
+    json!({
         "providers": providers,
         "total_providers": views.len(),
         "available_providers": available,
         "streams_saved": app.metrics.streams_saved(),
         "skipped_providers": skipped,
-    });
-    json_response(StatusCode::OK, &body)
+        "today": today,
+        "now": moment(app.clock.now(), &zone),
+        "time_zone": zone.iana_name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "config": app.config_file(),
+        "state": app.memory.health_json(),
+    })
 }
 
 fn provider_json(view: &ProviderView, today: &str, zone: &TimeZone) -> Value {
