@@ -12,12 +12,14 @@ mod budget;
 mod calendar;
 mod cell;
 mod fault;
+mod kept;
 mod lease;
 mod ledger;
 pub mod policy;
 mod refusal;
 mod registry;
 mod rotation;
+mod table;
 mod time;
 mod usage;
 mod view;
@@ -29,6 +31,10 @@ pub use budget::{Budget, Dimension, Window};
 pub use calendar::{Day, DayStart};
 pub use cell::Shut;
 pub use fault::{Fault, FaultKind, Origin, Resume, Scope};
+pub use kept::{
+    Kept, KeptBudget, KeptCell, KeptCount, KeptIdentity, KeptKind, KeptSpan, KeptTally, KeptUse,
+    KeptValue,
+};
 pub use lease::Lease;
 pub use ledger::{LastError, Ledger};
 pub use refusal::{Refusal, Why};
