@@ -15,6 +15,8 @@ mod fault;
 mod kept;
 mod lease;
 mod ledger;
+mod outlook;
+mod pace;
 pub mod policy;
 mod refusal;
 mod registry;
@@ -37,6 +39,8 @@ pub use kept::{
 };
 pub use lease::Lease;
 pub use ledger::{LastError, Ledger};
+pub use outlook::Outlook;
+pub use pace::Pace;
 pub use refusal::{Refusal, Why};
 pub use registry::{
     Candidate, ChainStep, Deployment, Limits, Patience, Provider, ProviderSpec, Registry,

@@ -9,6 +9,7 @@ mod kept;
 use std::time::Duration;
 
 use crate::kept::KeptCount;
+use crate::pace::Pace;
 use crate::registry::Limits;
 use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
@@ -29,11 +30,11 @@ pub struct UsedUp {
 }
 
 #[derive(Debug, Clone)]
-struct Metered {
-    dimension: Dimension,
-    window: Window,
-    limit: u64,
-    count: Count,
+pub(crate) struct Metered {
+    pub(crate) dimension: Dimension,
+    pub(crate) window: Window,
+    pub(crate) limit: u64,
+    pub(crate) count: Count,
 }
 
 /// The use of one deployment, or of one key.
@@ -46,18 +47,19 @@ pub(crate) struct Usage {
     pub(crate) tokens_today: u64,
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
+    pub(crate) pace: Pace,
     limits: Limits,
-    metered: Vec<Metered>,
-    learned: Vec<Learned>,
+    pub(crate) metered: Vec<Metered>,
+    pub(crate) learned: Vec<Learned>,
     /// What an earlier run counted, until the limits are known against which it counts.
     restored: Vec<KeptCount>,
 }
 
 /// What a reply reported, and when the request began that it answered.
 #[derive(Debug, Clone)]
-struct Learned {
-    budget: Budget,
-    asked: Timestamp,
+pub(crate) struct Learned {
+    pub(crate) budget: Budget,
+    pub(crate) asked: Timestamp,
 }
 
 impl Usage {
@@ -98,6 +100,7 @@ impl Usage {
         self.in_flight += 1;
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today = self.requests_today.saturating_add(1);
+        self.pace.add(tokens, now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
@@ -114,6 +117,7 @@ impl Usage {
 
     /// Replaces the reserved tokens by those really used.
     pub(crate) fn correct(&mut self, reserved: u64, used: u64, taken: Timestamp) {
+        self.pace.replace(taken, reserved, used);
         for metered in self.metered.iter_mut().filter(|m| m.dimension == Dimension::Tokens) {
             metered.count.replace(taken, reserved, used);
         }

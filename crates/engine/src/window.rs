@@ -1,6 +1,9 @@
 //! Counts over a span of time, for limits per minute and per day.
 
+use std::time::Duration;
+
 use crate::kept::KeptSpan;
+use crate::outlook::used_up_at;
 use crate::{DayStart, Timestamp, Window};
 
 /// A count over the last `span`, kept in buckets, rounded to the strict side by one bucket, so
@@ -83,6 +86,30 @@ impl Rolling {
             when = Timestamp::from_millis(freed);
         }
         when
+    }
+
+    /// When `limit` is reached at this pace, as what was used long ago leaves the span bit by
+    /// bit; `None` if a whole span passes without.
+    fn runs_out_at(&self, limit: u64, per_hour: f64, now: Timestamp) -> Option<Timestamp> {
+        let span = self.bucket_millis.saturating_mul(self.counts.len() as i64);
+        let leaves = |bucket: i64| {
+            let begins = bucket.saturating_mul(self.bucket_millis);
+            Timestamp::from_millis(begins.saturating_add(span))
+        };
+        let live = self.live_buckets().map(|(bucket, count)| (leaves(bucket), count));
+        let end = (now.after(Duration::from_millis(span.unsigned_abs())), 0);
+        let (mut used, mut then) = (self.used(now) as f64, now);
+        for (leaves, count) in live.filter(|(leaves, _)| *leaves > now).chain([end]) {
+            let room = (limit as f64 - used).max(0.0) as u64;
+            let reached = used_up_at(room, per_hour, then);
+            if let Some(reached) = reached.filter(|reached| *reached <= leaves) {
+                return Some(reached);
+            }
+            let passed = then.until(leaves).as_secs_f64() / 3600.0;
+            used = passed.mul_add(per_hour, used) - count as f64;
+            then = leaves;
+        }
+        None
     }
 
     /// The amounts that may still count, each with the moment at which its bucket begins.
@@ -184,6 +211,32 @@ impl Count {
             _ if window == Window::Minute => Self::Rolling(Rolling::minute()),
             Some(start) => Self::Calendar(Calendar::new(start.clone())),
             None => Self::Rolling(Rolling::day()),
+        }
+    }
+
+    /// When all of the span is free again; `None` if nothing is used of one that rolls on.
+    pub(crate) fn resets_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Rolling(rolling) => (rolling.used(now) > 0).then(|| rolling.falls_to(0).max(now)),
+            Self::Calendar(calendar) if now < calendar.ends => Some(calendar.ends),
+            Self::Calendar(calendar) => Some(calendar.start.next_after(now)),
+        }
+    }
+
+    /// When `limit` is used up at this pace; `None` if it never is, or comes back first.
+    pub(crate) fn runs_out_at(
+        &self,
+        limit: u64,
+        per_hour: f64,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        match self {
+            Self::Rolling(rolling) => rolling.runs_out_at(limit, per_hour, now),
+            Self::Calendar(_) => {
+                let left = limit.saturating_sub(self.used(now));
+                let ends = self.resets_at(now)?;
+                used_up_at(left, per_hour, now).filter(|at| *at < ends)
+            }
         }
     }
 

@@ -16,6 +16,7 @@ pub use identity::{KeptIdentity, KeptKind};
 
 use crate::cell::Cell;
 use crate::ledger::{LastError, Ledger, ProviderTally};
+use crate::pace::Pace;
 use crate::usage::Usage;
 use crate::{Budget, Day, Dimension, Shut, Timestamp, Window, policy};
 
@@ -66,6 +67,8 @@ pub struct KeptUse {
     pub tokens: u64,
     /// The usual time to the first word of a stream.
     pub first_word: Option<Duration>,
+    /// How fast it was used.
+    pub pace: Pace,
     /// What replies reported.
     pub learned: Vec<KeptBudget>,
     /// What counts against declared limits.

@@ -19,6 +19,7 @@ impl Usage {
             requests: self.requests_today,
             tokens: self.tokens_today,
             first_word: self.first_word,
+            pace: self.pace,
             learned: self.learned.iter().map(Learned::kept).collect(),
             counts: counts
                 .chain(self.restored.iter().cloned())
@@ -34,6 +35,7 @@ impl Usage {
             requests_today: kept.requests,
             tokens_today: kept.tokens,
             first_word: kept.first_word,
+            pace: kept.pace.believed(now),
             restored: kept.counts.iter().map(|count| count.believed(now)).collect(),
             ..Self::default()
         };

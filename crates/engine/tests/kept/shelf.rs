@@ -58,10 +58,16 @@ pub(crate) fn start(
     world
 }
 
-/// All that can be seen of a world, for requests of several sizes.
+/// All that can be seen of a world, and what is open to requests of several sizes.
 pub(crate) fn seen(world: &mut World) -> String {
-    let sizes = [0, 500, 1_400].map(|tokens| Needs { tokens, ..Needs::default() });
-    let views =
-        sizes.map(|needs| engine::view(&world.registry, &mut world.ledger, &needs, world.now));
-    format!("{} {views:?}", world.ledger.today())
+    let needs = Needs::default();
+    let views = engine::view(&world.registry, &mut world.ledger, &needs, world.now);
+    let (registry, ledger) = (&world.registry, &world.ledger);
+    let open = registry.deployments().iter().flat_map(|deployment| {
+        [500, 1_400].map(|tokens| {
+            let needs = Needs { tokens, ..Needs::default() };
+            engine::availability(registry, ledger, deployment, &needs, world.now)
+        })
+    });
+    format!("{} {views:?} {:?}", ledger.today(), open.collect::<Vec<_>>())
 }
