@@ -1,6 +1,7 @@
 //! One request on its way: the rotation's decisions made real, and what is told of them in the
 //! log, the headers and, if nobody could serve, in the answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::Mend;
 use crate::upstream::Original;
-use crate::world::World;
+use crate::world::{Route, World};
 
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
@@ -30,17 +31,29 @@ const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
 /// What is told of one attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
-    pub(crate) provider: String,
-    pub(crate) key: String,
-    pub(crate) model: String,
+    pub(crate) route: Arc<Route>,
+    /// Index into the provider's keys.
+    pub(crate) key: usize,
+    pub(crate) model: Arc<str>,
     /// A status, or a word such as `timeout`.
-    pub(crate) word: String,
+    pub(crate) word: Cow<'static, str>,
     pub(crate) kind: Option<FaultKind>,
     pub(crate) detail: String,
     /// When the provider said it is open again.
     pub(crate) until: Option<Timestamp>,
     pub(crate) wait: Option<Duration>,
     pub(crate) took: Duration,
+}
+
+impl Hop {
+    pub(crate) fn provider(&self) -> &str {
+        &self.route.provider.name
+    }
+
+    /// The fingerprint of the key; empty where none was sent.
+    pub(crate) fn key(&self) -> &str {
+        self.route.provider.keys.get(self.key).map_or("", |key| &key.fingerprint)
+    }
 }
 
 /// One request on its way.
