@@ -1,6 +1,7 @@
 //! One request on its way: the rotation's decisions made real, and what is told of them in the
 //! log, the headers and, if nobody could serve, in the answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::Mend;
 use crate::upstream::Original;
-use crate::world::World;
+use crate::world::{Route, World};
 
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];

@@ -4,6 +4,7 @@
 //! It goes with the request, and is handed over when it is dropped: whichever way a request ends,
 //! it is remembered, and exactly once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use wire::usage::Usage;
 use super::intake::Intake;
 use super::report::{reason, reason_word};
 use crate::app::App;
-use crate::world::World;
+use crate::world::{Route, World};
 
 /// A request that passes over more deployments remembers the first ones.
 const MOST_SKIPPED: usize = 16;
@@ -50,11 +51,12 @@ impl Outcome {
 /// What is told of one attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
-    pub(crate) provider: String,
-    pub(crate) key: String,
-    pub(crate) model: String,
+    pub(crate) route: Arc<Route>,
+    /// Index into the provider's keys.
+    pub(crate) key: usize,
+    pub(crate) model: Arc<str>,
     /// A status, or a word such as `timeout`.
-    pub(crate) word: String,
+    pub(crate) word: Cow<'static, str>,
     /// What was wrong; `None` of an attempt that was answered.
     pub(crate) kind: Option<FaultKind>,
     /// The provider's own words.
@@ -63,6 +65,30 @@ pub(crate) struct Hop {
     pub(crate) until: Option<Timestamp>,
     pub(crate) wait: Option<Duration>,
     pub(crate) took: Duration,
+}
+
+impl Hop {
+    pub(crate) fn provider(&self) -> &str {
+        &self.route.provider.name
+    }
+
+    /// The fingerprint of the key; empty where none was sent.
+    pub(crate) fn key(&self) -> &str {
+        self.route.provider.keys.get(self.key).map_or("", |key| &key.fingerprint)
+    }
+
+    fn remembered(self) -> store::Hop {
+        store::Hop {
+            provider: self.provider().to_owned(),
+            key: self.key().to_owned(),
+            model: self.model.as_ref().to_owned(),
+            result: self.word.into_owned(),
+            kind: self.kind.map(|kind| kind.as_str().to_owned()),
+            detail: self.detail,
+            until: self.until.map(Timestamp::as_millis),
+            took_ms: millis(self.took),
+        }
+    }
 }
 
 /// What will be remembered of one request.
@@ -120,10 +146,10 @@ impl Recording {
             self.skipped.push(Skipped {
                 provider: spec.name.clone(),
                 key: spec.keys[deployment.key].clone(),
-                model: deployment.model.clone(),
-                reason: reason_word(&closed),
+                model: deployment.model.as_ref().to_owned(),
+                reason: reason_word(&closed).to_owned(),
                 detail: reason(&closed),
-                until: closed.until,
+                until: closed.until.map(Timestamp::as_millis),
             });
         }
         self.walked = candidate;
@@ -178,23 +204,25 @@ const CLIENT_LEFT: u16 = 499;
 impl Drop for Recording {
     fn drop(&mut self) {
         let now = self.app.clock.now();
-        let served = self.served();
-        let name = |of: fn(&Hop) -> &String| served.map(|hop| of(hop).clone()).unwrap_or_default();
+        let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
         let record = Record {
-            at: self.arrived,
-            endpoint: self.endpoint,
+            at: self.arrived.as_millis(),
+            endpoint: self.endpoint.as_str().to_owned(),
+            provider: word(Hop::provider),
+            key: word(Hop::key),
+            model: word(|hop| &hop.model),
             asked: std::mem::take(&mut self.asked),
             stream: self.stream,
             status: self.status,
-            outcome: self.outcome,
-            provider: name(|hop| &hop.provider),
-            key: name(|hop| &hop.key),
-            model: name(|hop| &hop.model),
-            usage: self.usage,
-            is_estimated: self.is_estimated,
-            first_word: self.first_word,
-            took: self.arrived.until(now),
-            hops: std::mem::take(&mut self.hops),
+            outcome: self.outcome.word().to_owned(),
+            prompt_tokens: self.usage.prompt_tokens,
+            completion_tokens: self.usage.completion_tokens,
+            total_tokens: self.usage.total_tokens,
+            estimated: self.is_estimated,
+            cost_nanos: None,
+            first_token_ms: self.first_word.map(millis),
+            duration_ms: millis(self.arrived.until(now)),
+            hops: self.hops.drain(..).map(Hop::remembered).collect(),
             skipped: std::mem::take(&mut self.skipped),
         };
         self.app.remember(record, &self.world);
@@ -205,4 +233,8 @@ impl Drop for Recording {
 fn shortened(name: &str) -> String {
     let end = (0..=LONGEST_NAME.min(name.len())).rev().find(|&at| name.is_char_boundary(at));
     name[..end.unwrap_or(0)].to_owned()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -46,7 +46,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) route: Arc<Route>,
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     pub(crate) endpoint: Endpoint,
     /// The body as the client has sent it; empty if no client has.
     pub(crate) request: Bytes,
