@@ -111,6 +111,12 @@ impl ProxyError {
         Self::bad_request("unknown_provider", message)
     }
 
+    pub(crate) fn unknown_word(header: &str, word: &str, known: &str) -> Self {
+        let shown: String = word.chars().take(100).collect();
+        let message = format!("the header {header} has the value {shown:?}; it takes {known}");
+        Self::bad_request("invalid_header", message)
+    }
+
     pub(crate) fn none_wished() -> Self {
         let message = "the headers x-provider and x-skip-provider leave no provider for this model";
         Self::bad_request("no_provider_left", message)
