@@ -121,6 +121,10 @@ impl ProxyError {
         let message = format!("the proxy's memory cannot be read: {problem}");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "server_error", "memory_unavailable", message)
+    pub(crate) fn unknown_word(header: &str, word: &str, known: &str) -> Self {
+        let shown: String = word.chars().take(100).collect();
+        let message = format!("the header {header} has the value {shown:?}; it takes {known}");
+        Self::bad_request("invalid_header", message)
     }
 
     pub(crate) fn none_wished() -> Self {

@@ -20,6 +20,7 @@ use super::error::ProxyError;
 use super::intake::Intake;
 use super::recording::Recording;
 use super::report;
+use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::Mend;
@@ -38,6 +39,8 @@ pub(crate) struct Journey {
     pub(crate) recording: Recording,
     pub(super) rotation: Rotation,
     pub(super) deadline: Timestamp,
+    /// Whether the client wants no other provider to go on with its stream.
+    pub(super) no_recovery: bool,
     /// The provider's own error, for each failed attempt in which the request was at fault.
     originals: Vec<Option<Original>>,
     /// Repairs of the history, by the deployment that wants them.
@@ -53,6 +56,7 @@ impl Journey {
             return Err(ProxyError::unknown_model(model.unwrap_or_default()));
         };
         let wishes = Wishes::of(&intake.headers);
+        let no_recovery = refuses_recovery(&intake.headers)?;
         keep_able(&mut chain, &world, intake.endpoint);
         wishes.narrow(&mut chain, &world)?;
         app.ledger().take_turns(&world.registry, &mut chain);
@@ -67,6 +71,7 @@ impl Journey {
             world,
             intake,
             deadline,
+            no_recovery,
             originals: Vec::new(),
             repairs: Vec::new(),
         })
@@ -236,9 +241,14 @@ impl Journey {
 
     /// Begins anew after the answer broke off, with whom was not tried yet.
     pub(super) fn begin_again(&mut self) {
-        // The client has waited for the next word already: silence is bounded as in a stream.
+        // The client has waited for the next word already: silence is bounded as in a stream, but
+        // one provider that hangs must not use up the time of all who come after it.
         let rotation = &self.world.settings.rotation;
-        let patience = rotation.stall_timeout.min(rotation.request_timeout);
+        let untried = self.rotation.chain().len() - self.rotation.deployments_tried();
+        let before_last = untried.min(MOST_TRIED).saturating_sub(1) as u32;
+        let for_others = rotation.first_token_timeout.saturating_mul(before_last);
+        let patience = rotation.stall_timeout.saturating_add(for_others);
+        let patience = patience.min(rotation.request_timeout);
         self.deadline = self.app.clock.now().after(patience);
         self.rotation.begin_again(self.deadline);
     }

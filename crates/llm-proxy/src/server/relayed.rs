@@ -16,6 +16,7 @@ use wire::sse::data_event;
 use wire::usage::Usage;
 
 use super::attempt::Answered;
+use super::heartbeat::Beat;
 use super::intake::BYTES_PER_TOKEN;
 use super::journey::Journey;
 use super::recording::{Outcome, Recording};
@@ -57,6 +58,8 @@ pub(crate) struct Relayed {
     batch: Vec<Bytes>,
     /// Turns of the scheduler since the last event.
     turns: u8,
+    /// Signs of life for the client, where they are wanted.
+    beat: Option<Beat>,
     /// Ready when the process ends.
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -88,6 +91,7 @@ impl Relayed {
         stream: Box<EventStream>,
     ) -> Self {
         let app = Arc::clone(&journey.app);
+        let beat = Beat::wanted(&app);
         let ending = Box::pin(app.ending.clone().cancelled_owned());
         let prompt_tokens = journey.intake.prompt_tokens();
         let (journey, recording) = match journey.recovery() {
@@ -105,6 +109,7 @@ impl Relayed {
             broken: None,
             batch: Vec::new(),
             turns: 0,
+            beat,
             ending,
         }
     }
@@ -122,11 +127,7 @@ impl Relayed {
                 }
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,
-                Poll::Pending if self.batch.is_empty() => {
-                    ready!(self.ending.as_mut().poll(cx));
-                    self.end_with_us();
-                    return Poll::Ready(Some(self.interruption()));
-                }
+                Poll::Pending if self.batch.is_empty() => return self.poll_silence(cx).map(Some),
                 Poll::Pending if self.turns == MOST_TURNS => break,
                 Poll::Pending => {
                     self.turns += 1;
@@ -140,7 +141,19 @@ impl Relayed {
             several => several.concat().into(),
         };
         self.batch.clear();
+        if let Some(beat) = &mut self.beat {
+            beat.restart();
+        }
         Poll::Ready(Some(joined))
+    }
+
+    /// What the client hears although nothing comes: that the process ends, or a sign of life.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.ending.as_mut().poll(cx).is_ready() {
+            self.end_with_us();
+            return Poll::Ready(self.interruption());
+        }
+        self.beat.as_mut().map_or(Poll::Pending, |beat| beat.poll(cx))
     }
 
     /// The process ends in the middle of the stream.
