@@ -29,7 +29,7 @@ pub use env::{Env, Warnings};
 pub use import::{Imported, import};
 pub use init::{env_example, starter_config};
 pub use keys::{reference, schema};
-pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs};
+pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs, read_text};
 pub use model::{
     Chain, KeyOrder, Limits, ModelChoice, Provider, ProviderKey, Rotation, Server, Settings,
     Skipped, Step, StreamRecovery, Tier, Timeouts, UnknownModel,

@@ -107,9 +107,10 @@ fn upstream<'n>(
     let whose = Names::builtin().whose(written, text_of(params, "custom_llm_provider"));
     let (id, model) = match (whose, &base_url) {
         // The prefix means only the way of speaking when the address is another's.
-        (Whose::Known("openai", model), Some(base)) => (owner(base), model),
+        (Whose::Known("openai", model) | Whose::AtAddress(model), Some(base)) => {
+            (owner(base), model)
+        }
         (Whose::Known(id, model), _) => (Some(id), model),
-        (Whose::AtAddress(model), Some(base)) => (owner(base), model),
         (Whose::Unknown, Some(base)) if !written.contains('/') => (owner(base), written),
         (Whose::AtAddress(_) | Whose::Unknown, _) => {
             draft.note(format!(

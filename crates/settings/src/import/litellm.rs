@@ -233,7 +233,8 @@ fn chains(tree: &Node, groups: Groups, draft: &mut Draft) -> Lines {
         match written.iter().find(|(name, _)| name == target).map(|(_, steps)| steps.clone()) {
             Some(steps) => push_written(&alias.text, steps, &mut written, draft),
             None => {
-                draft.note(format!("{}: no model is named {}", shown(&alias.text), shown(target)))
+                let what = format!("{}: no model is named {}", shown(&alias.text), shown(target));
+                draft.note(what);
             }
         }
     }

@@ -40,17 +40,13 @@ fn provider(item: &Node, draft: &mut Draft) -> Lines {
 
 /// `groq: {model: x}`
 fn short_form(item: &Node, draft: &mut Draft) -> Lines {
-    match entries(item) {
-        [(key, inner)] => {
-            let mut lines = vec![("name".to_owned(), scalar(&key.text))];
-            lines.extend(settings(inner, &key.text, draft));
-            lines
-        }
-        _ => {
-            draft.note("a provider has no name: give it one");
-            settings(item, "provider", draft)
-        }
-    }
+    let [(key, inner)] = entries(item) else {
+        draft.note("a provider has no name: give it one");
+        return settings(item, "provider", draft);
+    };
+    let mut lines = vec![("name".to_owned(), scalar(&key.text))];
+    lines.extend(settings(inner, &key.text, draft));
+    lines
 }
 
 fn settings(item: &Node, name: &str, draft: &mut Draft) -> Lines {

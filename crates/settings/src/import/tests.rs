@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::env::Env;
 use crate::{Settings, parse};
@@ -21,7 +23,7 @@ fn steps<'s>(settings: &'s Settings, chain: &str) -> Vec<(&'s str, Option<&'s st
     found.steps.iter().map(|step| (step.provider.as_str(), step.model.as_deref())).collect()
 }
 
-const WHOLE: &str = r#"
+const WHOLE: &str = r"
 model_list:
   - model_name: fast
     litellm_params:
@@ -65,7 +67,7 @@ general_settings:
   master_key: os.environ/LITELLM_MASTER_KEY
   database_url: postgresql://user:pass@db/x
 environment_variables: {REDIS_PASSWORD: hunter2hunter2}
-"#;
+";
 
 #[test]
 fn a_whole_file_of_litellm_becomes_one_that_loads() {
@@ -290,7 +292,7 @@ proptest::proptest! {
         let mut params = format!("model: {}, rpm: {}, timeout: {}", quoted(&model), quoted(&number), quoted(&number));
         for (field, text) in [("api_key", &key), ("api_base", &base)] {
             if let Some(text) = text {
-                params.push_str(&format!(", {field}: {}", quoted(text)));
+                let _ = write!(params, ", {field}: {}", quoted(text));
             }
         }
         let entry = format!("  - {{model_name: {}, litellm_params: {{{params}}}}}\n", quoted(&name));
