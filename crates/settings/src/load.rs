@@ -168,12 +168,12 @@ fn from_environment(env: &Env) -> Result<Settings, LoadError> {
 fn find(request: &LoadRequest) -> Result<Option<(PathBuf, String)>, Problem> {
     if let Some(path) = &request.explicit {
         let path = request.working_dir.join(path);
-        let text = read(&path).map_err(|error| unreadable(&path, &error))?;
+        let text = read_text(&path).map_err(|error| unreadable(&path, &error))?;
         return Ok(Some((path, text)));
     }
     let folders = std::iter::once(&request.working_dir).chain(&request.platform_dirs);
     for path in folders.map(|folder| folder.join(CONFIG)) {
-        match read(&path) {
+        match read_text(&path) {
             Ok(text) => return Ok(Some((path, text))),
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(unreadable(&path, &error)),
@@ -191,8 +191,15 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Reads a text file of at most one byte more than the longest, so that its length can be judged.
-fn read(path: &Path) -> io::Result<String> {
+/// Reads a text file of the size that a configuration may have, 1 MiB.
+///
+/// # Errors
+/// Refuses what is larger, not UTF-8, or no file: a pipe could keep a program waiting for ever.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    // One byte more than the longest, so that its length can be judged.
     let mut bytes = Vec::new();
     File::open(path)?.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LONGEST_FILE {
@@ -230,7 +237,7 @@ struct Layers {
 
 impl Layers {
     fn put_under(&mut self, path: &Path) -> io::Result<()> {
-        let text = read(path)?;
+        let text = read_text(path)?;
         self.env.layer_under(&text, &path.display().to_string(), &mut self.warnings);
         self.files.push(path.to_owned());
         Ok(())

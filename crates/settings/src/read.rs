@@ -17,6 +17,11 @@ use crate::values;
 use crate::yaml::{self, Node, Value};
 use fields::{Fields, Reading};
 
+/// Tells whether a header (lower case) is the proxy's own to set.
+pub(crate) fn is_own_header(name: &str) -> bool {
+    name == "authorization" || provider::OWN_HEADERS.contains(&name)
+}
+
 const START: Place = Place { line: 1, column: 1 };
 
 /// Reads a configuration; `file` is the name used in messages.

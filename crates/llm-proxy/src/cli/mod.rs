@@ -2,12 +2,17 @@
 
 mod check;
 mod demo;
+mod files;
+mod import;
 mod init;
+mod man;
 mod providers;
 mod remote;
+mod status;
 mod table;
 mod talk;
 mod usage;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -93,7 +98,7 @@ enum Command {
     Status {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Show again every two seconds
+        /// Show it anew each second until Ctrl-C
         #[arg(long)]
         watch: bool,
         /// Print the JSON of GET /status
@@ -157,6 +162,17 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Make a config.yaml of one of LiteLLM's proxy or of the Python version
+    Import {
+        /// The configuration to read
+        file: PathBuf,
+        /// The file to write [default: print it]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Overwrite what is there
+        #[arg(long, requires = "output")]
+        force: bool,
+    },
     /// Show the providers that are known
     Providers {
         /// Print as JSON
@@ -178,6 +194,12 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder to write into
+        folder: Option<PathBuf>,
     },
 }
 
@@ -246,7 +268,11 @@ fn run(command: Command) -> Outcome {
             on_runtime(check::check(source(&config)?, live, send))
         }
         Command::Status { config, watch, json } => {
-            on_runtime(remote::status(talk::Proxy::find(source(&config)?)?, watch, json))
+            let proxy = talk::Proxy::find(source(&config)?)?;
+            if watch {
+                return on_runtime(watch::watch(proxy, json));
+            }
+            on_runtime(remote::status(proxy, json))
         }
         Command::Usage { config, by, since, format } => {
             let proxy = talk::Proxy::find(source(&config)?)?;
@@ -260,10 +286,12 @@ fn run(command: Command) -> Outcome {
         Command::Disable { config, provider } => act(&config, "/disable", Some(provider)),
         Command::Enable { config, provider } => act(&config, "/enable", Some(provider)),
         Command::Init { folder, force } => init::init(&folder, force),
+        Command::Import { file, output, force } => import::import(&file, output.as_deref(), force),
         Command::Providers { json } => providers::providers(json),
         Command::Demo { port, once } => on_runtime(demo::demo(port, once)),
         Command::Schema => print(&settings::schema()),
         Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => man::man(folder.as_deref()),
     }
 }
 
