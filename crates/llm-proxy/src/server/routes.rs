@@ -18,6 +18,7 @@ use super::body::ClientBody;
 use super::control::{self, Action};
 use super::error::ProxyError;
 use super::heartbeat::relay_alive;
+use super::home::Asset;
 use super::intake::{Intake, read_body};
 use super::{events, guard, history, home, models, status};
 use crate::app::App;
@@ -26,6 +27,8 @@ use crate::world::World;
 /// What answers a path.
 enum Route<'p> {
     Home,
+    /// A file of the page for people.
+    Page(&'static Asset),
     Health,
     Status,
     Explain,
@@ -55,7 +58,10 @@ impl<'p> Route<'p> {
             "/reset" => Self::Control(Action::Reset),
             "/disable" => Self::Control(Action::Disable),
             "/enable" => Self::Control(Action::Enable),
-            _ => return Self::find_api(path.strip_prefix("/v1").unwrap_or(path)),
+            _ => match path.strip_prefix("/page/") {
+                Some(name) => Self::Page(home::find_asset(name)?),
+                None => return Self::find_api(path.strip_prefix("/v1").unwrap_or(path)),
+            },
         };
         Some(found)
     }
@@ -73,6 +79,7 @@ impl<'p> Route<'p> {
         match self {
             Self::Control(_) | Self::Proxied(_) => "POST",
             Self::Home
+            | Self::Page(_)
             | Self::Health
             | Self::Status
             | Self::Explain
@@ -87,7 +94,7 @@ impl<'p> Route<'p> {
 
     /// What tells nothing of the configuration may be asked without a key.
     const fn is_open(&self) -> bool {
-        matches!(self, Self::Health | Self::Home)
+        matches!(self, Self::Health | Self::Home | Self::Page(_))
     }
 }
 
@@ -128,6 +135,7 @@ async fn answer(
     let query = parts.uri.query().unwrap_or_default();
     match route {
         Route::Home => Ok(home::home(&parts.headers)),
+        Route::Page(asset) => Ok(home::file(asset, &parts.headers)),
         Route::Health => Ok(status::health(app, world)),
         Route::Status => Ok(status::status(app, world)),
         Route::Explain => status::explain(app, world, query),

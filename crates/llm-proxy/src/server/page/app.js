@@ -1,0 +1,138 @@
+// The page of the proxy: what it knows, live. It shows no key and no prompt, for it is sent none.
+
+import { find, say, set, show } from './dom.js';
+import { addRequest, catchUp, startFeed } from './feed.js';
+import { showGlance, showLatest, startGlance } from './glance.js';
+import { Locked, follow, hasKey, keepKey, read, tell } from './link.js';
+import { showProviders, startProviders } from './providers.js';
+import { clockOf, inZone, proxyNow, setClock, watchTime } from './time.js';
+import { startUsage, usageChanged } from './usage.js';
+
+const HISTORY = 200;
+const GOOD_NEWS = 6000;
+
+let status = null;
+let askedAgain = 0;
+let quiet = null;
+
+function showStatus(next) {
+  status = next;
+  setClock(next.now, next.today);
+  showClock(inZone(proxyNow()));
+  const none = next.providers.length === 0;
+  show(find('#empty'), none);
+  show(find('#columns'), !none);
+  show(find('#glance'), !none);
+  document.title = `${next.available_providers} of ${next.total_providers} available · llm-proxy`;
+  say(find('#empty-config'), next.config ? `The file in use is ${next.config}; saving it is enough, the proxy reads it again.` : '');
+  showProviders(next);
+  showGlance(next);
+  about(next);
+}
+
+function about({ version, config, state, streams_saved: saved }) {
+  say(find('#about'), [
+    `llm-proxy ${version}`,
+    config ? `configuration ${config}` : 'no configuration file',
+    state.mode === 'file' ? `state in ${state.file}` : '',
+    saved > 0 ? `${saved} cut streams continued` : '',
+  ].filter(Boolean).join(' · '));
+}
+
+/** Says the outcome of an action: good news for a while, bad news until it is dismissed. */
+function announce(text, isBad) {
+  clearTimeout(quiet);
+  say(find('#said'), isBad ? '' : text);
+  say(find('#failed'), isBad ? text : '');
+  show(find('#word'), text !== '');
+  if (!isBad && text !== '') quiet = setTimeout(announce, GOOD_NEWS, '', false);
+}
+
+async function act(path, provider, button) {
+  if (button.getAttribute('aria-busy')) return;
+  set(button, 'aria-busy', 'true');
+  const what = [path, provider ?? ''].join(' ').trim();
+  try {
+    const said = await tell(path, provider ? { provider } : {});
+    announce(provider ? `${provider}: ${said}` : said, false);
+    await refresh();
+  } catch (error) {
+    if (error instanceof Locked) locked();
+    else announce(`Could not ${what}: ${error.message}`, true);
+  } finally {
+    set(button, 'aria-busy', null);
+  }
+}
+
+const showClock = (now) => say(find('#clock'), status ? `${now.slice(11)} ${status.time_zone}` : '');
+
+async function refresh() {
+  showStatus(await read('status'));
+}
+
+/** A countdown is over: asks what is true now, should the proxy have had no reason to say so. */
+function due() {
+  if (Date.now() - askedAgain < 2000 || document.body.dataset.link !== 'live') return;
+  askedAgain = Date.now();
+  refresh().catch(() => {});
+}
+
+function heard(name, data) {
+  if (name === 'status') showStatus(data);
+  if (name === 'request') {
+    addRequest(data);
+    usageChanged();
+  }
+}
+
+/** After a start or a break: what was missed is read. */
+async function opened() {
+  try {
+    await catchUp(async () => (await read(`requests?limit=${HISTORY}`)).requests);
+  } catch (error) {
+    announce(`The past requests cannot be read: ${error.message}`, true);
+  }
+  usageChanged();
+}
+
+function linked(state, words) {
+  document.body.dataset.link = state;
+  set(find('#link'), 'data-state', state);
+  const since = state === 'down' && status ? `; this is the state of ${clockOf(status.now)}` : '';
+  say(find('#link .word'), words + since);
+  if (state === 'locked') locked();
+  if (state === 'live') {
+    show(find('#lock'), false);
+    say(find('#lock-fault'), '');
+  }
+}
+
+function locked() {
+  for (const part of ['#glance', '#columns', '#empty']) show(find(part), false);
+  if (hasKey()) say(find('#lock-fault'), 'This key was refused.');
+  keepKey(null);
+  if (!find('#lock').hidden) return;
+  show(find('#lock'), true);
+  find('#key').focus();
+}
+
+function start() {
+  say(find('#base'), `${location.origin}${location.pathname.replace(/\/$/, '')}/v1`);
+  startProviders(act);
+  startGlance();
+  startFeed(showLatest);
+  startUsage();
+  watchTime(showClock, due);
+  const again = follow({ heard, opened, changed: linked });
+  find('#reload').addEventListener('click', (event) => act('reload', null, event.currentTarget));
+  find('#reset').addEventListener('click', (event) => act('reset', null, event.currentTarget));
+  find('#dismiss').addEventListener('click', () => announce('', false));
+  find('#lock form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    keepKey(find('#key').value.trim());
+    find('#key').value = '';
+    again();
+  });
+}
+
+start();
