@@ -6,7 +6,7 @@ use crate::availability::{Availability, Closed, Needs, availability};
 use crate::ledger::{LastError, Ledger};
 use crate::outlook::{Outlook, outlook};
 use crate::registry::{Provider, Registry};
-use crate::{Budget, Dimension, Timestamp, Window};
+use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
 /// One provider at one moment.
 #[derive(Debug, Clone)]
@@ -59,6 +59,20 @@ pub struct DeploymentView {
     pub outlook: Vec<Outlook>,
     /// The usual time to the first word of a stream, as far as it has shown.
     pub first_word: Option<Duration>,
+}
+
+impl DeploymentView {
+    /// The outlook of one of its limits.
+    pub fn outlook_of(
+        &self,
+        dimension: Dimension,
+        window: Window,
+        origin: Origin,
+    ) -> Option<&Outlook> {
+        self.outlook.iter().find(|outlook| {
+            (outlook.dimension, outlook.window, outlook.origin) == (dimension, window, origin)
+        })
+    }
 }
 
 /// A declared limit and its use.

@@ -166,7 +166,7 @@ impl Database {
         let mut statement = self.connection.prepare(
             "SELECT at, endpoint, asked, stream, status, outcome, provider, key, model,
                 prompt_tokens, completion_tokens, total_tokens, estimated, cost_nanos,
-                first_token_ms, duration_ms, hops, skipped
+                first_token_ms, duration_ms, hops, skipped, id
              FROM requests ORDER BY id DESC LIMIT ?1",
         )?;
         let rows = statement.query_map([limit as i64], |row| Ok(request(row)))?;
@@ -291,10 +291,11 @@ fn put_requests(transaction: &Transaction<'_>, records: &[Record]) -> Result<()>
         return Ok(());
     }
     let mut put = transaction.prepare(
-        "INSERT INTO requests (at, endpoint, asked, stream, status, outcome, provider, key, model,
+        "INSERT OR REPLACE INTO requests (at, endpoint, asked, stream, status, outcome, provider, key, model,
             prompt_tokens, completion_tokens, total_tokens, estimated, cost_nanos,
-            first_token_ms, duration_ms, hops, skipped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+            first_token_ms, duration_ms, hops, skipped, id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+            ?19)",
     )?;
     for record in records {
         put.execute(params![
@@ -316,6 +317,7 @@ fn put_requests(transaction: &Transaction<'_>, records: &[Record]) -> Result<()>
             signed(record.duration_ms),
             json(&record.hops),
             json(&record.skipped),
+            (record.id != 0).then_some(record.id),
         ])?;
     }
     Ok(())
@@ -354,6 +356,7 @@ fn put_usage(
 
 fn request(row: &Row<'_>) -> Record {
     Record {
+        id: whole(row, 18).unwrap_or(0),
         at: whole(row, 0).unwrap_or(0),
         endpoint: text(row, 1),
         asked: text(row, 2),

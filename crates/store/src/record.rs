@@ -74,6 +74,8 @@ pub struct Skipped {
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
+    /// Its number, by which they are ordered; 0 lets the file choose the next one.
+    pub id: i64,
     /// When it arrived, in milliseconds since the epoch.
     pub at: i64,
     /// The path that was called.

@@ -18,7 +18,7 @@ const MOST_SUM: u64 = 1 << 60;
 const MOST_HELD: usize = 4_096;
 
 /// What usage is grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
     /// One row per provider.
     Provider,
@@ -35,8 +35,8 @@ pub enum By {
 /// A question about usage.
 #[derive(Debug, Clone)]
 pub struct UsageQuery {
-    /// What to group by.
-    pub by: By,
+    /// What to group by; of an hour and a day the hour counts.
+    pub by: Vec<By>,
     /// From when, in milliseconds since the epoch; its whole quarter of an hour counts.
     pub since: Option<i64>,
     /// Until when, in milliseconds since the epoch; quarters that begin then or later do not
@@ -233,14 +233,19 @@ impl<'a> Fold<'a> {
 
     /// Adds one slot to its group.
     pub(crate) fn add(&mut self, (quarter, provider, key, model): Slot, used: Used) {
-        let none = String::new;
-        let group = match self.query.by {
-            By::Hour | By::Day => (Some(self.start(quarter)), none(), none(), none()),
-            _ if provider.is_empty() => return,
-            By::Provider => (None, provider, none(), none()),
-            By::Key => (None, provider, key, none()),
-            By::Model => (None, provider, none(), model),
-        };
+        let asks = |by: By| self.query.by.contains(&by);
+        let (by_key, by_model) = (asks(By::Key), asks(By::Model));
+        let by_provider = asks(By::Provider) || by_key || by_model;
+        if by_provider && provider.is_empty() {
+            return;
+        }
+        let by_time = asks(By::Hour) || asks(By::Day);
+        let group = (
+            by_time.then(|| self.start(quarter)),
+            if by_provider { provider } else { String::new() },
+            if by_key { key } else { String::new() },
+            if by_model { model } else { String::new() },
+        );
         self.groups.entry(group).or_default().add(used);
     }
 
@@ -248,7 +253,7 @@ impl<'a> Fold<'a> {
     fn start(&self, quarter: i64) -> i64 {
         let Ok(moment) = Timestamp::from_millisecond(quarter) else { return quarter };
         let local = moment.to_zoned(self.query.zone.clone());
-        if self.query.by == By::Hour {
+        if self.query.by.contains(&By::Hour) {
             return quarter
                 - i64::from(local.minute()) * 60_000
                 - i64::from(local.second()) * 1_000;

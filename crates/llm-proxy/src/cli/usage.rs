@@ -3,7 +3,8 @@
 use http::Method;
 use serde_json::Value;
 
-use super::remote::{encoded, items};
+use super::remote::encoded;
+use super::status::items;
 use super::table::{Cell, Table};
 use super::talk::Proxy;
 use super::{Outcome, print};

@@ -121,6 +121,8 @@ impl ProxyError {
         let message = format!("the proxy's memory cannot be read: {problem}");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "server_error", "memory_unavailable", message)
+    }
+
     pub(crate) fn unknown_word(header: &str, word: &str, known: &str) -> Self {
         let shown: String = word.chars().take(100).collect();
         let message = format!("the header {header} has the value {shown:?}; it takes {known}");

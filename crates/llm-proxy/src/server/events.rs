@@ -60,7 +60,11 @@ pub(crate) fn events(app: &Arc<App>) -> Result<Response<ClientBody>, ProxyError>
 }
 
 /// Tells one watcher until it leaves or the proxy stops.
-async fn tell(app: Arc<App>, requests: broadcast::Receiver<Arc<Value>>, sender: mpsc::Sender<Bytes>) {
+async fn tell(
+    app: Arc<App>,
+    requests: broadcast::Receiver<Arc<Value>>,
+    sender: mpsc::Sender<Bytes>,
+) {
     tokio::select! {
         () = app.stopping.cancelled() => {}
         () = sender.closed() => {}

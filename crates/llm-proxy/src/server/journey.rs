@@ -1,9 +1,7 @@
 //! One request on its way: the rotation's decisions made real, and what is told of them in the
 //! log, the headers and, if nobody could serve, in the answer.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dialect::HistoryFault;
 use engine::{
@@ -25,7 +23,7 @@ use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::Mend;
 use crate::upstream::Original;
-use crate::world::{Route, World};
+use crate::world::World;
 
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
@@ -228,7 +226,8 @@ impl Journey {
             (Why::KeysRefused, _) => ProxyError::keys_refused(message),
             (Why::MixedFaults, _) => ProxyError::all_failed(message),
         };
-        let attempts = report::attempts(self.rotation.chain(), &self.world, &self.recording.hops, refusal);
+        let attempts =
+            report::attempts(self.rotation.chain(), &self.world, &self.recording.hops, refusal);
         self.told(error.with_attempts(attempts))
     }
 

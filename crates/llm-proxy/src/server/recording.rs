@@ -146,7 +146,7 @@ impl Recording {
             self.skipped.push(Skipped {
                 provider: spec.name.clone(),
                 key: spec.keys[deployment.key].clone(),
-                model: deployment.model.as_ref().to_owned(),
+                model: deployment.model.clone(),
                 reason: reason_word(&closed).to_owned(),
                 detail: reason(&closed),
                 until: closed.until.map(Timestamp::as_millis),
@@ -206,8 +206,9 @@ impl Drop for Recording {
         let now = self.app.clock.now();
         let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
         let record = Record {
+            id: self.app.next_record(self.arrived),
             at: self.arrived.as_millis(),
-            endpoint: self.endpoint.as_str().to_owned(),
+            endpoint: endpoint_word(self.endpoint).to_owned(),
             provider: word(Hop::provider),
             key: word(Hop::key),
             model: word(|hop| &hop.model),
@@ -233,6 +234,13 @@ impl Drop for Recording {
 fn shortened(name: &str) -> String {
     let end = (0..=LONGEST_NAME.min(name.len())).rev().find(|&at| name.is_char_boundary(at));
     name[..end.unwrap_or(0)].to_owned()
+}
+
+const fn endpoint_word(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "chat",
+        Endpoint::Completions => "completions",
+    }
 }
 
 fn millis(span: Duration) -> u64 {

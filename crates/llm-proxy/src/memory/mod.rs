@@ -1,2 +1,0 @@
-//! What outlasts a request: counts, cooldowns and history, kept in a file beside the road.
-
