@@ -1,5 +1,6 @@
 //! One open database: what is written in one transaction, and what is read back.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ pub(crate) enum Unfit {
     Newer,
     /// The disk or the folder says no; the file itself may be well.
     Unusable(String),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(error) => write!(f, "is damaged ({error})"),
+            Self::Foreign => f.write_str("is not a file of this program"),
+            Self::Newer => f.write_str("was written by a newer version"),
+            Self::Unusable(error) => write!(f, "cannot be used ({error})"),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Unfit {
@@ -81,11 +93,12 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// Opens or creates the file and brings it to the newest version.
+    /// Opens or creates the file, that is to stay below `most_bytes`, and brings it to the newest
+    /// version.
     ///
     /// # Errors
     /// Says why the file is not used; it has not been changed then.
-    pub(crate) fn open(path: &Path) -> Result<Self, Unfit> {
+    pub(crate) fn open(path: &Path, most_bytes: u64) -> Result<Self, Unfit> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -99,9 +112,13 @@ impl Database {
                 schema::APPLICATION_ID
             ))?;
         }
-        connection.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=4194304;",
-        )?;
+        // The log takes a sixteenth of what the file may, 4 MiB at most.
+        let log = (most_bytes / 16).min(4 << 20);
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit={log};
+             PRAGMA wal_autocheckpoint={};",
+            log / 4096
+        ))?;
         schema::migrate(&mut connection, version)?;
         Ok(Self { connection })
     }

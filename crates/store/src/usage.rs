@@ -277,3 +277,103 @@ impl<'a> Fold<'a> {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The starts of the groups and how many of the quarters from `from` to `to` each holds.
+    fn groups(by: By, zone: &str, from: &str, to: &str) -> Vec<(String, u64)> {
+        let zone = TimeZone::get(zone).unwrap();
+        let query = UsageQuery { by, since: None, until: None, zone: zone.clone() };
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let mut fold = Fold::new(&query);
+        for quarter in (moment(from)..moment(to)).step_by(900_000) {
+            let slot = (quarter, "a".to_owned(), String::new(), String::new());
+            fold.add(slot, Used { requests: 1, ..Used::default() });
+        }
+        let named = |row: UsageRow| {
+            let start = Timestamp::from_millisecond(row.start.unwrap()).unwrap();
+            let start = start.to_zoned(zone.clone()).strftime("%d %H:%M%:z").to_string();
+            (start, row.used.requests)
+        };
+        fold.rows().into_iter().map(named).collect()
+    }
+
+    fn expect(found: Vec<(String, u64)>, expected: &[(&str, u64)]) {
+        let expected: Vec<(String, u64)> =
+            expected.iter().map(|(start, quarters)| ((*start).to_owned(), *quarters)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn days_of_berlin_have_23_and_25_hours_when_the_clocks_change() {
+        expect(
+            groups(By::Day, "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-30T22:00:00Z"),
+            &[("29 00:00+01:00", 92), ("30 00:00+02:00", 96)],
+        );
+        expect(
+            groups(By::Day, "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-26T23:00:00Z"),
+            &[("25 00:00+02:00", 100), ("26 00:00+01:00", 96)],
+        );
+    }
+
+    #[test]
+    fn days_of_los_angeles_have_23_and_25_hours_when_the_clocks_change() {
+        expect(
+            groups(By::Day, "America/Los_Angeles", "2026-03-08T08:00:00Z", "2026-03-09T08:00:00Z"),
+            &[("08 00:00-08:00", 92), ("09 00:00-07:00", 4)],
+        );
+        expect(
+            groups(By::Day, "America/Los_Angeles", "2026-11-01T06:00:00Z", "2026-11-02T09:00:00Z"),
+            &[("31 00:00-07:00", 4), ("01 00:00-07:00", 100), ("02 00:00-08:00", 4)],
+        );
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_is_two_hours() {
+        expect(
+            groups(By::Hour, "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"),
+            &[("25 02:00+02:00", 4), ("25 02:00+01:00", 4)],
+        );
+        expect(
+            groups(By::Hour, "America/Los_Angeles", "2026-11-01T08:00:00Z", "2026-11-01T10:00:00Z"),
+            &[("01 01:00-07:00", 4), ("01 01:00-08:00", 4)],
+        );
+    }
+
+    #[test]
+    fn hours_and_days_of_kathmandu_begin_at_a_quarter() {
+        expect(
+            groups(By::Hour, "Asia/Kathmandu", "2026-06-01T18:00:00Z", "2026-06-01T19:30:00Z"),
+            &[("01 23:00+05:45", 1), ("02 00:00+05:45", 4), ("02 01:00+05:45", 1)],
+        );
+        expect(
+            groups(By::Day, "Asia/Kathmandu", "2026-06-01T18:15:00Z", "2026-06-02T18:30:00Z"),
+            &[("02 00:00+05:45", 96), ("03 00:00+05:45", 1)],
+        );
+    }
+
+    #[test]
+    fn quarters_begin_before_their_moments_also_before_1970() {
+        assert_eq!((quarter(899_999), quarter(900_000), quarter(-1)), (0, 900_000, -900_000));
+    }
+
+    #[test]
+    fn sums_stay_far_from_overflow() {
+        let most = Used { total_tokens: u64::MAX, ..Used::default() };
+        let mut sums = most;
+        sums.add(most);
+        assert!(i64::try_from(sums.total_tokens + sums.total_tokens).is_ok());
+    }
+
+    #[test]
+    fn held_sums_are_bounded() {
+        let mut tallies = Tallies::default();
+        for n in 0..10_000 {
+            let model = n.to_string();
+            tallies.add(&Record { provider: "a".into(), model, ..Record::default() });
+        }
+        assert_eq!(tallies.rows().count(), MOST_HELD);
+    }
+}

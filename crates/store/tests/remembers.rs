@@ -95,6 +95,16 @@ fn usage_counts_attempts_failures_and_tokens_by_deployment() {
 }
 
 #[test]
+fn whoever_asks_without_end_sees_all_that_was_recorded_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = begin(folder.path());
+    for at in 0..300 {
+        store.record(answered(at, "groq"));
+        assert_eq!(usage(&store, By::Provider, TimeZone::UTC)[0].used.requests, at as u64 + 1);
+    }
+}
+
+#[test]
 fn without_a_folder_everything_works_in_memory() {
     let (store, opened) = store::open(Options::default());
     assert_eq!(opened.notes, []);
