@@ -43,7 +43,9 @@ fn main() {
         let records: Vec<Record> =
             (0..BATCH).map(|n| record(wall + i64::from(batch * BATCH + n))).collect();
         let start = Instant::now();
-        records.into_iter().for_each(|record| store.record(record));
+        for record in records {
+            store.record(record);
+        }
         pushing += start.elapsed();
         settle(&store);
     }

@@ -153,10 +153,10 @@ impl Database {
     ///
     /// # Errors
     /// Whatever the file answers; nothing was written then.
-    pub(crate) fn adopt(&mut self, usage: Vec<(Slot, Used)>) -> Result<()> {
+    pub(crate) fn adopt(&mut self, usage: &[(Slot, Used)]) -> Result<()> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        put_usage(&transaction, usage.into_iter())?;
+        put_usage(&transaction, usage.iter().map(|(slot, used)| (slot, used)))?;
         transaction.commit()
     }
 
@@ -338,9 +338,9 @@ fn put_requests(transaction: &Transaction<'_>, records: &[Record]) -> Result<()>
     Ok(())
 }
 
-fn put_usage(
+fn put_usage<'a>(
     transaction: &Transaction<'_>,
-    rows: impl Iterator<Item = (Slot, Used)>,
+    rows: impl Iterator<Item = (&'a Slot, &'a Used)>,
 ) -> Result<()> {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
@@ -356,12 +356,12 @@ fn put_usage(
         places.join(", "),
         sums.join(", ")
     ))?;
-    for ((quarter, provider, key, model), mut used) in rows {
+    for ((quarter, provider, key, model), used) in rows {
         put.raw_bind_parameter(1, quarter)?;
         put.raw_bind_parameter(2, provider)?;
         put.raw_bind_parameter(3, key)?;
         put.raw_bind_parameter(4, model)?;
-        for (index, sum) in used.columns().into_iter().enumerate() {
+        for (index, sum) in { *used }.columns().into_iter().enumerate() {
             put.raw_bind_parameter(5 + index, signed(*sum))?;
         }
         put.raw_execute()?;

@@ -124,7 +124,7 @@ pub(crate) fn renew(
     let dropped = Tallies::default();
     let batch =
         Batch { kept: &kept, anew: true, records: &[], dropped: &dropped, now, synced: true };
-    let written = database.save(&batch).and_then(|()| database.adopt(usage));
+    let written = database.save(&batch).and_then(|()| database.adopt(&usage));
     written.map_err(|error| error.to_string())?;
     Ok((database, kept))
 }

@@ -231,7 +231,9 @@ impl Shared {
 
     fn refuse_questions(&self) {
         let why = "the store has stopped";
-        self.take_questions().into_iter().for_each(|question| question.refuse(why));
+        for question in self.take_questions() {
+            question.refuse(why);
+        }
     }
 }
 

@@ -160,57 +160,48 @@ pub(crate) type Slot = (i64, String, String, String);
 
 /// Sums by quarter and deployment, gathered in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Tallies(HashMap<i64, HashMap<String, Vec<(String, String, Used)>>>, usize);
+pub(crate) struct Tallies(HashMap<Slot, Used>);
 
 impl Tallies {
     /// Adds one request with all its attempts. Beyond 4,096 slots new ones are left out.
     pub(crate) fn add(&mut self, record: &Record) {
         let quarter = quarter(record.at);
-        self.put(quarter, record.deployment(), Used::of(record));
+        self.put(slot(quarter, record.deployment()), Used::of(record));
         for hop in &record.hops {
             let failures = u64::from(hop.kind.is_some());
             let used = Used { attempts: 1, failures, ..Used::default() };
-            self.put(quarter, hop.deployment(), used);
+            self.put(slot(quarter, hop.deployment()), used);
         }
     }
 
-    fn put(&mut self, quarter: i64, (provider, key, model): (&str, &str, &str), used: Used) {
-        let found = self
-            .0
-            .get_mut(&quarter)
-            .and_then(|providers| providers.get_mut(provider))
-            .and_then(|rows| rows.iter_mut().find(|row| row.0 == key && row.1 == model));
-        if let Some((_, _, sums)) = found {
+    fn put(&mut self, slot: Slot, used: Used) {
+        if let Some(sums) = self.0.get_mut(&slot) {
             sums.add(used);
-        } else if self.1 < MOST_HELD {
-            let rows = self.0.entry(quarter).or_default().entry(provider.to_owned()).or_default();
-            rows.push((key.to_owned(), model.to_owned(), used));
-            self.1 += 1;
+        } else if self.0.len() < MOST_HELD {
+            self.0.insert(slot, used);
         }
     }
 
     /// Adds all of `other`.
     pub(crate) fn absorb(&mut self, other: Self) {
-        for ((quarter, provider, key, model), used) in other.rows() {
-            self.put(quarter, (&provider, &key, &model), used);
+        for (slot, used) in other.0 {
+            self.put(slot, used);
         }
     }
 
     /// Every slot with its sums.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (Slot, Used)> + '_ {
-        self.0.iter().flat_map(|(quarter, providers)| {
-            providers.iter().flat_map(move |(provider, rows)| {
-                rows.iter().map(move |(key, model, used)| {
-                    ((*quarter, provider.clone(), key.clone(), model.clone()), *used)
-                })
-            })
-        })
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&Slot, &Used)> {
+        self.0.iter()
     }
 
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.1 == 0
+        self.0.is_empty()
     }
+}
+
+fn slot(quarter: i64, (provider, key, model): (&str, &str, &str)) -> Slot {
+    (quarter, provider.to_owned(), key.to_owned(), model.to_owned())
 }
 
 /// The start of the quarter of an hour that holds `at`.

@@ -101,7 +101,9 @@ impl Writer {
             }
         }
         self.save(true);
-        self.shared.take_questions().into_iter().for_each(|question| self.reply(question));
+        for question in self.shared.take_questions() {
+            self.reply(question);
+        }
         if let Some(database) = self.place.database.take() {
             database.close();
         }
@@ -233,7 +235,7 @@ impl Writer {
     fn failed(&mut self, unfit: &Unfit) {
         let error = match unfit {
             Unfit::Unusable(error) => error.clone(),
-            other => format!("the file {other}"),
+            Unfit::Damaged(_) | Unfit::Foreign | Unfit::Newer => format!("the file {unfit}"),
         };
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
@@ -304,7 +306,9 @@ impl Writer {
             self.save(false);
         }
         // Those that come meanwhile wait for the next round, which saves first.
-        questions.into_iter().for_each(|question| self.reply(question));
+        for question in questions {
+            self.reply(question);
+        }
     }
 
     fn reply(&self, question: Question) {

@@ -1,4 +1,5 @@
 //! A process that is killed loses no more than the last moment.
+#![allow(clippy::unwrap_used, reason = "only for tests")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! A source that tests fill, and questions that wait for their answers.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only for tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,8 +17,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const NEW_YEAR: i64 = 4_102_444_800_000;
 
 /// State that tests change; a clone is the same state.
-#[derive(Clone, Default)]
-pub(crate) struct Facts(Arc<Mutex<(BTreeMap<String, String>, Vec<Kept>)>>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts(Arc<Mutex<Told>>);
+
+/// Everything, and what changed since it was last asked for.
+type Told = (BTreeMap<String, String>, Vec<Kept>);
 
 impl Facts {
     pub(crate) fn set(&self, key: &str, value: &str) {
