@@ -24,6 +24,7 @@ mod options;
 mod pace;
 mod prune;
 mod record;
+mod rows;
 mod salvage;
 mod schema;
 mod shared;

@@ -58,7 +58,7 @@ fn records_come_back_newest_first_with_hops_and_skips() {
         store.record(record.clone());
     }
     assert_eq!(recent(&store, 10), [refused.clone(), rotated.clone(), plain.clone()]);
-    assert_eq!(recent(&store, 1), [refused.clone()]);
+    assert_eq!(recent(&store, 1)[0], refused);
     store.stop();
     let (store, ..) = begin(folder.path());
     assert_eq!(recent(&store, 10), [refused, rotated, plain]);
