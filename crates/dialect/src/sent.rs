@@ -20,7 +20,17 @@ impl<'a> Sent<'a> {
 
     /// Whether a phrase in lower case stands in the request, in whatever case and escaped or not.
     pub(crate) fn holds(&self, phrase: &str) -> bool {
-        self.text.get_or_init(|| plain(self.body)).contains(phrase)
+        self.text().contains(phrase)
+    }
+
+    /// Whether a phrase in lower case is the whole of one of the request's texts.
+    pub(crate) fn is_whole(&self, phrase: &str) -> bool {
+        self.holds(&format!("\"{phrase}\""))
+    }
+
+    /// What is looked at of the request, in lower case.
+    pub(crate) fn text(&self) -> &str {
+        self.text.get_or_init(|| plain(self.body))
     }
 }
 
