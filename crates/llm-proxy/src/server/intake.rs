@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use wire::Endpoint;
+use wire::json::View;
 use wire::request::RequestScan;
 
 use super::error::ProxyError;
@@ -42,6 +43,11 @@ impl Intake {
             ProxyError::bad_request(code, message).about(problem.param)
         })?;
         Ok(Self { endpoint, headers, body, scan, arrived })
+    }
+
+    /// A top-level parameter's value; the last, should the name be there twice.
+    pub(crate) fn parameter(&self, name: &str) -> Option<View<'_>> {
+        self.scan.layout.named(name).last().and_then(|(_, member)| member.view(&self.body))
     }
 
     /// What the request needs, as far as it decides who can serve it.
