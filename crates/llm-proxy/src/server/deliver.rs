@@ -1,6 +1,8 @@
 //! An answer on its way to the client: the provider's bytes and end-to-end headers, and our own
 //! headers that say who served.
 
+use std::mem::take;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE,
@@ -19,10 +21,11 @@ use crate::world::Route;
 
 /// Hands an answer to the client.
 pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBody> {
-    let Answered { held, answer, route, adapted, .. } = answered;
-    let (status, mut headers) = match &answer {
+    let Answered { held, mut answer, route, adapted, .. } = answered;
+    let (status, mut headers) = match &mut answer {
         Answer::Plain(reply) => (reply.status, end_to_end(&reply.headers, &route)),
-        Answer::Stream(stream) => (stream.status, end_to_end(&stream.headers, &route)),
+        // Taken: they would hold the buffer that they were read into as long as the stream lasts.
+        Answer::Stream(stream) => (stream.status, end_to_end(&take(&mut stream.headers), &route)),
     };
     report::add_headers(&mut headers, &journey);
     if !adapted.is_empty() {

@@ -91,7 +91,11 @@ impl Relayed {
         let beat = Beat::wanted(&app);
         let ending = Box::pin(app.ending.clone().cancelled_owned());
         let prompt_tokens = journey.intake.prompt_tokens();
-        let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
+        let journey = matches!(journey.recovery(), Recovery::Possible).then(|| {
+            let mut journey = Box::new(journey);
+            journey.intake.keep_apart();
+            journey
+        });
         let state = State::Playing(Playing { route, held, stream });
         Self {
             app,
