@@ -1,6 +1,6 @@
 // The page of the proxy: what it knows, live. It shows no key and no prompt, for it is sent none.
 
-import { find, say, set, show } from './dom.js';
+import { find, h, keyed, say, set, show } from './dom.js';
 import { addRequest, catchUp, startFeed } from './feed.js';
 import { showGlance, showLatest, startGlance } from './glance.js';
 import { Locked, follow, hasKey, keepKey, read, tell } from './link.js';
@@ -19,22 +19,26 @@ function showStatus(next) {
   status = next;
   setClock(next.now, next.today);
   showClock(inZone(proxyNow()));
+  say(find('#zone'), next.time_zone);
   const none = next.providers.length === 0;
   show(find('#empty'), none);
   show(find('#columns'), !none);
   show(find('#glance'), !none);
+  show(find('nav'), !none);
   document.title = `${next.available_providers} of ${next.total_providers} available · llm-proxy`;
   say(find('#empty-config'), next.config ? `The file in use is ${next.config}; saving it is enough, the proxy reads it again.` : '');
+  keyed(find('#empty-skipped'), next.skipped_providers, ({ name }) => name, ({ name, reason }) => h('li', {}, `${name} is left out: ${reason}`));
   showProviders(next);
   showGlance(next);
   about(next);
 }
 
-function about({ version, config, state, streams_saved: saved }) {
+function about({ version, config, state, streams_saved: saved, time_zone: zone }) {
   say(find('#about'), [
     `llm-proxy ${version}`,
     config ? `configuration ${config}` : 'no configuration file',
     state.mode === 'file' ? `state in ${state.file}` : '',
+    `times in ${zone}`,
     saved > 0 ? `${saved} cut streams continued` : '',
   ].filter(Boolean).join(' · '));
 }
@@ -64,7 +68,7 @@ async function act(path, provider, button) {
   }
 }
 
-const showClock = (now) => say(find('#clock'), status ? `${now.slice(11)} ${status.time_zone}` : '');
+const showClock = (now) => say(find('#time'), status ? now.slice(11) : '');
 
 async function refresh() {
   showStatus(await read('status'));
@@ -108,7 +112,7 @@ function linked(state, words) {
 }
 
 function locked() {
-  for (const part of ['#glance', '#columns', '#empty']) show(find(part), false);
+  for (const part of ['#glance', '#columns', '#empty', 'nav']) show(find(part), false);
   if (hasKey()) say(find('#lock-fault'), 'This key was refused.');
   keepKey(null);
   if (!find('#lock').hidden) return;

@@ -141,12 +141,12 @@ function total() {
 /** A round number that is at least `most`. */
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((value) => value >= most);
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((value) => value >= most);
 }
 
 function chart(slots, series) {
   const box = find('#chart');
-  const width = Math.max(240, Math.floor(box.clientWidth));
+  const width = Math.max(240, box.clientWidth);
   const most = Math.max(...slots.map((slot) => slot.sum));
   const { label, write } = METRICS[metric];
   if (most === 0) {
