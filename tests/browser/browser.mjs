@@ -34,9 +34,10 @@ let browser = null;
 after(() => browser?.close());
 
 /** Opens an address; `faults` says that the test makes calls fail, which the browser logs. */
-export async function open(t, address, { viewport = DESKTOP, scheme = 'light', faults = false, ...more } = {}) {
+export async function open(t, address, { viewport = DESKTOP, scheme = 'light', faults = false, script, ...more } = {}) {
   browser ??= await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
   const context = await browser.newContext({ viewport, colorScheme: scheme, ...more });
+  if (script) await context.addInitScript(script);
   const page = await context.newPage();
   const wrong = [];
   page.on('console', (message) => {

@@ -127,6 +127,15 @@ test('a burst of requests leaves the page quick', async (t) => {
   assert.ok(await page.locator('#feed > li').count() <= 50);
 });
 
+test('what the stream could not carry is asked for', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, '#link', /live/);
+  mock.requests.unshift(rotated({ asked: 'not told' }));
+  mock.send('missed', null);
+  await reads(page, '#feed > li', /not told/);
+});
+
 test('the chart and its table tell the same figures', async (t) => {
   const mock = await mocked(t);
   const page = await open(t, mock.base);
@@ -194,13 +203,15 @@ test('the page outlives a restart of the proxy and catches up', async (t) => {
 });
 
 test('nothing from outside becomes markup', async (t) => {
-  const evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title=\'owned\'</script>';
+  const evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title=\'owned\'</script>' + 'x'.repeat(150);
   const status = statusOf([provider(evil, [deployment({ model: evil, key: evil, ...closed('rate_limited', Date.now() + 60_000, evil) }), deployment({ model: 'b', key: evil })], { forecast: evil })], {
     skipped_providers: [{ name: evil, reason: evil }], config: evil, time_zone: evil, version: evil,
   });
   const bad = rotated({ asked: evil, endpoint: evil, skipped: [skip(evil, evil, null, evil)], hops: [hop(evil, evil, { detail: evil, model: evil, key: evil, kind: evil }), hop(evil, '200', { model: evil })] });
   const mock = await mocked(t, status, { requests: [bad] });
   const page = await open(t, mock.base);
+  await page.setViewportSize(PHONE);
+  assert.equal(await overflow(page), '');
   await page.getByText('The same as a table').click();
   mock.ended({ ...bad, id: 1 });
   await page.waitForFunction(() => document.querySelectorAll('#feed > li').length === 2);
@@ -273,12 +284,14 @@ test('providers are shown by state', async (t) => {
 
 test('a hidden tab does nothing', async (t) => {
   const mock = await mocked(t);
-  const page = await open(t, mock.base);
-  await reads(page, '#link', /live/);
+  const page = await open(t, mock.base, { script: "Object.defineProperty(document, 'hidden', { value: true, configurable: true })" });
+  await reads(page, '#link', /connecting/);
   const hide = (hidden) => page.evaluate((value) => {
     Object.defineProperty(document, 'hidden', { value, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
   }, hidden);
+  await hide(false);
+  await reads(page, '#link', /live/);
   await hide(true);
   const count = await page.locator('#time').innerText();
   await page.waitForTimeout(1500);

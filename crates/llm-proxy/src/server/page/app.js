@@ -10,16 +10,19 @@ import { startUsage, usageChanged } from './usage.js';
 
 const HISTORY = 200;
 const GOOD_NEWS = 6000;
+const AGAIN = { first: 2000, most: 30_000 };
+const MISSED = 2000;
 
 let status = null;
-let askedAgain = 0;
+const again = { at: 0, wait: 0 };
+let missed = null;
 let quiet = null;
 
 function showStatus(next) {
   status = next;
   setClock(next.now, next.today);
   showClock(inZone(proxyNow()));
-  say(find('#zone'), next.time_zone);
+  say(find('#zone'), zoneOf(next));
   const none = next.providers.length === 0;
   show(find('#empty'), none);
   show(find('#columns'), !none);
@@ -33,12 +36,16 @@ function showStatus(next) {
   about(next);
 }
 
-function about({ version, config, state, streams_saved: saved, time_zone: zone }) {
+/** Its name, or its offset where it has none. */
+const zoneOf = (told) => told.time_zone ?? `UTC${told.now.slice(19)}`;
+
+function about(told) {
+  const { version, config, state, streams_saved: saved } = told;
   say(find('#about'), [
     `llm-proxy ${version}`,
     config ? `configuration ${config}` : 'no configuration file',
     state.mode === 'file' ? `state in ${state.file}` : '',
-    `times in ${zone}`,
+    `times in ${zoneOf(told)}`,
     saved > 0 ? `${saved} cut streams continued` : '',
   ].filter(Boolean).join(' · '));
 }
@@ -48,7 +55,8 @@ function announce(text, isBad) {
   clearTimeout(quiet);
   say(find('#said'), isBad ? '' : text);
   say(find('#failed'), isBad ? text : '');
-  show(find('#word'), text !== '');
+  set(find('#word'), 'data-empty', text === '');
+  show(find('#dismiss'), text !== '');
   if (!isBad && text !== '') quiet = setTimeout(announce, GOOD_NEWS, '', false);
 }
 
@@ -74,15 +82,23 @@ async function refresh() {
   showStatus(await read('status'));
 }
 
-/** A countdown is over: asks what is true now, should the proxy have had no reason to say so. */
-function due() {
-  if (Date.now() - askedAgain < 2000 || document.body.dataset.link !== 'live') return;
-  askedAgain = Date.now();
+/**
+ * When a countdown is over, or the day, it asks what is true now, should the proxy have had no
+ * reason to say so; ever more seldom if that changes nothing.
+ */
+function second(now, due) {
+  showClock(now);
+  if (!due) again.wait = AGAIN.first;
+  if (!due || Date.now() < again.at || document.body.dataset.link !== 'live') return;
+  again.at = Date.now() + again.wait;
+  again.wait = Math.min(again.wait * 2, AGAIN.most);
   refresh().catch(() => {});
 }
 
 function heard(name, data) {
   if (name === 'status') showStatus(data);
+  // More came than the stream could carry.
+  if (name === 'missed') missed ??= setTimeout(opened, MISSED);
   if (name === 'request') {
     addRequest(data);
     usageChanged();
@@ -91,6 +107,8 @@ function heard(name, data) {
 
 /** After a start or a break: what was missed is read. */
 async function opened() {
+  clearTimeout(missed);
+  missed = null;
   try {
     await catchUp(async () => (await read(`requests?limit=${HISTORY}`)).requests);
   } catch (error) {
@@ -126,8 +144,8 @@ function start() {
   startGlance();
   startFeed(showLatest);
   startUsage();
-  watchTime(showClock, due);
-  const again = follow({ heard, opened, changed: linked });
+  watchTime(second);
+  const retry = follow({ heard, opened, changed: linked });
   find('#reload').addEventListener('click', (event) => act('reload', null, event.currentTarget));
   find('#reset').addEventListener('click', (event) => act('reset', null, event.currentTarget));
   find('#dismiss').addEventListener('click', () => announce('', false));
@@ -135,7 +153,7 @@ function start() {
     event.preventDefault();
     keepKey(find('#key').value.trim());
     find('#key').value = '';
-    again();
+    retry();
   });
 }
 

@@ -84,14 +84,16 @@ function slotsOf({ rows }) {
   const found = new Map();
   for (let back = slots - 1; back >= 0; back -= 1) {
     const name = inZone(proxyNow() - back * step).slice(0, length);
-    found.set(name, { name, label: by === 'hour' ? `${name.slice(11)}:00` : dayOf(name), rows: new Map(), sum: 0 });
+    found.set(name, { name, label: by === 'hour' ? `${name.slice(11)}:00` : dayOf(name), rows: new Map(), sum: 0, told: [] });
   }
   for (const row of rows) {
-    const slot = found.get(row[by].slice(0, length));
+    const slot = found.get(row[by]?.slice(0, length));
     if (!slot) continue;
     const value = METRICS[metric].of(row);
-    slot.rows.set(row.provider, (slot.rows.get(row.provider) ?? 0) + value);
+    const name = row.provider ?? 'nobody';
+    slot.rows.set(name, (slot.rows.get(name) ?? 0) + value);
     slot.sum += value;
+    slot.told.push(row);
   }
   return [...found.values()];
 }
@@ -119,21 +121,23 @@ function render() {
   show(find('label[data-value="cost_usd"]'), paid);
   const slots = slotsOf(answer);
   const series = seriesOf(slots);
-  say(find('#usage-total'), total());
+  say(find('#usage-total'), total(slots.flatMap((slot) => slot.told)));
   chart(slots, series);
   legend(series);
   table(slots, series);
 }
 
-function total() {
-  const sum = (of) => answer.rows.reduce((all, row) => all + (of(row) ?? 0), 0);
+function total(rows) {
+  const sum = (of) => rows.reduce((all, row) => all + (of(row) ?? 0), 0);
   const cost = sum((row) => row.cost_usd);
+  const refused = sum((row) => row.refused);
   const estimated = sum((row) => row.estimated_tokens);
   const told = [
     `${many(sum((row) => row.requests), 'request')} answered`,
     many(sum((row) => row.failures), 'failed attempt'),
     `${compact(sum((row) => row.total_tokens))} tokens${estimated > 0 ? ` (${compact(estimated)} estimated)` : ''}`,
   ];
+  if (refused > 0) told.splice(1, 0, `${compact(refused)} refused`);
   if (cost > 0) told.push(dollars(cost));
   return `${RANGES[range].label}: ${told.join(', ')}`;
 }
