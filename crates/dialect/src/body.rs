@@ -37,7 +37,7 @@ const TEXTS: &[&str] = &[
 
 /// The fields that say something in one fixed word or number.
 const LABELS: &[&str] =
-    &["code", "type", "status", "reason", "limit_source", "error_type", "finish_reason"];
+    &["code", "type", "__type", "status", "reason", "limit_source", "error_type", "finish_reason"];
 
 /// Where a message is looked for in an object, the best place first.
 const MESSAGES: &[&str] =

@@ -38,6 +38,7 @@ const ACCOUNT: &[&str] = &[
     "your api key",
     "this api key",
     "per api key",
+    "key limit",
 ];
 
 /// Statuses that tell of the account, not of the request: no words of the client are quoted.

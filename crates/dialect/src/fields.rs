@@ -8,8 +8,14 @@ use crate::times::moment;
 use crate::tree::{scalar, walk};
 
 /// Names of fields, without case and separators, that say when to come back.
-const RETRY: &[&str] =
-    &["retryafter", "retryafterms", "retryafterseconds", "retryinseconds", "retrydelay"];
+const RETRY: &[&str] = &[
+    "retryafter",
+    "retryafterms",
+    "retryafterseconds",
+    "retryinseconds",
+    "retrydelay",
+    "estimatedtime",
+];
 
 /// Names of fields, without case and separators, that say when a budget is whole again.
 const RESET: &[&str] = &[

@@ -6,7 +6,7 @@ use engine::Timestamp;
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::times::{believable, http_date, moment, number};
+use crate::times::{believable, moment_by, number};
 use crate::tree::{scalar, walk};
 
 /// Longer values and further headers are not what this crate looks for.
@@ -41,10 +41,7 @@ impl Headers {
     /// `retry-after-ms`, else `retry-after` in any of its forms.
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Timestamp> {
         let millis = self.get("retry-after-ms").and_then(|text| in_millis(text, now));
-        millis.or_else(|| {
-            let text = self.get("retry-after")?;
-            moment(text, now).or_else(|| http_date(text, self.get("date"), now))
-        })
+        millis.or_else(|| moment_by(self.get("retry-after")?, self.get("date"), now))
     }
 }
 

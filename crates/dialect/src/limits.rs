@@ -1,5 +1,7 @@
 //! Rate-limit headers of every dialect, read by the words in their names.
 
+mod structured;
+
 use engine::{Budget, Dimension, Timestamp, Window};
 
 use crate::headers::Headers;
@@ -61,7 +63,8 @@ pub(crate) fn read(headers: &Headers, profile: &Profile, now: Timestamp) -> Vec<
         }
     }
     let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
-    rows.into_iter().filter(told).map(|row| budget(&row, profile, now)).collect()
+    let named = rows.into_iter().filter(told).map(|row| budget(&row, profile, now));
+    named.chain(structured::read(headers, profile, now)).take(COUNT).collect()
 }
 
 fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {

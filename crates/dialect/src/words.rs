@@ -26,23 +26,56 @@ const DAY: &[&str] = &[
     "per 24 hours",
     "24-hour",
     "86400s",
+    "per 1 day",
+    "rpd limit",
+    "tpd limit",
+    "rpd rate",
+    "tpd rate",
+    "max rpd",
+    "max tpd",
+    "for today",
+    "tomorrow",
+    "今日",
+    "今天",
+    "明天",
     "每天",
     "每日",
     "当日",
 ];
-const HOUR: &[&str] = &["per hour", "perhour", "per-hour", "/hour", "/ hour", "hourly", "每小时"];
+const HOUR: &[&str] =
+    &["per hour", "per 1 hour", "perhour", "per-hour", "/hour", "/ hour", "hourly", "每小时"];
 const MINUTE: &[&str] = &[
     "per min",
     "permin",
     "per-min",
     "/min",
     "/ min",
+    "per 1 min",
+    "per 60s",
+    "per 60 s",
+    "rpm limit",
+    "tpm limit",
+    "rpm rate",
+    "tpm rate",
+    "max rpm",
+    "max tpm",
     "(rpm)",
     "(tpm)",
     "bymodelbyminute",
     "每分钟",
 ];
-const SECOND: &[&str] = &["per sec", "persec", "per-sec", "/sec", "/ sec", "(rps)", "每秒"];
+const SECOND: &[&str] = &[
+    "per sec",
+    "persec",
+    "per-sec",
+    "/sec",
+    "/ sec",
+    "per 1 sec",
+    "per 1s",
+    "max rps",
+    "(rps)",
+    "每秒",
+];
 
 /// The longest first: where several limits are met at once, the longest holds.
 const WINDOWS: &[(Window, &[&str])] = &[
@@ -70,6 +103,12 @@ const TOKENS: &[&str] = &[
     "token_limited",
     "(tpm)",
     "(tpd)",
+    "tpm limit",
+    "tpd limit",
+    "tpm rate",
+    "tpd rate",
+    "max tpm",
+    "max tpd",
     "per-token",
 ];
 

@@ -182,3 +182,57 @@ fn a_flood_of_headers_is_cut_off() {
     let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
     assert!(read("", &pairs).len() <= 16);
 }
+
+#[test]
+fn the_structured_headers_are_read_item_by_item() {
+    let budgets = read(
+        "",
+        &[
+            ("ratelimit-policy", r#""burst";q=10;w=1, "day;x,y";q=1000;w=86400;qu="requests""#),
+            ("ratelimit-policy", r#""minute-tokens";q=8000;w=60"#),
+            ("ratelimit", r#""burst";r=10;t=1, "day;x,y";r=0;t=3600"#),
+            ("ratelimit", r#""minute-tokens";r=7000"#),
+        ],
+    );
+    assert_eq!(budgets.len(), 3);
+    let day = found(&budgets, Dimension::Requests, Window::Day);
+    assert_eq!((day.limit, day.remaining), (Some(1000), Some(0)));
+    assert_eq!(wait(day.next_at), Some(3600.0));
+    let burst = found(&budgets, Dimension::Requests, Window::Second);
+    assert_eq!((burst.limit, burst.remaining), (Some(10), Some(10)));
+    let tokens = found(&budgets, Dimension::Tokens, Window::Minute);
+    assert_eq!((tokens.limit, tokens.remaining), (Some(8000), Some(7000)));
+}
+
+#[test]
+fn the_older_drafts_are_read_too() {
+    let budgets = read(
+        "",
+        &[("ratelimit", "limit=100, remaining=0, reset=37"), ("ratelimit-policy", "100;w=60")],
+    );
+    assert_eq!(budgets.len(), 1);
+    assert_eq!((budgets[0].limit, budgets[0].remaining), (Some(100), Some(0)));
+    assert_eq!((budgets[0].window, wait(budgets[0].full_at)), (Window::Minute, Some(37.0)));
+    let pairs = [
+        ("ratelimit-limit", "100, 100;w=60"),
+        ("ratelimit-remaining", "0"),
+        ("ratelimit-reset", "37"),
+    ];
+    let budgets = read("", &pairs);
+    assert_eq!((budgets[0].limit, budgets[0].remaining), (Some(100), Some(0)));
+    assert_eq!(wait(budgets[0].next_at), Some(37.0));
+}
+
+#[test]
+fn nonsense_in_structured_headers_tells_nothing() {
+    for value in
+        ["", ";", "\"", ";;;,,,", "\"a;r=1,b", "default", "\"a\";r=-1;t=x", "x=y", "\"a\";q"]
+    {
+        assert!(
+            read("", &[("ratelimit", value), ("ratelimit-policy", value)]).is_empty(),
+            "{value}"
+        );
+    }
+    let many = (0..200).map(|at| format!("\"{at}x\";r=0")).collect::<Vec<_>>().join(",");
+    assert!(read("", &[("ratelimit", &many)]).len() <= 16);
+}

@@ -4,6 +4,7 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
+use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
@@ -57,7 +58,7 @@ fn moment(zoned: &Zoned) -> Timestamp {
 }
 
 /// One calendar day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
     /// The date of its beginning, `YYYY-MM-DD`.
     pub date: String,
@@ -65,6 +66,12 @@ pub struct Day {
     pub begins: Timestamp,
     /// The first moment of the next day.
     pub ends: Timestamp,
+}
+
+impl Day {
+    pub(crate) fn contains(&self, now: Timestamp) -> bool {
+        (self.begins..self.ends).contains(&now)
+    }
 }
 
 #[cfg(test)]

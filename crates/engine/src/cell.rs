@@ -12,11 +12,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::kept::{KeptCell, believed};
 use crate::policy::{self, SetAside};
 use crate::{Fault, FaultKind, Origin, Scope, Timestamp};
 
 /// Why and until when a scope is shut.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shut {
     /// The first moment at which it may be tried again; `None` is "not before the configuration
     /// or a person changes it".
@@ -53,6 +56,9 @@ impl Shut {
     }
 }
 
+/// A cooldown that is no longer than this is little loss should the process die at once.
+const BRIEF: Duration = Duration::from_secs(30);
+
 /// Whether a scope may be tried now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Gate<'a> {
@@ -84,6 +90,31 @@ impl Cell {
             Some(_) if self.probing => Gate::Probing,
             Some(_) => Gate::HalfOpen,
         }
+    }
+
+    pub(crate) fn kept(&self) -> KeptCell {
+        KeptCell { shut: self.shut.clone(), strikes: self.strikes, faults: self.faults }
+    }
+
+    pub(crate) fn restored(kept: &KeptCell, now: Timestamp) -> Self {
+        let shut = kept.shut.clone().map(|shut| Shut {
+            until: shut.until.map(|until| believed(until, shut.since, now)),
+            since: shut.since.min(now),
+            ..shut
+        });
+        Self { shut, strikes: kept.strikes, faults: kept.faults, probing: false }
+    }
+
+    /// Whether nothing is remembered.
+    pub(crate) const fn is_blank(&self) -> bool {
+        self.shut.is_none() && self.strikes == 0 && self.faults == 0
+    }
+
+    /// Whether it was shut just now for a time that is worth keeping at once.
+    pub(crate) fn was_shut_for_long(&self, now: Timestamp) -> bool {
+        self.shut.as_ref().is_some_and(|shut| {
+            shut.since == now && shut.until.is_none_or(|until| now.until(until) > BRIEF)
+        })
     }
 
     /// Whether breaker faults have been seen since the last success.

@@ -1,10 +1,13 @@
 //! The vocabulary in which an upstream's failure is told: what it was, whom it concerns and when
 //! it is over, whatever words the provider used for it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// What went wrong, as far as the choice of what to do next depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// Too many requests in a short window, or a rate limit of unknown dimension.
     RateLimited,
@@ -74,7 +77,8 @@ impl FaultKind {
 }
 
 /// Whom a fault concerns; everything inside the scope is set aside together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Only the request that met it: nothing is set aside.
     Request,
@@ -105,7 +109,8 @@ impl Scope {
 }
 
 /// Where a time came from. A time that was guessed is probed; any other is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The provider said it in a header, a field or its prose.
     Stated,

@@ -45,15 +45,15 @@ impl Ledger {
         let chosen = &registry.deployments()[deployment];
         let mut probed = [None; 5];
         for (claim, slot) in probed.iter_mut().zip(chosen.scopes.all()) {
-            let cell = self.cell_mut(slot);
-            if cell.gate(now) == crate::cell::Gate::HalfOpen {
-                cell.start_probe();
+            if self.cell(slot).gate(now) == crate::cell::Gate::HalfOpen {
+                self.cell_mut(slot).start_probe();
                 *claim = Some(slot);
             }
         }
         self.usage_mut(chosen.usage).take(tokens, now);
         self.usage_mut(chosen.key_usage).take(tokens, now);
-        self.tally_mut(registry.provider_of(chosen).slot).requests += 1;
+        let tally = self.tally_mut(registry.provider_of(chosen).slot);
+        tally.requests = tally.requests.saturating_add(1);
         Lease { deployment, candidate, started: now, foreign_model, reserved: tokens, probed }
     }
 
@@ -65,7 +65,7 @@ impl Ledger {
         let today = self.is_today(lease.started);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = 0;
-        tally.successes += u64::from(today);
+        tally.successes = tally.successes.saturating_add(u64::from(today));
     }
 
     /// The first word of a stream has come: how long the deployment thinks is remembered.
@@ -142,9 +142,11 @@ impl Ledger {
             self.forgive(deployment, lease.started, now);
             return;
         };
-        self.cell_mut(slot).strike(fault, lease.started, now, patience.default_cooldown);
+        let cell = self.cell_mut(slot);
+        cell.strike(fault, lease.started, now, patience.default_cooldown);
+        self.is_urgent |= cell.was_shut_for_long(now);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
-        tally.consecutive_errors += 1;
+        tally.consecutive_errors = tally.consecutive_errors.saturating_add(1);
         tally.last_error = Some(crate::ledger::LastError {
             at: now,
             text: format!("{}: {}", fault.kind.as_str(), fault.detail),
@@ -155,7 +157,9 @@ impl Ledger {
     /// refusal of the request itself.
     fn forgive(&mut self, deployment: &Deployment, started: Timestamp, now: Timestamp) {
         for slot in deployment.scopes.all() {
-            self.cell_mut(slot).forgive(started, now);
+            if !self.cell(slot).is_blank() {
+                self.cell_mut(slot).forgive(started, now);
+            }
         }
     }
 

@@ -4,12 +4,14 @@
 //! request that began before a reload still settles into the right one, and a provider that
 //! keeps its name keeps its counters.
 
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::calendar::{Day, DayStart};
 use crate::cell::Cell;
+use crate::kept::{KeptIdentity, KeptKind, KeptTally};
 use crate::registry::{Limits, Registry, Scopes};
+use crate::table::Table;
 use crate::usage::Usage;
 
 /// Where a scope's cooldown lives.
@@ -24,27 +26,6 @@ pub(crate) struct UsageSlot(usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ProviderSlot(usize);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Identity {
-    Provider(String),
-    Key(String, String),
-    Model(String, String),
-    Class(String, String, String),
-    Deployment(String, String, String),
-}
-
-impl Identity {
-    fn provider(&self) -> &str {
-        match self {
-            Self::Provider(name)
-            | Self::Key(name, _)
-            | Self::Model(name, _)
-            | Self::Class(name, ..)
-            | Self::Deployment(name, ..) => name,
-        }
-    }
-}
-
 /// A provider's counters of the current day.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProviderTally {
@@ -56,11 +37,56 @@ pub(crate) struct ProviderTally {
     pub(crate) successes: u64,
     pub(crate) consecutive_errors: u64,
     pub(crate) last_error: Option<LastError>,
+    /// Whose turn it is among the keys; not kept.
     pub(crate) turn: usize,
 }
 
+impl ProviderTally {
+    fn begin_day(&mut self) {
+        (self.requests, self.tokens, self.successes) = (0, 0, 0);
+        self.estimated_tokens = 0;
+    }
+
+    fn has_counts(&self) -> bool {
+        (self.requests, self.tokens, self.successes, self.estimated_tokens) != (0, 0, 0, 0)
+    }
+
+    /// What is worth keeping, of the day that begins at `day`.
+    pub(crate) fn kept(&self, day: Timestamp) -> KeptTally {
+        KeptTally {
+            disabled: self.disabled,
+            day: if self.has_counts() { day } else { Timestamp::default() },
+            requests: self.requests,
+            tokens: self.tokens,
+            estimated_tokens: self.estimated_tokens,
+            successes: self.successes,
+            consecutive_errors: self.consecutive_errors,
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    /// What was kept, with the counts if they are of the day that begins at `day`.
+    pub(crate) fn restored(kept: &KeptTally, day: Timestamp, now: Timestamp) -> Self {
+        let last_error = kept.last_error.clone();
+        let mut tally = Self {
+            disabled: kept.disabled,
+            requests: kept.requests,
+            tokens: kept.tokens,
+            estimated_tokens: kept.estimated_tokens,
+            successes: kept.successes,
+            consecutive_errors: kept.consecutive_errors,
+            last_error: last_error.map(|last| LastError { at: last.at.min(now), ..last }),
+            turn: 0,
+        };
+        if kept.day != day {
+            tally.begin_day();
+        }
+        tally
+    }
+}
+
 /// The newest error of a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
     /// When it was seen.
     pub at: Timestamp,
@@ -71,14 +97,14 @@ pub struct LastError {
 /// Everything that changes.
 #[derive(Debug)]
 pub struct Ledger {
-    cells: Vec<Cell>,
-    cell_index: HashMap<Identity, usize>,
-    usages: Vec<Usage>,
-    usage_index: HashMap<Identity, usize>,
-    providers: Vec<ProviderTally>,
-    provider_index: HashMap<String, usize>,
+    pub(crate) cells: Table<Cell>,
+    pub(crate) usages: Table<Usage>,
+    pub(crate) tallies: Table<ProviderTally>,
     local_day: DayStart,
-    today: Day,
+    pub(crate) today: Day,
+    /// Whether a store has to learn of another day than that of the clock.
+    pub(crate) today_changed: bool,
+    pub(crate) is_urgent: bool,
 }
 
 impl Ledger {
@@ -86,14 +112,13 @@ impl Ledger {
     pub fn new(local_day: DayStart, now: Timestamp) -> Self {
         let today = local_day.day_at(now);
         Self {
-            cells: Vec::new(),
-            cell_index: HashMap::new(),
-            usages: Vec::new(),
-            usage_index: HashMap::new(),
-            providers: Vec::new(),
-            provider_index: HashMap::new(),
+            cells: Table::default(),
+            usages: Table::default(),
+            tallies: Table::default(),
             local_day,
             today,
+            today_changed: false,
+            is_urgent: false,
         }
     }
 
@@ -108,19 +133,16 @@ impl Ledger {
             return;
         }
         self.today = self.local_day.day_at(now);
-        for tally in &mut self.providers {
-            (tally.requests, tally.tokens, tally.successes) = (0, 0, 0);
-            tally.estimated_tokens = 0;
-        }
-        for usage in &mut self.usages {
-            usage.begin_day();
-        }
+        self.today_changed = true;
+        self.tallies.change(|_, tally| tally.has_counts(), ProviderTally::begin_day);
+        self.usages.change(|_, usage| usage.has_counts_of_day(), Usage::begin_day);
     }
 
     /// Changes when a day of the counters begins; today's counts stay.
     pub fn set_local_day(&mut self, local_day: DayStart, now: Timestamp) {
         if local_day != self.local_day {
             self.today.ends = local_day.next_after(now);
+            self.today_changed = true;
             self.local_day = local_day;
         }
     }
@@ -133,86 +155,81 @@ impl Ledger {
     /// Forgets the cooldowns, parked marks and breaker counts of one provider, or of all. Counts
     /// stay. Returns whether there was anyone to forget.
     pub fn reset(&mut self, provider: Option<&str>) -> bool {
-        let mut found = false;
-        for (identity, &slot) in &self.cell_index {
-            if provider.is_none_or(|name| identity.provider() == name) {
-                self.cells[slot].reset();
-                found = true;
-            }
-        }
-        for (identity, &slot) in &self.usage_index {
-            if provider.is_none_or(|name| identity.provider() == name) {
-                self.usages[slot].forget_learned();
-            }
-        }
-        for (name, &slot) in &self.provider_index {
-            if provider.is_none_or(|wanted| name == wanted) {
-                self.providers[slot].consecutive_errors = 0;
-                self.providers[slot].last_error = None;
-            }
-        }
+        let concerns =
+            |identity: &KeptIdentity| provider.is_none_or(|name| identity.provider == name);
+        let found = self.cells.change(|identity, _| concerns(identity), Cell::reset);
+        self.usages.change(|identity, _| concerns(identity), Usage::forget_learned);
+        self.tallies.change(
+            |identity, _| concerns(identity),
+            |tally| {
+                tally.consecutive_errors = 0;
+                tally.last_error = None;
+            },
+        );
+        self.is_urgent |= found;
         found
     }
 
     /// Switches a provider off or on by a person's wish. Returns whether it is known.
     pub fn set_disabled(&mut self, provider: &str, disabled: bool) -> bool {
-        let Some(&slot) = self.provider_index.get(provider) else {
+        let identity = KeptIdentity::new(KeptKind::Tally, provider, "", "");
+        let Some(tally) = self.tallies.find_mut(&identity) else {
             return false;
         };
-        self.providers[slot].disabled = disabled;
+        tally.disabled = disabled;
+        self.is_urgent = true;
         true
     }
 
     /// Clears the faults of every scope that `registry` no longer has: a key that comes back
-    /// later starts afresh.
+    /// later starts afresh. Its counts stay in memory, but are no longer kept.
     pub(crate) fn keep_only(&mut self, registry: &Registry) {
-        let mut kept = vec![false; self.cells.len()];
+        let mut cells = vec![false; self.cells.len()];
+        let mut usages = vec![false; self.usages.len()];
+        let mut tallies = vec![false; self.tallies.len()];
         for provider in registry.providers() {
             for slot in provider.key_scopes.iter().chain([&provider.scope]) {
-                kept[slot.0] = true;
+                cells[slot.0] = true;
             }
+            tallies[provider.slot.0] = true;
         }
         for deployment in registry.deployments() {
             for slot in deployment.scopes.all() {
-                kept[slot.0] = true;
+                cells[slot.0] = true;
             }
+            usages[deployment.usage.0] = true;
+            usages[deployment.key_usage.0] = true;
         }
-        for (cell, kept) in self.cells.iter_mut().zip(kept) {
-            if !kept {
-                cell.reset();
-            }
-        }
+        self.cells.keep_only(&cells, Cell::reset);
+        self.usages.keep_only(&usages, |_| ());
+        self.tallies.keep_only(&tallies, |_| ());
     }
 
-    fn scope(&mut self, identity: Identity) -> ScopeSlot {
-        let cells = &mut self.cells;
-        ScopeSlot(*self.cell_index.entry(identity).or_insert_with(|| {
-            cells.push(Cell::default());
-            cells.len() - 1
-        }))
+    fn scope(&mut self, kind: KeptKind, provider: &str, key: &str, model: &str) -> ScopeSlot {
+        ScopeSlot(self.cells.slot(KeptIdentity::new(kind, provider, key, model)))
     }
 
     pub(crate) fn provider_scope(&mut self, provider: &str) -> ScopeSlot {
-        self.scope(Identity::Provider(provider.to_owned()))
+        self.scope(KeptKind::Provider, provider, "", "")
     }
 
     pub(crate) fn key_scope(&mut self, provider: &str, key: &str) -> ScopeSlot {
-        self.scope(Identity::Key(provider.to_owned(), key.to_owned()))
+        self.scope(KeptKind::Key, provider, key, "")
     }
 
     pub(crate) fn scopes(&mut self, provider: &str, key: &str, model: &str) -> Scopes {
-        let (name, key, model) = (provider.to_owned(), key.to_owned(), model.to_owned());
         // OpenRouter's `:free` is such a class: one counter for all models that end so.
-        let class = model.rfind(':').map(|colon| model[colon..].to_owned());
+        let class = model.rfind(':').map(|colon| &model[colon..]);
         Scopes {
             provider: self.provider_scope(provider),
-            key: self.key_scope(provider, &key),
-            model: self.scope(Identity::Model(name.clone(), model.clone())),
-            class: class.map(|class| self.scope(Identity::Class(name.clone(), key.clone(), class))),
-            deployment: self.scope(Identity::Deployment(name, key, model)),
+            key: self.key_scope(provider, key),
+            model: self.scope(KeptKind::Model, provider, "", model),
+            class: class.map(|class| self.scope(KeptKind::Class, provider, key, class)),
+            deployment: self.scope(KeptKind::Deployment, provider, key, model),
         }
     }
 
+    /// The use of one key with one model, within its own limits.
     pub(crate) fn usage_slot(
         &mut self,
         provider: &str,
@@ -220,45 +237,52 @@ impl Ledger {
         model: &str,
         limits: &Limits,
     ) -> UsageSlot {
-        let identity = Identity::Deployment(provider.to_owned(), key.to_owned(), model.to_owned());
-        let usages = &mut self.usages;
-        let slot = *self.usage_index.entry(identity).or_insert_with(|| {
-            usages.push(Usage::default());
-            usages.len() - 1
-        });
-        self.usages[slot].set_limits(limits);
+        self.limited(KeptIdentity::new(KeptKind::Use, provider, key, model), limits)
+    }
+
+    /// The use of one key by all its models, within the limits that they share.
+    pub(crate) fn key_usage_slot(
+        &mut self,
+        provider: &str,
+        key: &str,
+        limits: &Limits,
+    ) -> UsageSlot {
+        self.limited(KeptIdentity::new(KeptKind::UseOfKey, provider, key, ""), limits)
+    }
+
+    fn limited(&mut self, identity: KeptIdentity, limits: &Limits) -> UsageSlot {
+        let slot = self.usages.slot(identity);
+        if self.usages.get(slot).has_other_limits(limits) {
+            self.usages.get_mut(slot).set_limits(limits);
+        }
         UsageSlot(slot)
     }
 
     pub(crate) fn provider_slot(&mut self, provider: &str) -> ProviderSlot {
-        let providers = &mut self.providers;
-        ProviderSlot(*self.provider_index.entry(provider.to_owned()).or_insert_with(|| {
-            providers.push(ProviderTally::default());
-            providers.len() - 1
-        }))
+        ProviderSlot(self.tallies.slot(KeptIdentity::new(KeptKind::Tally, provider, "", "")))
     }
 
     pub(crate) fn cell(&self, slot: ScopeSlot) -> &Cell {
-        &self.cells[slot.0]
+        self.cells.get(slot.0)
     }
 
     pub(crate) fn cell_mut(&mut self, slot: ScopeSlot) -> &mut Cell {
-        &mut self.cells[slot.0]
+        self.cells.get_mut(slot.0)
     }
 
     pub(crate) fn usage(&self, slot: UsageSlot) -> &Usage {
-        &self.usages[slot.0]
+        self.usages.get(slot.0)
     }
 
     pub(crate) fn usage_mut(&mut self, slot: UsageSlot) -> &mut Usage {
-        &mut self.usages[slot.0]
+        self.usages.get_mut(slot.0)
     }
 
     pub(crate) fn tally(&self, slot: ProviderSlot) -> &ProviderTally {
-        &self.providers[slot.0]
+        self.tallies.get(slot.0)
     }
 
     pub(crate) fn tally_mut(&mut self, slot: ProviderSlot) -> &mut ProviderTally {
-        &mut self.providers[slot.0]
+        self.tallies.get_mut(slot.0)
     }
 }

@@ -12,12 +12,16 @@ mod budget;
 mod calendar;
 mod cell;
 mod fault;
+mod kept;
 mod lease;
 mod ledger;
+mod outlook;
+mod pace;
 pub mod policy;
 mod refusal;
 mod registry;
 mod rotation;
+mod table;
 mod time;
 mod usage;
 mod view;
@@ -29,8 +33,14 @@ pub use budget::{Budget, Dimension, Window};
 pub use calendar::{Day, DayStart};
 pub use cell::Shut;
 pub use fault::{Fault, FaultKind, Origin, Resume, Scope};
+pub use kept::{
+    Kept, KeptBudget, KeptCell, KeptCount, KeptIdentity, KeptKind, KeptSpan, KeptTally, KeptUse,
+    KeptValue,
+};
 pub use lease::Lease;
 pub use ledger::{LastError, Ledger};
+pub use outlook::Outlook;
+pub use pace::Pace;
 pub use refusal::{Refusal, Why};
 pub use registry::{
     Candidate, ChainStep, Deployment, Limits, Patience, Provider, ProviderSpec, Registry,

@@ -216,7 +216,7 @@ impl Registry {
                     lacks: spec.lacks.get(position).copied().unwrap_or_default(),
                     scopes: ledger.scopes(&spec.name, fingerprint, model),
                     usage: ledger.usage_slot(&spec.name, fingerprint, model, &own),
-                    key_usage: ledger.usage_slot(&spec.name, fingerprint, "", &shared),
+                    key_usage: ledger.key_usage_slot(&spec.name, fingerprint, &shared),
                 });
             }
         }

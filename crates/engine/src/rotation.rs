@@ -277,6 +277,24 @@ impl Rotation {
         availability(registry, ledger, deployment, &self.needs, now)
     }
 
+    /// The deployments of the chain before `candidate` that were never tried, and why they may not
+    /// be tried now.
+    pub fn passed_over(
+        &self,
+        candidate: usize,
+        registry: &Registry,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Vec<(usize, Closed)> {
+        (0..candidate.min(self.chain.len()))
+            .filter(|&index| self.progress[index].tries == 0)
+            .filter_map(|index| match self.availability(index, registry, ledger, now) {
+                Availability::Closed(closed) => Some((self.chain[index].deployment, closed)),
+                Availability::Open | Availability::HalfOpen => None,
+            })
+            .collect()
+    }
+
     /// Takes what came of an attempt, and ends its lease.
     pub fn settle(
         &mut self,

@@ -4,10 +4,14 @@
 //! Quotas forecast, cooldowns know: a limit here only avoids a refusal that is certain; the
 //! refusal itself is the truth.
 
+mod kept;
+
 use std::time::Duration;
 
+use crate::kept::KeptCount;
+use crate::pace::Pace;
 use crate::registry::Limits;
-use crate::window::{Count, Rolling};
+use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
 /// Why a limit forbids another request, and until when.
@@ -26,11 +30,11 @@ pub struct UsedUp {
 }
 
 #[derive(Debug, Clone)]
-struct Metered {
-    dimension: Dimension,
-    window: Window,
-    limit: u64,
-    count: Count,
+pub(crate) struct Metered {
+    pub(crate) dimension: Dimension,
+    pub(crate) window: Window,
+    pub(crate) limit: u64,
+    pub(crate) count: Count,
 }
 
 /// The use of one deployment, or of one key.
@@ -43,16 +47,19 @@ pub(crate) struct Usage {
     pub(crate) tokens_today: u64,
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
+    pub(crate) pace: Pace,
     limits: Limits,
-    metered: Vec<Metered>,
-    learned: Vec<Learned>,
+    pub(crate) metered: Vec<Metered>,
+    pub(crate) learned: Vec<Learned>,
+    /// What an earlier run counted, until the limits are known against which it counts.
+    restored: Vec<KeptCount>,
 }
 
 /// What a reply reported, and when the request began that it answered.
 #[derive(Debug, Clone)]
-struct Learned {
-    budget: Budget,
-    asked: Timestamp,
+pub(crate) struct Learned {
+    pub(crate) budget: Budget,
+    pub(crate) asked: Timestamp,
 }
 
 impl Usage {
@@ -63,9 +70,10 @@ impl Usage {
 
     /// Takes new limits; counts of limits that stay are kept.
     pub(crate) fn set_limits(&mut self, limits: &Limits) {
-        if *limits == self.limits {
+        if !self.has_other_limits(limits) {
             return;
         }
+        let restored = std::mem::take(&mut self.restored);
         let same_day = limits.day == self.limits.day;
         let mut old = std::mem::take(&mut self.metered);
         for (dimension, window, limit) in declared(limits) {
@@ -75,11 +83,13 @@ impl Usage {
                     && metered.window == window
                     && (same_day || window == Window::Minute)
             });
-            let count = match kept {
-                Some(index) => old.swap_remove(index).count,
-                None if window == Window::Minute => Count::Rolling(Rolling::minute()),
-                None => Count::for_day(limits.day.as_ref()),
-            };
+            let restored = restored
+                .iter()
+                .filter(|count| (count.dimension, count.window) == (dimension, window));
+            let count = kept
+                .map(|index| old.swap_remove(index).count)
+                .or_else(|| restored.into_iter().find_map(|count| count.for_limits(limits)))
+                .unwrap_or_else(|| Count::new(window, limits.day.as_ref()));
             self.metered.push(Metered { dimension, window, limit, count });
         }
         self.limits = limits.clone();
@@ -89,7 +99,8 @@ impl Usage {
     pub(crate) fn take(&mut self, tokens: u64, now: Timestamp) {
         self.in_flight += 1;
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
-        self.requests_today += 1;
+        self.requests_today = self.requests_today.saturating_add(1);
+        self.pace.add(tokens, now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
@@ -106,6 +117,7 @@ impl Usage {
 
     /// Replaces the reserved tokens by those really used.
     pub(crate) fn correct(&mut self, reserved: u64, used: u64, taken: Timestamp) {
+        self.pace.replace(taken, reserved, used);
         for metered in self.metered.iter_mut().filter(|m| m.dimension == Dimension::Tokens) {
             metered.count.replace(taken, reserved, used);
         }
@@ -131,15 +143,19 @@ impl Usage {
                 Dimension::Tokens => self.tokens_in_flight.saturating_sub(tokens),
             };
             reserve(&mut budget, under_way, Timestamp::default());
-            let same = self.learned.iter_mut().find(|Learned { budget: old, .. }| {
-                (old.dimension, old.window) == (budget.dimension, budget.window)
-            });
-            match same {
+            match self.same_as(&budget) {
                 Some(old) if asked <= old.asked && budget.remaining >= old.budget.remaining => {}
                 Some(old) => *old = Learned { budget, asked: asked.max(old.asked) },
                 None => self.learned.push(Learned { budget, asked }),
             }
         }
+    }
+
+    /// What was learned before of the budget that another report is about.
+    fn same_as(&mut self, budget: &Budget) -> Option<&mut Learned> {
+        self.learned.iter_mut().find(|Learned { budget: old, .. }| {
+            (old.dimension, old.window) == (budget.dimension, budget.window)
+        })
     }
 
     /// Takes a time to the first word; a quarter of each new one counts, so that one slow answer

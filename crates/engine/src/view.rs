@@ -1,9 +1,12 @@
 //! The ledger as a person may see it: one view per provider and per deployment, read only.
 
+use std::time::Duration;
+
 use crate::availability::{Availability, Closed, Needs, availability};
 use crate::ledger::{LastError, Ledger};
+use crate::outlook::{Outlook, outlook};
 use crate::registry::{Provider, Registry};
-use crate::{Budget, Dimension, Timestamp, Window};
+use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
 /// One provider at one moment.
 #[derive(Debug, Clone)]
@@ -52,6 +55,24 @@ pub struct DeploymentView {
     pub declared: Vec<DeclaredUse>,
     /// What the newest replies reported.
     pub learned: Vec<Budget>,
+    /// What will become of the declared and the learned limits, if things go on as of late.
+    pub outlook: Vec<Outlook>,
+    /// The usual time to the first word of a stream, as far as it has shown.
+    pub first_word: Option<Duration>,
+}
+
+impl DeploymentView {
+    /// The outlook of one of its limits.
+    pub fn outlook_of(
+        &self,
+        dimension: Dimension,
+        window: Window,
+        origin: Origin,
+    ) -> Option<&Outlook> {
+        self.outlook.iter().find(|outlook| {
+            (outlook.dimension, outlook.window, outlook.origin) == (dimension, window, origin)
+        })
+    }
 }
 
 /// A declared limit and its use.
@@ -161,5 +182,7 @@ fn deployment_view(
             })
             .collect(),
         learned: usage.learned().chain(shared.learned()).cloned().collect(),
+        outlook: [outlook(usage, false, now), outlook(shared, true, now)].concat(),
+        first_word: usage.first_word,
     }
 }

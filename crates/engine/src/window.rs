@@ -1,6 +1,10 @@
 //! Counts over a span of time, for limits per minute and per day.
 
-use crate::{DayStart, Timestamp};
+use std::time::Duration;
+
+use crate::kept::KeptSpan;
+use crate::outlook::used_up_at;
+use crate::{DayStart, Timestamp, Window};
 
 /// A count over the last `span`, kept in buckets, rounded to the strict side by one bucket, so
 /// that no span of that length ever holds more than what was admitted against it.
@@ -84,6 +88,37 @@ impl Rolling {
         when
     }
 
+    /// When `limit` is reached at this pace, as what was used long ago leaves the span bit by
+    /// bit; `None` if a whole span passes without.
+    fn runs_out_at(&self, limit: u64, per_hour: f64, now: Timestamp) -> Option<Timestamp> {
+        let span = self.bucket_millis.saturating_mul(self.counts.len() as i64);
+        let leaves = |bucket: i64| {
+            let begins = bucket.saturating_mul(self.bucket_millis);
+            Timestamp::from_millis(begins.saturating_add(span))
+        };
+        let live = self.live_buckets().map(|(bucket, count)| (leaves(bucket), count));
+        let end = (now.after(Duration::from_millis(span.unsigned_abs())), 0);
+        let (mut used, mut then) = (self.used(now) as f64, now);
+        for (leaves, count) in live.filter(|(leaves, _)| *leaves > now).chain([end]) {
+            let room = (limit as f64 - used).max(0.0) as u64;
+            let reached = used_up_at(room, per_hour, then);
+            if let Some(reached) = reached.filter(|reached| *reached <= leaves) {
+                return Some(reached);
+            }
+            let passed = then.until(leaves).as_secs_f64() / 3600.0;
+            used = passed.mul_add(per_hour, used) - count as f64;
+            then = leaves;
+        }
+        None
+    }
+
+    /// The amounts that may still count, each with the moment at which its bucket begins.
+    fn kept(&self) -> Vec<(Timestamp, u64)> {
+        let used = self.live_buckets().filter(|(_, count)| *count > 0);
+        let begins = |bucket: i64| bucket.saturating_mul(self.bucket_millis);
+        used.map(|(bucket, count)| (Timestamp::from_millis(begins(bucket)), count)).collect()
+    }
+
     fn live_buckets(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
         let first = self.newest - self.counts.len() as i64 + 1;
         (first..=self.newest).map(|bucket| (bucket, self.counts[self.slot(bucket)]))
@@ -102,6 +137,16 @@ pub(crate) struct Calendar {
 impl Calendar {
     pub(crate) fn new(start: DayStart) -> Self {
         Self { start, ends: Timestamp::default(), begins: Timestamp::default(), used: 0 }
+    }
+
+    /// Goes on with a day that was begun, if days still begin and end as that one did.
+    fn take_up(&mut self, begins: Timestamp, ends: Timestamp, used: u64) -> bool {
+        let day = self.start.day_at(begins);
+        let same = (day.begins, day.ends) == (begins, ends);
+        if same {
+            (self.begins, self.ends, self.used) = (begins, ends, used);
+        }
+        same
     }
 
     fn advance(&mut self, now: Timestamp) {
@@ -160,10 +205,69 @@ impl Count {
         }
     }
 
-    pub(crate) fn for_day(start: Option<&DayStart>) -> Self {
-        match start {
+    /// An empty count over a minute, or over a day that begins at `day` or rolls on.
+    pub(crate) fn new(window: Window, day: Option<&DayStart>) -> Self {
+        match day {
+            _ if window == Window::Minute => Self::Rolling(Rolling::minute()),
             Some(start) => Self::Calendar(Calendar::new(start.clone())),
             None => Self::Rolling(Rolling::day()),
+        }
+    }
+
+    /// When all of the span is free again; `None` if nothing is used of one that rolls on.
+    pub(crate) fn resets_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Rolling(rolling) => (rolling.used(now) > 0).then(|| rolling.falls_to(0).max(now)),
+            Self::Calendar(calendar) if now < calendar.ends => Some(calendar.ends),
+            Self::Calendar(calendar) => Some(calendar.start.next_after(now)),
+        }
+    }
+
+    /// When `limit` is used up at this pace; `None` if it never is, or comes back first.
+    pub(crate) fn runs_out_at(
+        &self,
+        limit: u64,
+        per_hour: f64,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        match self {
+            Self::Rolling(rolling) => rolling.runs_out_at(limit, per_hour, now),
+            Self::Calendar(_) => {
+                let left = limit.saturating_sub(self.used(now));
+                let ends = self.resets_at(now)?;
+                used_up_at(left, per_hour, now).filter(|at| *at < ends)
+            }
+        }
+    }
+
+    /// What counts, as it is kept.
+    pub(crate) fn kept(&self) -> KeptSpan {
+        match self {
+            Self::Rolling(rolling) => KeptSpan::Rolling(rolling.kept()),
+            Self::Calendar(calendar) => KeptSpan::Calendar {
+                begins: calendar.begins,
+                ends: calendar.ends,
+                used: calendar.used,
+            },
+        }
+    }
+
+    /// Takes up what was kept of an earlier run. Returns whether it is of a span like this one.
+    pub(crate) fn take_up(&mut self, kept: &KeptSpan) -> bool {
+        match (self, kept) {
+            (Self::Rolling(rolling), KeptSpan::Rolling(amounts)) => {
+                let mut amounts = amounts.clone();
+                amounts.sort_unstable();
+                for (then, amount) in amounts {
+                    rolling.add(then, amount);
+                }
+                true
+            }
+            (Self::Calendar(calendar), &KeptSpan::Calendar { begins, ends, used }) => {
+                calendar.take_up(begins, ends, used)
+            }
+            (Self::Rolling(_), KeptSpan::Calendar { .. })
+            | (Self::Calendar(_), KeptSpan::Rolling(_)) => false,
         }
     }
 }
@@ -219,7 +323,7 @@ mod tests {
     #[test]
     fn a_correction_after_midnight_stays_in_the_day_of_the_request() {
         let midnight = DayStart::midnight(jiff::tz::TimeZone::UTC);
-        let mut count = Count::for_day(Some(&midnight));
+        let mut count = Count::new(Window::Day, Some(&midnight));
         let (evening, morning) = (Timestamp::from_secs(86_399), Timestamp::from_secs(86_401));
         count.add(evening, 10);
         count.add(morning, 1);

@@ -1,23 +1,29 @@
 //! The running program's shared state, and the one place where the rules' ledger is locked.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use engine::{DayStart, Lease, Ledger, Timestamp};
 use jiff::tz::TimeZone;
 use settings::Settings;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::lock::lock;
+use crate::memory::{Left, Memory};
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::refused::Refused;
 use crate::source::{Source, tell};
 use crate::world::World;
+
+/// Pages and programs that may watch at once.
+const MOST_WATCHERS: usize = 32;
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -35,22 +41,33 @@ pub struct App {
     world: ArcSwap<World>,
     ledger: Mutex<Ledger>,
     pub(crate) refused: Refused,
+    pub(crate) memory: Memory,
+    /// How many requests were remembered.
+    records: AtomicI64,
+    /// Seats for those who watch.
+    pub(crate) watchers: Arc<Semaphore>,
+    /// Cancelled when the process begins to stop.
+    pub(crate) stopping: CancellationToken,
     /// Models chosen from a provider's own list.
     pub(crate) discovered: Mutex<HashMap<String, String>>,
 }
 
 impl App {
     /// Makes the state from a configuration.
-    pub fn new(
+    pub(crate) fn new(
         settings: Settings,
         source: Source,
         clock: Arc<Clock>,
         log: Log,
+        (memory, left): (Memory, Left),
     ) -> Result<Arc<Self>, String> {
         let now = clock.now();
         let mut ledger = Ledger::new(local_day(&settings), now);
+        ledger.restore(left.ledger, now);
+        let refused = Refused::default();
+        refused.restore(left.refused);
         let world = World::new(settings, &mut ledger, None)?;
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             started: now,
             source,
             clock,
@@ -61,18 +78,46 @@ impl App {
             ending: CancellationToken::new(),
             world: ArcSwap::from_pointee(world),
             ledger: Mutex::new(ledger),
-            refused: Refused::default(),
+            refused,
+            memory,
+            records: AtomicI64::new(0),
+            watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
+            stopping: CancellationToken::new(),
             discovered: Mutex::default(),
-        }))
+        });
+        app.memory.start(&app);
+        Ok(app)
     }
 
     pub(crate) fn world(&self) -> Arc<World> {
         self.world.load_full()
     }
 
-    /// Locks the ledger: for a moment, and never across an await.
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    /// Locks the ledger: for a moment, and never across an await. What changes is kept.
+    pub(crate) fn ledger(&self) -> LedgerGuard<'_> {
+        LedgerGuard { ledger: lock(&self.ledger), memory: &self.memory }
+    }
+
+    /// Locks the ledger for the memory itself.
+    pub(crate) fn ledger_to_keep(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// A number for a request that arrived at `then`: later ones have larger numbers, also after a
+    /// restart, and JSON can hold them exactly.
+    pub(crate) fn next_record(&self, then: Timestamp) -> i64 {
+        let next = self.records.fetch_add(1, Ordering::Relaxed) % 1000;
+        then.as_millis().saturating_mul(1000).saturating_add(next)
+    }
+
+    /// Keeps a request that has ended.
+    pub(crate) fn remember(&self, record: store::Record, world: &World) {
+        self.memory.record(record, || world.zone());
+    }
+
+    /// The configuration's file, if there is one.
+    pub(crate) fn config_file(&self) -> Option<&std::path::Path> {
+        self.source.file()
     }
 
     /// Swaps a new configuration in. Requests in flight finish with the old one; counters,
@@ -142,6 +187,36 @@ impl App {
     /// Seconds since the epoch at which the process started.
     pub(crate) const fn started_at(&self) -> i64 {
         self.started.as_millis() / 1000
+    }
+}
+
+/// The locked ledger. When it is let go, the memory is told that there is something to keep.
+pub(crate) struct LedgerGuard<'a> {
+    ledger: MutexGuard<'a, Ledger>,
+    memory: &'a Memory,
+}
+
+impl Deref for LedgerGuard<'_> {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl DerefMut for LedgerGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+}
+
+impl Drop for LedgerGuard<'_> {
+    fn drop(&mut self) {
+        if self.ledger.wants_saving_at_once() {
+            self.memory.urgent();
+        } else if self.ledger.is_changed() {
+            self.memory.touch();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 mod lock;
+mod memory;
 pub mod observe;
 mod parent;
 mod probe;

@@ -90,7 +90,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
     let prepared = prepare(&intake, route, 0, &model, &Mends::new(), &[]);
     let asked = Asked {
         route: Arc::clone(route),
-        model: model.clone(),
+        model: model.as_str().into(),
         endpoint: Endpoint::Chat,
         request: bytes::Bytes::new(),
         stream: false,

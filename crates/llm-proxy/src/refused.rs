@@ -1,8 +1,10 @@
-//! What providers were seen to refuse, for the life of the process: a parameter that was refused
+//! What providers were seen to refuse: a parameter that was refused
 //! once is left out, renamed or lowered from then on, for that provider's model alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
 
 use crate::lock::lock;
 
@@ -11,7 +13,8 @@ const MOST_PARAMETERS: usize = 64;
 const MOST_MODELS: usize = 1024;
 
 /// What to do with a parameter that is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Mend {
     /// Leave it out.
     Drop,
@@ -28,6 +31,8 @@ pub(crate) type Mends = BTreeMap<String, Mend>;
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     by_model: Mutex<HashMap<(String, String), Mends>>,
+    /// Whose mends changed since they were last kept.
+    changed: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Refused {
@@ -47,9 +52,37 @@ impl Refused {
         if by_model.len() >= MOST_MODELS && !by_model.contains_key(&at) {
             return;
         }
+        lock(&self.changed).insert(at.clone());
         let mends = by_model.entry(at).or_default();
         if mends.len() < MOST_PARAMETERS || mends.contains_key(name) {
             mends.insert(name.to_owned(), mend);
         }
     }
+
+    /// Provider, model and mends as text, of what changed since the last call.
+    pub(crate) fn take_changes(&self) -> Vec<(String, String, String)> {
+        let changed = std::mem::take(&mut *lock(&self.changed));
+        let by_model = lock(&self.by_model);
+        changed.iter().filter_map(|at| Some(as_text(at, by_model.get(at)?))).collect()
+    }
+
+    /// The same of everything.
+    pub(crate) fn everything(&self) -> Vec<(String, String, String)> {
+        lock(&self.by_model).iter().map(|(at, mends)| as_text(at, mends)).collect()
+    }
+
+    /// Takes back what an earlier run kept, as far as it is understood.
+    pub(crate) fn restore(&self, kept: Vec<(String, String, String)>) {
+        let mut by_model = lock(&self.by_model);
+        for (provider, model, text) in kept.into_iter().take(MOST_MODELS) {
+            if let Ok(mends) = serde_json::from_str::<Mends>(&text) {
+                by_model
+                    .insert((provider, model), mends.into_iter().take(MOST_PARAMETERS).collect());
+            }
+        }
+    }
+}
+
+fn as_text((provider, model): &(String, String), mends: &Mends) -> (String, String, String) {
+    (provider.clone(), model.clone(), serde_json::to_string(mends).unwrap_or_default())
 }

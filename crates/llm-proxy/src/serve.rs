@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settings::Loaded;
+use settings::{Loaded, StatePlace};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::memory::{self, Left, Memory};
 use crate::observe::log::{Format, Level, Log};
 use crate::reload::Hangups;
 use crate::source::{Source, check_exposure, lines, tell};
@@ -35,6 +36,8 @@ pub struct ServeOptions {
     pub level: Level,
     /// Whether to end when the process that started us is gone.
     pub exit_with_parent: bool,
+    /// Where the memory is kept, whatever the configuration says.
+    pub state: Option<StatePlace>,
 }
 
 /// Why the proxy did not start, or not go on.
@@ -95,10 +98,11 @@ pub async fn start(mut source: Source, options: &ServeOptions) -> Result<Running
     source.stay_with(&loaded);
     let files = source.watched(&loaded);
     tell_start(&source, &loaded, &log);
-    let app = App::new(loaded.settings, source, clock, log)
+    let memory = open_memory(&loaded, &source, options, address, &log);
+    let app = App::new(loaded.settings, source, clock, log, memory)
         .map_err(|problem| ServeError::Configuration(vec![problem]))?;
     let hangups = Hangups::new().map_err(|error| ServeError::Failed(error.to_string()))?;
-    let stop = CancellationToken::new();
+    let stop = app.stopping.clone();
     let accepting = tokio::spawn(server::accept(Arc::clone(&app), listener, stop.clone()));
     app.log.plain(&format!("listening on http://{address}"));
     let terminal_gone = CancellationToken::new();
@@ -128,8 +132,27 @@ impl Running {
         }
         self.app.ending.cancel();
         let _ = tokio::time::timeout(LAST_WORDS, self.app.tasks.wait()).await;
+        self.app.memory.stop();
         self.app.log.close();
     }
+}
+
+fn open_memory(
+    loaded: &Loaded,
+    source: &Source,
+    options: &ServeOptions,
+    address: SocketAddr,
+    log: &Log,
+) -> (Memory, Left) {
+    let settings = &loaded.settings;
+    let folder = memory::directory(settings, options.state.as_ref(), source.state_folder());
+    // A relative folder in the configuration is meant from where the configuration is.
+    let folder = folder.map(|folder| match (&options.state, &loaded.source) {
+        (None, Some(file)) => crate::source::folder(file).join(folder),
+        _ => folder,
+    });
+    let holder = format!("process {}, http://{address}", std::process::id());
+    Memory::open(settings, folder, holder, log)
 }
 
 fn tell_start(source: &Source, loaded: &Loaded, log: &Log) {

@@ -61,6 +61,23 @@ impl Source {
         matches!(self.from, From::Fixed(_))
     }
 
+    /// The configuration's file, if one was found or named.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.from {
+            From::Files { request, .. } => request.explicit.as_deref(),
+            From::Fixed(_) => None,
+        }
+    }
+
+    /// The folder in which the platform keeps what programs remember. What the program made itself
+    /// is not worth remembering.
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        match &self.from {
+            From::Files { request, .. } => settings::platform_state_dir(&request.env),
+            From::Fixed(_) => None,
+        }
+    }
+
     /// From now on only the file that was found counts: should it vanish, the configuration stays
     /// as it was, and with it the keys that are asked of clients.
     pub(crate) fn stay_with(&mut self, loaded: &Loaded) {

@@ -87,6 +87,15 @@ impl World {
         self.settings.server.timezone.clone().unwrap_or_else(jiff::tz::TimeZone::system)
     }
 
+    /// A provider's tier as it is written in the configuration, where it is known.
+    pub(crate) fn tier(&self, provider: &str) -> Option<&'static str> {
+        let route = self.routes.iter().find(|route| route.provider.name == provider)?;
+        route.provider.tier.map(|tier| match tier {
+            Tier::Free => "free",
+            Tier::Paid => "paid",
+        })
+    }
+
     /// The time for which a provider may be silent before its first word. A model that is known,
     /// or has `shown`, to think longer gets twice its usual time.
     pub(crate) fn first_limit(

@@ -40,6 +40,7 @@ pub fn starter_config(env: &Env) -> String {
     text.push_str(CHAINS);
     push_section(&mut text, Section::Server);
     push_section(&mut text, Section::Rotation);
+    push_section(&mut text, Section::History);
     text
 }
 

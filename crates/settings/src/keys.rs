@@ -16,6 +16,7 @@ pub(crate) enum Section {
     Top,
     Server,
     Rotation,
+    History,
     Provider,
     Limits,
     Timeouts,
@@ -72,8 +73,15 @@ pub(crate) struct KeyRow {
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Top, Self::Server, Self::Rotation, Self::Provider, Self::Limits, Self::Timeouts];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Top,
+        Self::Server,
+        Self::Rotation,
+        Self::History,
+        Self::Provider,
+        Self::Limits,
+        Self::Timeouts,
+    ];
 
     /// Returns the words by which messages call the section.
     pub(crate) fn name(self) -> &'static str {
@@ -81,6 +89,7 @@ impl Section {
             Self::Top => "the file",
             Self::Server => "server",
             Self::Rotation => "rotation",
+            Self::History => "history",
             Self::Provider => "provider",
             Self::Limits => "limits",
             Self::Timeouts => "timeouts",
@@ -92,6 +101,7 @@ impl Section {
             Self::Top => table::TOP,
             Self::Server => table::SERVER,
             Self::Rotation => table::ROTATION,
+            Self::History => table::HISTORY,
             Self::Provider => table::PROVIDER,
             Self::Limits => table::LIMITS,
             Self::Timeouts => table::TIMEOUTS,

@@ -9,6 +9,7 @@ mod catalogue;
 mod endpoints;
 mod env;
 mod expand;
+mod import;
 mod init;
 mod keys;
 mod load;
@@ -25,12 +26,15 @@ mod yaml;
 pub use catalogue::{AuthStyle, Catalogue, CatalogueEntry, FreeTier, StreamUsage};
 pub use endpoints::{Endpoints, endpoints};
 pub use env::{Env, Warnings};
+pub use import::{Imported, import};
 pub use init::{env_example, starter_config};
 pub use keys::{reference, schema};
-pub use load::{LoadError, LoadRequest, Loaded, load, platform_dirs};
+pub use load::{
+    LoadError, LoadRequest, Loaded, load, platform_dirs, platform_state_dir, read_text,
+};
 pub use model::{
-    Chain, KeyOrder, Limits, ModelChoice, Provider, ProviderKey, Rotation, Server, Settings,
-    Skipped, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
+    Chain, KeyOrder, Limits, Memory, ModelChoice, Provider, ProviderKey, Rotation, Server,
+    Settings, Skipped, StatePlace, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
 };
 pub use params::ParamRule;
 pub use problem::{Fault, Problem};

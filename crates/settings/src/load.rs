@@ -98,6 +98,24 @@ pub fn platform_dirs(env: &Env) -> Vec<PathBuf> {
     dirs
 }
 
+/// Returns the folder in which the platform keeps what programs remember; `None` without a home.
+pub fn platform_state_dir(env: &Env) -> Option<PathBuf> {
+    let absolute = |name| env.filled(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // What systemd gives to a service, then the XDG base directories, then their default.
+    if let Some(given) = absolute("STATE_DIRECTORY") {
+        return Some(given);
+    }
+    let home = absolute("HOME");
+    let base = if cfg!(target_os = "macos") {
+        home.map(|home| home.join("Library/Application Support"))
+    } else if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else {
+        absolute("XDG_STATE_HOME").or_else(|| home.map(|home| home.join(".local/state")))
+    };
+    base.map(|base| base.join("llm-proxy"))
+}
+
 /// Finds, reads and checks the configuration.
 ///
 /// # Errors
@@ -150,12 +168,12 @@ fn from_environment(env: &Env) -> Result<Settings, LoadError> {
 fn find(request: &LoadRequest) -> Result<Option<(PathBuf, String)>, Problem> {
     if let Some(path) = &request.explicit {
         let path = request.working_dir.join(path);
-        let text = read(&path).map_err(|error| unreadable(&path, &error))?;
+        let text = read_text(&path).map_err(|error| unreadable(&path, &error))?;
         return Ok(Some((path, text)));
     }
     let folders = std::iter::once(&request.working_dir).chain(&request.platform_dirs);
     for path in folders.map(|folder| folder.join(CONFIG)) {
-        match read(&path) {
+        match read_text(&path) {
             Ok(text) => return Ok(Some((path, text))),
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(unreadable(&path, &error)),
@@ -173,8 +191,15 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Reads a text file of at most one byte more than the longest, so that its length can be judged.
-fn read(path: &Path) -> io::Result<String> {
+/// Reads a text file of the size that a configuration may have, 1 MiB.
+///
+/// # Errors
+/// Refuses what is larger, not UTF-8, or no file: a pipe could keep a program waiting for ever.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    // One byte more than the longest, so that its length can be judged.
     let mut bytes = Vec::new();
     File::open(path)?.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LONGEST_FILE {
@@ -212,7 +237,7 @@ struct Layers {
 
 impl Layers {
     fn put_under(&mut self, path: &Path) -> io::Result<()> {
-        let text = read(path)?;
+        let text = read_text(path)?;
         self.env.layer_under(&text, &path.display().to_string(), &mut self.warnings);
         self.files.push(path.to_owned());
         Ok(())

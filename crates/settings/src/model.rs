@@ -19,6 +19,8 @@ pub struct Settings {
     pub server: Server,
     /// How requests move between providers.
     pub rotation: Rotation,
+    /// What is kept across restarts.
+    pub memory: Memory,
     /// The usable providers in the order in which they are tried; empty if none has a key.
     pub providers: Vec<Provider>,
     /// The named chains.
@@ -27,6 +29,28 @@ pub struct Settings {
     pub skipped: Vec<Skipped>,
     /// Sentences for the log.
     pub warnings: Vec<String>,
+}
+
+/// What is kept across restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Where it is kept.
+    pub place: StatePlace,
+    /// How long single requests are remembered, in days.
+    pub history_days: u32,
+    /// The size of the file in bytes beyond which the oldest requests are forgotten earlier.
+    pub most_bytes: u64,
+}
+
+/// Where the proxy's memory is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatePlace {
+    /// In the platform's folder.
+    Platform,
+    /// In this folder.
+    Folder(PathBuf),
+    /// Nowhere: it ends with the process.
+    Nowhere,
 }
 
 /// The proxy's own door.

@@ -160,13 +160,7 @@ pub(crate) fn nearest<'a>(
 /// Shows a written value in a message, shortened; what may be a key is masked.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 40;
-    let run = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
-    let secret = run.into_iter().any(|word| {
-        word.len() >= 20
-            && word.bytes().any(|b| b.is_ascii_digit())
-            && word.bytes().any(|b| b.is_ascii_alphabetic())
-    });
-    if secret {
+    if may_be_key(text) {
         return "a text that may be a key".to_owned();
     }
     let mut short: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
@@ -174,6 +168,16 @@ pub(crate) fn shown(text: &str) -> String {
         short.push('…');
     }
     format!("\"{short}\"")
+}
+
+/// Tells whether a text holds a long word of letters and digits, as keys are.
+pub(crate) fn may_be_key(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+    words.any(|word| {
+        word.len() >= 20
+            && word.bytes().any(|b| b.is_ascii_digit())
+            && word.bytes().any(|b| b.is_ascii_alphabetic())
+    })
 }
 
 #[cfg(test)]

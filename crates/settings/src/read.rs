@@ -8,12 +8,19 @@ mod providers;
 
 use crate::env::Env;
 use crate::keys::Section;
-use crate::model::{KeyOrder, Rotation, Server, Settings, StreamRecovery, UnknownModel};
+use crate::model::{
+    KeyOrder, Memory, Rotation, Server, Settings, StatePlace, StreamRecovery, UnknownModel,
+};
 use crate::problem::{Fault, Findings, Place, Problem};
 use crate::secret::{self, Secret};
 use crate::values;
 use crate::yaml::{self, Node, Value};
 use fields::{Fields, Reading};
+
+/// Tells whether a header (lower case) is the proxy's own to set.
+pub(crate) fn is_own_header(name: &str) -> bool {
+    name == "authorization" || provider::OWN_HEADERS.contains(&name)
+}
 
 const START: Place = Place { line: 1, column: 1 };
 
@@ -60,11 +67,28 @@ fn root(tree: Option<&Node>, reading: &mut Reading) -> Settings {
     };
     let server = server(&reading.section(&top, "server", Section::Server), reading);
     let rotation = rotation(&reading.section(&top, "rotation", Section::Rotation), reading);
+    let memory = memory(&top, reading);
     let listed = providers::read(&top, reading);
     providers::warn_of_self_calls(&listed, &server, reading);
     let chains = chains::read(&top, &listed, reading);
     let (providers, skipped) = providers::sorted(listed);
-    Settings { server, rotation, providers, chains, skipped, warnings: Vec::new() }
+    Settings { server, rotation, memory, providers, chains, skipped, warnings: Vec::new() }
+}
+
+fn memory(top: &Fields, reading: &mut Reading) -> Memory {
+    let history = reading.section(top, "history", Section::History);
+    Memory {
+        place: match reading.filled_text(top, "state").as_deref() {
+            None => StatePlace::Platform,
+            Some("memory") => StatePlace::Nowhere,
+            Some(folder) => StatePlace::Folder(folder.into()),
+        },
+        history_days: reading
+            .integer(&history, "days")
+            .and_then(|days| u32::try_from(days).ok())
+            .unwrap_or(30),
+        most_bytes: reading.size(&history, "max_size"),
+    }
 }
 
 fn server(fields: &Fields, reading: &mut Reading) -> Server {

@@ -63,9 +63,77 @@ impl Usage {
     }
 }
 
+/// Bytes of text per token, for a part whose tokens nobody counted.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What the parts of an answer used that broke off before the present one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    prompt: u64,
+    completion: u64,
+    /// All tokens of the parts, as stated, else as the sum of what is known.
+    total: u64,
+    /// The parts whose prompt nobody counted.
+    uncounted_prompts: u64,
+}
+
+impl Spent {
+    /// Adds a part that is over: as the provider stated it, with the tokens of its `text_bytes`
+    /// estimated where it did not.
+    pub fn add(&mut self, part: Option<Usage>, text_bytes: u64) {
+        let part = part.unwrap_or_default();
+        let completion = part.completion_tokens.unwrap_or(text_bytes.div_ceil(BYTES_PER_TOKEN));
+        let prompt = part.prompt_tokens.unwrap_or(0);
+        let total = part.total_tokens.unwrap_or(prompt.saturating_add(completion));
+        self.uncounted_prompts += u64::from(part.prompt_tokens.is_none());
+        self.prompt = self.prompt.saturating_add(prompt);
+        self.completion = self.completion.saturating_add(completion);
+        self.total = self.total.saturating_add(total);
+    }
+
+    /// All parts together with the last one. What an uncounted prompt cost is known only by what
+    /// the last one did.
+    pub fn with(&self, last: Usage) -> Usage {
+        let unknown = last.prompt_tokens.unwrap_or(0).saturating_mul(self.uncounted_prompts);
+        let prompts = self.prompt.saturating_add(unknown);
+        let is_known = last.prompt_tokens.is_some() || prompts > 0;
+        let total = last.total().unwrap_or(0).saturating_add(self.total);
+        Usage {
+            prompt_tokens: is_known
+                .then(|| prompts.saturating_add(last.prompt_tokens.unwrap_or(0))),
+            completion_tokens: Some(
+                self.completion.saturating_add(last.completion_tokens.unwrap_or(0)),
+            ),
+            total_tokens: Some(total.saturating_add(unknown)),
+            reasoning_tokens: last.reasoning_tokens,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parts_of_an_answer_are_added_up() {
+        let counted = |prompt, completion| Usage {
+            prompt_tokens: Some(prompt),
+            completion_tokens: Some(completion),
+            ..Usage::default()
+        };
+        let mut spent = Spent::default();
+        spent.add(Some(counted(10, 3)), 400);
+        spent.add(Some(Usage { total_tokens: Some(30), ..counted(12, 8) }), 400);
+        let all = spent.with(counted(20, 5));
+        let seen = (all.prompt_tokens, all.completion_tokens, all.total());
+        assert_eq!(seen, (Some(42), Some(16), Some(68)));
+        // Nobody counted the third part: 9 bytes are 3 tokens or so, its prompt is like the last.
+        spent.add(None, 9);
+        let all = spent.with(counted(20, 5));
+        let seen = (all.prompt_tokens, all.completion_tokens, all.total());
+        assert_eq!(seen, (Some(62), Some(19), Some(91)));
+        assert_eq!(Spent::default().with(counted(1, 2)).total(), Some(3));
+    }
 
     type Counts = (Option<u64>, Option<u64>, Option<u64>);
 

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
+use wire::continuation::{Continuation, Joined};
 use wire::json::{Layout, View};
 use wire::splice::{Edit, splice};
 use wire::sse::{Event, Framer};
+use wire::usage::{Spent, Usage};
 use wire::{Endpoint, chunk, reply, request};
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -259,4 +261,115 @@ fn events_of<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     }
     events.extend(framer.finish());
     events
+}
+
+/// The pieces of a text, cut at these places.
+fn cut<'t>(text: &'t str, cuts: &[usize]) -> Vec<&'t str> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
+    at.retain(|at| text.is_char_boundary(*at));
+    at.extend([0, text.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+}
+
+/// What the client hears of a continuation in these pieces, and of an end mark after it.
+fn heard(mut continuation: Continuation, pieces: &[&str]) -> Option<String> {
+    let mut text = String::new();
+    let events = pieces.iter().map(|piece| {
+        serde_json::json!({"choices": [{"index": 0, "delta": {"content": piece}}]}).to_string()
+    });
+    for data in events.chain(["[DONE]".to_owned()]) {
+        let mut framer = Framer::new(1 << 20);
+        framer.push(Bytes::from(format!("data: {data}\n\n")));
+        let event = framer.next_event()?.ok()?;
+        match continuation.join(&event, &chunk::classify(&event.data(), None)) {
+            Joined::Forward(bytes, new) => {
+                let mut framer = Framer::new(1 << 20);
+                framer.push(bytes);
+                while let Some(Ok(event)) = framer.next_event() {
+                    let facts = chunk::classify(&event.data(), None);
+                    text.push_str(facts.text.as_deref().unwrap_or_default());
+                }
+                assert!(text.ends_with(&new));
+            }
+            Joined::Swallow => {}
+            Joined::Mismatch => return None,
+        }
+    }
+    Some(text)
+}
+
+/// Words that are all different, so that no repetition of several is a chance.
+fn essay(words: usize) -> String {
+    let word = |word: usize| ["wörd", &word.to_string(), [" ", ", ", "\n"][word % 3]].concat();
+    (0..words).map(word).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_continuation_repeats_nothing_and_loses_nothing_whatever_it_overlaps(
+        words in 4..400_usize,
+        sent in 1..400_usize,
+        overlap in 0..400_usize,
+        drops_blank in any::<bool>(),
+        cuts in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let whole = essay(words);
+        let words: Vec<&str> = whole.split_inclusive([' ', '\n']).collect();
+        let sent = sent % words.len();
+        // Less than a few words are no repetition, but a chance.
+        let again = overlap % (sent + 1);
+        let again = if again < 3 || again > 80 && again < sent { 0 } else { again };
+        let told = words[..sent].concat();
+        let mut came = words[sent - again..].concat();
+        if drops_blank && again == 0 {
+            let blank = &told[told.trim_end().len()..];
+            came.insert_str(0, blank);
+        }
+        let join = || Continuation::after_prefill(None, &told, false, Spent::default());
+        let seen = heard(join(), &cut(&came, &cuts)).map(|new| told.clone() + &new);
+        prop_assert_eq!(seen.as_deref(), Some(whole.as_str()));
+    }
+
+    #[test]
+    fn a_continuation_never_loses_a_word_of_its_own(
+        sent in "[ab \n]{0,40}",
+        came in "[ab \n]{0,40}",
+        cuts in prop::collection::vec(any::<usize>(), 0..6),
+    ) {
+        let join = Continuation::after_prefill(None, &sent, false, Spent::default());
+        let new = heard(join, &cut(&came, &cuts));
+        let whole = heard(
+            Continuation::after_prefill(None, &sent, false, Spent::default()),
+            &[&came],
+        );
+        prop_assert_eq!(&new, &whole, "it matters where the pieces are cut");
+        if let Some(new) = new {
+            let gone = came.strip_suffix(new.as_str()).expect("only a beginning is swallowed");
+            prop_assert!(sent.trim_end().ends_with(gone.trim()), "{:?} was not sent", gone);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_usage_of_all_parts_is_their_sum(
+        parts in prop::collection::vec((0..1_000_000_u64, 0..1_000_000_u64, 0..99_u64), 1..6),
+    ) {
+        let used = |(prompt, completion, more): (u64, u64, u64)| Usage {
+            prompt_tokens: Some(prompt),
+            completion_tokens: Some(completion),
+            total_tokens: (more > 0).then_some(prompt + completion + more),
+            reasoning_tokens: None,
+        };
+        let mut earlier = Spent::default();
+        for part in &parts[1..] {
+            earlier.add(Some(used(*part)), 77);
+        }
+        let all = earlier.with(used(parts[0]));
+        prop_assert_eq!(all.prompt_tokens, Some(parts.iter().map(|part| part.0).sum()));
+        prop_assert_eq!(all.completion_tokens, Some(parts.iter().map(|part| part.1).sum()));
+        let total = parts.iter().map(|part| part.0 + part.1 + part.2).sum();
+        prop_assert_eq!(all.total(), Some(total));
+    }
 }

@@ -57,6 +57,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "free usage",
         labels: &["freeusagelimiterror"],
         any: &["free usage limit"],
+        none: &["hourly", "per hour", "per minute"],
         kind: DailyLimit,
         whom: Whom::Deployment,
         clock: Clock::Stated,
@@ -65,7 +66,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "plan's usage",
         statuses: LIMITS,
-        any: &["weekly usage limit", "monthly usage limit", "usage limit reached"],
+        any: &[
+            "weekly limit",
+            "weekly usage limit",
+            "monthly usage limit",
+            "usage limit reached",
+            "api usage limits",
+        ],
         kind: OutOfCredit,
         whom: Whom::Key,
         clock: Clock::Stated,
@@ -84,6 +91,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "money, by code",
         labels: &[
             "insufficient_quota",
+            "insufficient_user_quota",
+            "insufficient_balance",
+            "not_enough_balance",
             "credit_balance_exhausted",
             "billing_not_active",
             "billing_hard_limit_reached",
@@ -111,6 +121,12 @@ pub(super) const RULES: &[Rule] = &[
             "used all available credits",
             "credit balance is too low",
             "insufficient balance",
+            "insufficient account balance",
+            "balance is insufficient",
+            "balance is not enough",
+            "not enough balance",
+            "insufficient funds",
+            "quota is not enough",
             "insufficient credit",
             "no prepaid credits",
             "credits depleted",
@@ -132,6 +148,16 @@ pub(super) const RULES: &[Rule] = &[
         kind: OutOfCredit,
         whom: Whom::Key,
         clock: Clock::Month,
+        ..ANY
+    },
+    Rule {
+        name: "limit that was set for the key",
+        statuses: LIMITS,
+        any: &["key limit exceeded"],
+        none: &["daily", "per day", "per minute"],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
         ..ANY
     },
     Rule {

@@ -29,6 +29,17 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "model that the account was not given",
+        labels: &[
+            "model_terms_required",
+            "model_permission_blocked_org",
+            "model_permission_blocked_project",
+        ],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
         name: "key, by code",
         statuses: REFUSALS,
         labels: &[
@@ -38,6 +49,9 @@ pub(super) const RULES: &[Rule] = &[
             "authentication_error",
             "unauthenticated",
             "oauth_not_allowed",
+            "organization_restricted",
+            "account_deactivated",
+            "consumer_suspended",
         ],
         kind: KeyRejected,
         whom: Whom::Key,
@@ -56,6 +70,26 @@ pub(super) const RULES: &[Rule] = &[
             "api key expired",
             "api key has expired",
             "api key does not exist",
+            "api key has been revoked",
+            "api key has been disabled",
+            "api key is disabled",
+        ],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "account that is shut",
+        statuses: REFUSALS,
+        any: &[
+            "organization has been restricted",
+            "organization has been disabled",
+            "account has been restricted",
+            "account has been disabled",
+            "account has been suspended",
+            "account has been deactivated",
+            "account is suspended",
+            "account is disabled",
         ],
         kind: KeyRejected,
         whom: Whom::Key,

@@ -59,6 +59,7 @@ pub(super) const RULES: &[Rule] = &[
             "model not found",
             "missing model",
             "model not exist",
+            "model does not exist",
             "no such model",
             "unknown model",
             "not a valid model",

@@ -12,9 +12,21 @@ const UNITS: &[(&[&str], u128)] = &[
     (&["ns"], 1),
     (&["us", "µs", "μs"], 1_000),
     (&["ms", "msec", "msecs", "millisecond", "milliseconds"], 1_000_000),
-    (&["s", "sec", "secs", "second", "seconds"], NANOS),
-    (&["m", "min", "mins", "minute", "minutes"], 60 * NANOS),
-    (&["h", "hr", "hrs", "hour", "hours"], 3600 * NANOS),
+    (
+        &[
+            "s", "sec", "secs", "second", "seconds", "segundo", "segundos", "seconde", "secondes",
+            "sekunde", "sekunden",
+        ],
+        NANOS,
+    ),
+    (&["m", "min", "mins", "minute", "minutes", "minuto", "minutos", "minuten"], 60 * NANOS),
+    (
+        &[
+            "h", "hr", "hrs", "hour", "hours", "hora", "horas", "heure", "heures", "stunde",
+            "stunden",
+        ],
+        3600 * NANOS,
+    ),
     (&["d", "day", "days"], 86_400 * NANOS),
     (&["w", "week", "weeks"], 7 * 86_400 * NANOS),
 ];
@@ -26,7 +38,12 @@ const JOINED_UNITS: &[(&str, u128)] = &[
     ("分钟", 60 * NANOS),
     ("分", 60 * NANOS),
     ("小时", 3600 * NANOS),
+    ("時間", 3600 * NANOS),
     ("天", 86_400 * NANOS),
+    ("日", 86_400 * NANOS),
+    ("초", NANOS),
+    ("분", 60 * NANOS),
+    ("시간", 3600 * NANOS),
 ];
 
 /// Reads an unsigned decimal at the beginning: its billionths, and what follows.
@@ -53,6 +70,9 @@ pub(crate) fn span(text: &str) -> Option<Duration> {
 /// Reads the span at the beginning of a text, and what follows it. A number without a unit
 /// counts seconds, if no word follows that could be another unit.
 pub(crate) fn leading(text: &str) -> Option<(Duration, &str)> {
+    if let Some(shown) = by_clock(text) {
+        return Some(shown);
+    }
     let mut total: u128 = 0;
     let mut rest = text;
     let mut parts = 0;
@@ -65,6 +85,18 @@ pub(crate) fn leading(text: &str) -> Option<(Duration, &str)> {
         parts += 1;
     }
     if parts == 0 { None } else { duration(total, rest) }
+}
+
+/// Reads `12:34:56`, as hours, minutes and seconds.
+fn by_clock(text: &str) -> Option<(Duration, &str)> {
+    let (hours, rest) = digits(text);
+    let (minutes, rest) = digits(rest.strip_prefix(':')?);
+    let (seconds, rest) = digits(rest.strip_prefix(':')?);
+    let two = |part: &str| part.parse::<u64>().ok().filter(|&value| part.len() == 2 && value < 60);
+    let hours = hours.parse::<u64>().ok().filter(|_| hours.len() <= 3)?;
+    let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':');
+    let span = Duration::from_secs(hours * 3600 + two(minutes)? * 60 + two(seconds)?);
+    ends.then_some((span, rest))
 }
 
 fn digits(text: &str) -> (&str, &str) {

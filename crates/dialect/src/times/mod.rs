@@ -2,13 +2,14 @@
 //! the crate never parses a time itself.
 
 mod calendar;
+mod date;
 mod duration;
 mod instant;
 mod prose;
 
 pub(crate) use calendar::{next_midnight, next_month};
 pub(crate) use duration::number;
-pub(crate) use instant::{believable, http_date, moment};
+pub(crate) use instant::{believable, moment, moment_by};
 pub(crate) use prose::{reset, retry};
 
 #[cfg(test)]

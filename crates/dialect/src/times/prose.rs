@@ -2,8 +2,9 @@
 
 use engine::Timestamp;
 
+use super::date::written;
 use super::duration::leading;
-use super::instant::{believable, written};
+use super::instant::believable;
 
 /// What stands before a span that says when to come back, the more telling first.
 const RETRY: &[&str] = &[
@@ -20,6 +21,12 @@ const RETRY: &[&str] = &[
     "available in",
     "again in",
     "wait",
+    "de nuevo en",
+    "novamente em",
+    "erneut in",
+    "sie es in",
+    "réessayer dans",
+    "réessayez dans",
     "请在",
     "等待",
 ];
@@ -33,24 +40,71 @@ const RESET: &[&str] = &[
     "refresh in",
     "refreshes in",
     "renews in",
+    "replenished in",
 ];
 
+/// What stands after a span in tongues that put it last: "30 seconds from now".
+const AFTERWARDS: &[&str] = &["后", "後", "之后", "以后", "후"];
+
 /// What stands before an instant at which to come back.
-const RETRY_AT: &[&str] = &["until", "again at", "again after", "retry after", "retry at"];
+const RETRY_AT: &[&str] = &[
+    "until",
+    "again at",
+    "again on",
+    "again after",
+    "retry after",
+    "retry at",
+    "retry on",
+    "available at",
+    "available on",
+    "available after",
+];
 
 /// What stands before an instant at which a budget is whole again.
-const RESET_AT: &[&str] = &["reset at", "resets at", "reset on", "resets on", "reset:", "until"];
+const RESET_AT: &[&str] = &[
+    "reset at",
+    "resets at",
+    "reset on",
+    "resets on",
+    "reset by",
+    "reset:",
+    "resets:",
+    "access on",
+    "access at",
+    "resets",
+    "renews at",
+    "renews on",
+    "renews",
+    "refreshes at",
+    "refreshes on",
+    "until",
+    "将在",
+    "将于",
+];
 
 /// Words that may stand between the telling words and the time.
-const FILLERS: &[&str] =
-    &["about ", "approximately ", "at least ", "another ", "for ", "up to ", "the next "];
+const FILLERS: &[&str] = &[
+    "about ",
+    "approximately ",
+    "at least ",
+    "another ",
+    "for ",
+    "up to ",
+    "the next ",
+    "after ",
+    "daily ",
+    "every day ",
+    "at ",
+    "on ",
+];
 
 /// How often one phrase is looked at; a text that repeats it more often says nothing.
 const TRIES: usize = 8;
 
 /// When to come back, by a sentence in lower case.
 pub(crate) fn retry(text: &str, now: Timestamp) -> Option<Timestamp> {
-    spans(RETRY, text, now).or_else(|| instants(RETRY_AT, text, now)).or_else(|| reset(text, now))
+    let before = spans(RETRY, text, now).or_else(|| postponed(text, now));
+    before.or_else(|| instants(RETRY_AT, text, now)).or_else(|| reset(text, now))
 }
 
 /// When a budget is whole again, by a sentence in lower case.
@@ -64,7 +118,20 @@ fn spans(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn instants(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
-    tails(phrases, text).filter_map(written).find_map(|at| believable(at, now))
+    tails(phrases, text).filter_map(|tail| written(tail, now)).find_map(|at| believable(at, now))
+}
+
+/// The first span that says of itself that it is to pass.
+fn postponed(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let starts = text.char_indices().scan(false, |within, (at, letter)| {
+        let begins = letter.is_ascii_digit() && !*within;
+        *within = letter.is_ascii_digit() || letter == '.';
+        Some(begins.then_some(at))
+    });
+    let spans = starts.flatten().take(TRIES).filter_map(|at| leading(&text[at..]));
+    let passing = |rest: &str| AFTERWARDS.iter().any(|word| rest.trim_start().starts_with(word));
+    let spans = spans.filter(|(_, rest)| passing(rest)).map(|(span, _)| now.after(span));
+    spans.into_iter().find_map(|at| believable(at, now))
 }
 
 /// What follows each phrase, without the filling words.

@@ -1,7 +1,8 @@
 use engine::Timestamp;
 
+use super::date::written;
 use super::duration::span;
-use super::{http_date, moment, next_midnight, next_month, reset, retry};
+use super::{moment, moment_by, next_midnight, next_month, reset, retry};
 
 fn at(text: &str) -> Timestamp {
     Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
@@ -153,12 +154,14 @@ fn what_is_past_or_too_far_off_is_not_believed() {
 #[test]
 fn an_http_date_is_measured_by_the_senders_clock() {
     let date = "Sun, 22 Nov 2026 06:00:00 GMT";
-    assert_eq!(secs(http_date(date, None, now())), Some(3600.0));
+    assert_eq!(secs(moment_by(date, None, now())), Some(3600.0));
     let slow = Some("Sun, 22 Nov 2026 05:50:00 GMT");
-    assert_eq!(secs(http_date(date, slow, now())), Some(600.0));
-    assert_eq!(secs(http_date(date, Some("no date"), now())), Some(3600.0));
-    assert_eq!(http_date("Wed, 21 Oct 2015 07:28:00 GMT", None, now()), None);
-    assert_eq!(http_date("Fri, 31 Dec 9999 23:59:59 GMT", None, now()), None);
+    assert_eq!(secs(moment_by(date, slow, now())), Some(600.0));
+    assert_eq!(secs(moment_by(date, Some("no date"), now())), Some(3600.0));
+    let undated = "22 Nov 2026 06:00:00 GMT";
+    assert_eq!(secs(moment_by(undated, slow, now())), Some(600.0));
+    assert_eq!(moment_by("Wed, 21 Oct 2015 07:28:00 GMT", None, now()), None);
+    assert_eq!(moment_by("Fri, 31 Dec 9999 23:59:59 GMT", None, now()), None);
 }
 
 #[test]
@@ -195,6 +198,91 @@ fn prose_is_read_in_every_form() {
     for (text, expected) in forms {
         let read = secs(retry(text, now()));
         assert!(read.is_some_and(|read| (read - expected).abs() < 0.002), "{text}: {read:?}");
+    }
+}
+
+#[test]
+fn a_date_is_read_however_it_is_written() {
+    let forms = [
+        ("November 23, 2026 at 12:00 AM UTC", "2026-11-23T00:00:00Z"),
+        ("November 23rd, 2026 at 12:00 p.m. (UTC).", "2026-11-23T12:00:00Z"),
+        ("Nov 23, 2026 00:00 UTC", "2026-11-23T00:00:00Z"),
+        ("nov. 23 2026, 5pm pst", "2026-11-24T01:00:00Z"),
+        ("23 Nov 2026", "2026-11-23T00:00:00Z"),
+        ("23 Nov 2026. Upgrade now", "2026-11-23T00:00:00Z"),
+        ("23rd of November 2026 at 6:30 PM GMT", "2026-11-23T18:30:00Z"),
+        ("23-Nov-2026 06:00:00 GMT", "2026-11-23T06:00:00Z"),
+        ("22 Nov 2026 06:00:00 +0100", "2026-11-22T05:00:00Z"),
+        ("Mon, 23 Nov 2026 06:00:00 -0800", "2026-11-23T14:00:00Z"),
+        ("Monday, November 23, 2026 at 1:05:30 AM PDT", "2026-11-23T08:05:30Z"),
+        ("Nov 23, 2026, 09:00 UTC+8", "2026-11-23T01:00:00Z"),
+        ("Nov 23, 2026 09:00 GMT-05:30", "2026-11-23T14:30:00Z"),
+        ("Nov 23 2026 12 am pacific time", "2026-11-23T08:00:00Z"),
+        ("Nov 23, 12am (America/New_York)", "2026-11-23T05:00:00Z"),
+        ("Dec 1", "2026-12-01T00:00:00Z"),
+        ("Jan 2 at 10:00", "2027-01-02T10:00:00Z"),
+        ("2026-11-23 12:30 AM PST", "2026-11-23T08:30:00Z"),
+        ("2026/11/23 00:00:00", "2026-11-23T00:00:00Z"),
+        ("2026年11月23日 08:30", "2026-11-23T08:30:00Z"),
+        ("2026-11-23T00:00:00.5Z", "2026-11-23T00:00:00.5Z"),
+        ("12:00 AM UTC on November 23, 2026", "2026-11-23T00:00:00Z"),
+        ("00:00 UTC", "2026-11-23T00:00:00Z"),
+        ("04:30 UTC", "2026-11-23T04:30:00Z"),
+        ("06:30 UTC", "2026-11-22T06:30:00Z"),
+        ("midnight Pacific Time", "2026-11-22T08:00:00Z"),
+        ("midnight utc", "2026-11-23T00:00:00Z"),
+        ("5pm (America/New_York)", "2026-11-22T22:00:00Z"),
+    ];
+    for (form, expected) in forms {
+        assert_eq!(written(form, now()), Some(at(expected)), "{form}");
+    }
+}
+
+#[test]
+fn what_is_no_date_is_not_taken_for_one() {
+    let forms = [
+        "",
+        "Nov",
+        "23",
+        "Nov 31, 2026",
+        "Feb 30",
+        "32 Nov 2026",
+        "Nov 23, 2026 at 25:00",
+        "Nov 23, 2026 at 13:00 PM",
+        "Nov 23, 2026 10:00 +99:99",
+        "novel 23",
+        "marching 5",
+        "no 23",
+        "noon",
+        "midnight",
+        "5pm",
+        "10:30",
+        "20261123",
+        "2026-11",
+        "further notice",
+        "\u{130}\u{130} Nov 23",
+    ];
+    for form in forms {
+        assert_eq!(written(form, now()), None, "{form}");
+    }
+}
+
+#[test]
+fn dates_within_a_sentence_are_read() {
+    let forms = [
+        ("please try again on november 23, 2026 at 12:00 am utc.", "2026-11-23T00:00:00Z"),
+        ("try again after nov 23, 2026 00:00 utc", "2026-11-23T00:00:00Z"),
+        ("your quota resets 23 nov 2026", "2026-11-23T00:00:00Z"),
+        ("limit resets on monday, nov 23 at 12am pt", "2026-11-23T08:00:00Z"),
+        ("you're out of usage · resets 5pm (america/new_york)", "2026-11-22T22:00:00Z"),
+        ("the daily quota resets at midnight pacific time", "2026-11-22T08:00:00Z"),
+        ("resets daily at 00:00 utc", "2026-11-23T00:00:00Z"),
+        ("available again on 23 november", "2026-11-23T00:00:00Z"),
+        ("blocked until dec 1, 2026", "2026-12-01T00:00:00Z"),
+        ("您的限额将在 2026-11-22 08:30:00 重置。", "2026-11-22T08:30:00Z"),
+    ];
+    for (text, expected) in forms {
+        assert_eq!(retry(text, now()), Some(at(expected)), "{text}");
     }
 }
 

@@ -22,8 +22,12 @@ pub(super) async fn demo(port: u16, once: bool) -> Outcome {
         .map_err(|problems| {
             Failed::new(problems.iter().map(ToString::to_string).collect::<String>())
         })?;
-    let options =
-        ServeOptions { format: Format::Text, level: Level::Info, exit_with_parent: false };
+    let options = ServeOptions {
+        format: Format::Text,
+        level: Level::Info,
+        exit_with_parent: false,
+        state: None,
+    };
     let running = start(Source::fixed(settings), &options).await?;
     running.say(&welcome(&running));
     tour(&running).await?;

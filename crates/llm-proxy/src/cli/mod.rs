@@ -2,17 +2,24 @@
 
 mod check;
 mod demo;
+mod files;
+mod import;
 mod init;
+mod man;
 mod providers;
 mod remote;
+mod status;
 mod table;
 mod talk;
+mod usage;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use settings::StatePlace;
 
 use crate::observe::log::{Format, Level};
 use crate::serve::{ServeError, ServeOptions, serve};
@@ -58,7 +65,7 @@ struct ConfigArgs {
 struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The folder for the proxy's memory (nothing is kept across restarts yet)
+    /// The folder for the proxy's memory, or `memory` to keep nothing [default: the platform's]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// The form of the log
@@ -91,12 +98,26 @@ enum Command {
     Status {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Show again every two seconds
+        /// Show it anew each second until Ctrl-C
         #[arg(long)]
         watch: bool,
         /// Print the JSON of GET /status
         #[arg(long)]
         json: bool,
+    },
+    /// Show what was used: requests, tokens and times
+    Usage {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What to group by: provider, model, key, day, hour, or several of them with commas
+        #[arg(long, default_value = "day", value_name = "WHAT")]
+        by: String,
+        /// From when on: 24h, 7d, 2026-11-22 or a time [default: 7d]
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// The form of the answer
+        #[arg(long, value_enum, default_value_t = usage::Form::Table, value_name = "FORM")]
+        format: usage::Form,
     },
     /// Show the chain that a request would walk now, and why
     Explain {
@@ -141,6 +162,17 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Make a config.yaml of one of LiteLLM's proxy or of the Python version
+    Import {
+        /// The configuration to read
+        file: PathBuf,
+        /// The file to write [default: print it]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Overwrite what is there
+        #[arg(long, requires = "output")]
+        force: bool,
+    },
     /// Show the providers that are known
     Providers {
         /// Print as JSON
@@ -162,6 +194,12 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder to write into
+        folder: Option<PathBuf>,
     },
 }
 
@@ -230,7 +268,15 @@ fn run(command: Command) -> Outcome {
             on_runtime(check::check(source(&config)?, live, send))
         }
         Command::Status { config, watch, json } => {
-            on_runtime(remote::status(talk::Proxy::find(source(&config)?)?, watch, json))
+            let proxy = talk::Proxy::find(source(&config)?)?;
+            if watch {
+                return on_runtime(watch::watch(proxy, json));
+            }
+            on_runtime(remote::status(proxy, json))
+        }
+        Command::Usage { config, by, since, format } => {
+            let proxy = talk::Proxy::find(source(&config)?)?;
+            on_runtime(async move { usage::usage(proxy, &by, since.as_deref(), format).await })
         }
         Command::Explain { config, model } => {
             on_runtime(remote::explain(talk::Proxy::find(source(&config)?)?, model))
@@ -240,10 +286,12 @@ fn run(command: Command) -> Outcome {
         Command::Disable { config, provider } => act(&config, "/disable", Some(provider)),
         Command::Enable { config, provider } => act(&config, "/enable", Some(provider)),
         Command::Init { folder, force } => init::init(&folder, force),
+        Command::Import { file, output, force } => import::import(&file, output.as_deref(), force),
         Command::Providers { json } => providers::providers(json),
         Command::Demo { port, once } => on_runtime(demo::demo(port, once)),
         Command::Schema => print(&settings::schema()),
         Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => man::man(folder.as_deref()),
     }
 }
 
@@ -253,8 +301,13 @@ fn run_serve(args: ServeArgs) -> Outcome {
         format: args.log_format,
         level: args.log_level,
         exit_with_parent: args.exit_with_parent,
+        state: args.state.map(state_place),
     };
     on_runtime(async move { serve(source, options).await.map_err(Failed::from) })
+}
+
+fn state_place(folder: PathBuf) -> StatePlace {
+    if folder.as_os_str() == "memory" { StatePlace::Nowhere } else { StatePlace::Folder(folder) }
 }
 
 fn act(config: &ConfigArgs, path: &'static str, provider: Option<String>) -> Outcome {

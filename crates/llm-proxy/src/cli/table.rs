@@ -3,10 +3,47 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
+/// How a view is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) colour: bool,
+    /// The columns of the terminal; longer lines are cut.
+    pub(super) width: Option<usize>,
+}
+
+impl Look {
+    /// For whoever reads our stdout.
+    pub(super) fn here() -> Self {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        let width = size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+        Self { colour: use_colour(), width }
+    }
+
+    fn paint(self, text: &str, tone: Tone, into: &mut String) {
+        let (on, off) =
+            if self.colour && tone != Tone::Plain { (tone.code(), "\x1b[0m") } else { ("", "") };
+        let _ = write!(into, "{on}{text}{off}");
+    }
+}
+
+/// The rows of the terminal.
+pub(super) fn screen_rows() -> usize {
+    const USUAL: usize = 24;
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0).unwrap_or(USUAL)
+}
+
 /// A table that grows row by row.
 #[derive(Debug)]
 pub(super) struct Table {
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+enum Row {
+    Cells(Vec<Cell>),
+    /// A line across all columns.
+    Note(Cell),
 }
 
 /// One cell.
@@ -21,6 +58,7 @@ pub(super) struct Cell {
 pub(super) enum Tone {
     Plain,
     Good,
+    Warn,
     Bad,
     Faint,
 }
@@ -30,6 +68,7 @@ impl Tone {
         match self {
             Self::Plain => "",
             Self::Good => "\x1b[32m",
+            Self::Warn => "\x1b[33m",
             Self::Bad => "\x1b[31m",
             Self::Faint => "\x1b[2m",
         }
@@ -64,38 +103,83 @@ impl Table {
     /// A table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
         let head = headings.iter().map(|text| Cell::toned(*text, Tone::Faint)).collect();
-        Self { rows: vec![head] }
+        Self { rows: vec![Row::Cells(head)] }
     }
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(Row::Cells(cells.into_iter().collect()));
+    }
+
+    /// A line that belongs to the row above.
+    pub(super) fn note(&mut self, line: Cell) {
+        self.rows.push(Row::Note(line));
+    }
+
+    /// The table as text, for whoever reads our stdout.
+    pub(super) fn render(&self) -> String {
+        self.draw(Look::here())
     }
 
     /// The table as text.
-    pub(super) fn render(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let colour = use_colour();
+    pub(super) fn draw(&self, look: Look) -> String {
+        let widths = self.widths();
         let mut text = String::new();
         for row in &self.rows {
-            let last = row.len().saturating_sub(1);
-            for (index, cell) in row.iter().enumerate() {
-                let (on, off) = if colour && cell.tone != Tone::Plain {
-                    (cell.tone.code(), "\x1b[0m")
-                } else {
-                    ("", "")
-                };
-                let pad = if index == last { 0 } else { widths[index] - cell.width() + 2 };
-                let _ = write!(text, "{on}{}{off}{:pad$}", cell.text, "");
+            match row {
+                Row::Cells(cells) => text.push_str(&drawn(cells, &widths, look)),
+                Row::Note(line) => text.push_str(&Self::line(line.clone(), look)),
             }
-            text.truncate(text.trim_end_matches(' ').len());
-            text.push('\n');
         }
         text
     }
+
+    /// A line that stands alone.
+    pub(super) fn line(cell: Cell, look: Look) -> String {
+        drawn(&[cell], &[], look)
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = Vec::new();
+        for row in &self.rows {
+            let Row::Cells(cells) = row else { continue };
+            widths.resize(widths.len().max(cells.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = cell.width().max(*width);
+            }
+        }
+        widths
+    }
+}
+
+/// A row with its line end, cut where the terminal ends.
+fn drawn(cells: &[Cell], widths: &[usize], look: Look) -> String {
+    let mut room = look.width.unwrap_or(usize::MAX);
+    let mut text = String::new();
+    let last = cells.iter().rposition(|cell| cell.width() > 0).unwrap_or(0);
+    for (index, cell) in cells.iter().enumerate().take(last + 1) {
+        // What is left out behind a cell is told at its end.
+        if cell.width() > room || (cell.width() == room && index < last) {
+            let cut: String = cell.text.chars().take(room.saturating_sub(1)).collect();
+            look.paint(&format!("{cut}…"), cell.tone, &mut text);
+            break;
+        }
+        look.paint(&cell.text, cell.tone, &mut text);
+        if index == last {
+            break;
+        }
+        let width = widths.get(index).copied().unwrap_or(0).max(cell.width()) + 2;
+        let pad = (width - cell.width()).min(room - cell.width());
+        let _ = write!(text, "{:pad$}", "");
+        room = room.saturating_sub(width);
+        if room == 0 {
+            text.pop();
+            text.push('…');
+            break;
+        }
+    }
+    text.truncate(text.trim_end_matches(' ').len());
+    text.push('\n');
+    text
 }
 
 /// Whether a person looks, and has nothing against colour.
@@ -103,4 +187,36 @@ pub(super) fn use_colour() -> bool {
     let mut warnings = Vec::new();
     let refused = settings::Env::from_process(&mut warnings).filled("NO_COLOR").is_some();
     io::stdout().is_terminal() && !refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&["A", "BB"]);
+        table.row(["one".into(), Cell::toned("two\u{1b}", Tone::Good)]);
+        table.note("  a longer line".into());
+        table
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let plain = Look { colour: false, width: None };
+        assert_eq!(table().draw(plain), "A    BB\none  two\n  a longer line\n");
+        let painted = table().draw(Look { colour: true, width: None });
+        assert!(painted.contains("one  \u{1b}[32mtwo \u{1b}[0m\n"), "{painted:?}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut wide = table();
+        wide.row(["".into(), "".into(), "x".into()]);
+        for width in 1..20 {
+            let drawn = wide.draw(Look { colour: false, width: Some(width) });
+            let longest = drawn.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(longest <= width, "{width}: {drawn}");
+            assert_eq!(drawn.contains('…'), width < 15, "{width}: {drawn}");
+        }
+    }
 }

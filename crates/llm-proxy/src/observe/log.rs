@@ -4,8 +4,7 @@
 //! that does not read our output can never hold up a request. What does not fit is counted, and
 //! the count is told.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +14,6 @@ use engine::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
-use crate::lock::lock;
 
 /// What may wait for a slow reader of our output; more is dropped and counted.
 const MOST_PENDING: usize = 1 << 20;
@@ -78,6 +76,8 @@ pub enum Format {
 #[derive(Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
+    /// A second since the epoch, and its text, which many lines share.
+    second: (i64, String),
     dropped: u64,
     closed: bool,
     drained: bool,
@@ -97,8 +97,6 @@ pub struct Log {
     least: Level,
     zone: TimeZone,
     clock: Arc<Clock>,
-    /// A second since the epoch, and its text.
-    last_second: Arc<Mutex<(i64, Arc<str>)>>,
 }
 
 impl Log {
@@ -112,14 +110,7 @@ impl Log {
         let shared = Arc::new(Shared { pending: Mutex::default(), news: Condvar::new() });
         let writer = Arc::clone(&shared);
         thread::Builder::new().name("log".into()).spawn(move || writer.write_all_lines())?;
-        Ok(Self {
-            shared,
-            format,
-            least,
-            zone,
-            clock,
-            last_second: Arc::new(Mutex::new((0, Arc::from("")))),
-        })
+        Ok(Self { shared, format, least, zone, clock })
     }
 
     /// Logs a decision.
@@ -146,49 +137,51 @@ impl Log {
         if level < self.least {
             return;
         }
-        let mut line = String::with_capacity(128);
-        self.format_line(&mut line, level, message);
-        self.shared.append(line.as_bytes());
+        let now = self.clock.now();
+        self.shared.append(|pending| match self.format {
+            Format::Text => self.write_text(pending, now, level, message),
+            Format::Json => self.write_json(pending, now, level, message),
+        });
     }
 
     /// Writes a line as it is, without time and level, such as the one that says where we listen.
     pub fn plain(&self, line: &str) {
-        self.shared.append(format!("{line}\n").as_bytes());
+        self.shared.append(|pending| writeln!(pending.bytes, "{line}"));
     }
 
-    fn format_line(&self, line: &mut String, level: Level, message: &dyn fmt::Display) {
-        // Text from a provider may hold line ends; a log line is one line.
-        let message = message.to_string();
-        let message = if message.contains(['\n', '\r']) {
-            Cow::from(message.replace(['\n', '\r'], " "))
-        } else {
-            Cow::from(message)
-        };
-        let now = self.clock.now();
-        let written = match self.format {
-            Format::Text => {
-                let time = self.second(now);
-                writeln!(line, "{time} - {} - {message}", level.name())
-            }
-            Format::Json => {
-                let time = self.zoned(now).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
-                let object =
-                    serde_json::json!({"time": time, "level": level.name(), "message": message});
-                writeln!(line, "{object}")
-            }
-        };
-        debug_assert!(written.is_ok(), "writing to a string does not fail");
-    }
-
-    /// The time to the second as text; many lines of one second share it.
-    fn second(&self, now: Timestamp) -> Arc<str> {
+    fn write_text(
+        &self,
+        pending: &mut Pending,
+        now: Timestamp,
+        level: Level,
+        message: &dyn fmt::Display,
+    ) -> io::Result<()> {
         let second = now.as_millis().div_euclid(1000);
-        let mut last = lock(&self.last_second);
+        let Pending { bytes, second: last, .. } = pending;
         if last.0 != second || last.1.is_empty() {
-            let text = self.zoned(now).strftime("%Y-%m-%d %H:%M:%S").to_string();
-            *last = (second, text.into());
+            *last = (second, self.zoned(now).strftime("%Y-%m-%d %H:%M:%S").to_string());
         }
-        Arc::clone(&last.1)
+        let start = bytes.len();
+        for part in [&last.1, " - ", level.name(), " - "] {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        write!(bytes, "{message}")?;
+        make_one_line(&mut bytes[start..]);
+        bytes.push(b'\n');
+        Ok(())
+    }
+
+    fn write_json(
+        &self,
+        pending: &mut Pending,
+        now: Timestamp,
+        level: Level,
+        message: &dyn fmt::Display,
+    ) -> io::Result<()> {
+        let time = self.zoned(now).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
+        let message = message.to_string().replace(['\n', '\r'], " ");
+        let object = serde_json::json!({"time": time, "level": level.name(), "message": message});
+        writeln!(pending.bytes, "{object}")
     }
 
     fn zoned(&self, now: Timestamp) -> jiff::Zoned {
@@ -221,14 +214,17 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, line: &[u8]) {
+    /// Lets `write` add a line to what is pending.
+    fn append(&self, write: impl FnOnce(&mut Pending) -> io::Result<()>) {
         let mut pending = self.lock();
-        if pending.bytes.len() + line.len() > MOST_PENDING {
+        let before = pending.bytes.len();
+        let written = write(&mut pending);
+        if written.is_err() || pending.bytes.len() > MOST_PENDING {
+            pending.bytes.truncate(before);
             pending.dropped += 1;
             return;
         }
-        let was_idle = pending.bytes.is_empty();
-        pending.bytes.extend_from_slice(line);
+        let was_idle = before == 0;
         drop(pending);
         if was_idle {
             self.news.notify_all();
@@ -236,17 +232,18 @@ impl Shared {
     }
 
     fn write_all_lines(&self) {
-        loop {
-            let Some(bytes) = self.next_lines() else {
-                return;
-            };
+        let mut bytes = Vec::new();
+        while self.next_lines(&mut bytes) {
             let mut out = io::stdout().lock();
             // A reader that is gone is no reason to stop serving.
             let _ = out.write_all(&bytes).and_then(|()| out.flush());
         }
     }
 
-    fn next_lines(&self) -> Option<Vec<u8>> {
+    /// Waits for lines and takes them into `bytes`, whose room serves the next ones; whether
+    /// there are any.
+    fn next_lines(&self, bytes: &mut Vec<u8>) -> bool {
+        bytes.clear();
         let mut pending = self.lock();
         while pending.bytes.is_empty() && !pending.closed {
             pending = self.news.wait(pending).unwrap_or_else(PoisonError::into_inner);
@@ -259,13 +256,22 @@ impl Shared {
         if pending.bytes.is_empty() {
             pending.drained = true;
             self.news.notify_all();
-            return None;
+            return false;
         }
-        let mut bytes = std::mem::take(&mut pending.bytes);
+        std::mem::swap(bytes, &mut pending.bytes);
         let dropped = std::mem::take(&mut pending.dropped);
         if dropped > 0 {
             bytes.extend_from_slice(format!("({dropped} log lines dropped)\n").as_bytes());
         }
-        Some(bytes)
+        true
+    }
+}
+
+/// Text from a provider may hold line ends; a log line is one line.
+fn make_one_line(text: &mut [u8]) {
+    for byte in text {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
     }
 }

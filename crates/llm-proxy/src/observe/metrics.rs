@@ -13,7 +13,7 @@ use crate::lock::lock;
 /// The counters of the process.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    attempts: Mutex<BTreeMap<(String, &'static str), u64>>,
+    attempts: Mutex<BTreeMap<String, BTreeMap<&'static str, u64>>>,
     tokens: Mutex<BTreeMap<String, u64>>,
     saved: AtomicU64,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Counts an attempt by what came of it: `answered`, `interrupted`, or the kind of fault.
     pub(crate) fn attempt(&self, provider: &str, result: &'static str) {
-        *lock(&self.attempts).entry((provider.to_owned(), result)).or_default() += 1;
+        change(&self.attempts, provider, |counts| *counts.entry(result).or_default() += 1);
     }
 
     /// Counts a stream that broke off and was brought to its end all the same.
@@ -37,7 +37,7 @@ impl Metrics {
     /// Counts tokens that a provider reported.
     pub(crate) fn tokens(&self, provider: &str, tokens: u64) {
         if tokens > 0 {
-            *lock(&self.tokens).entry(provider.to_owned()).or_default() += tokens;
+            change(&self.tokens, provider, |count| *count += tokens);
         }
     }
 
@@ -45,12 +45,14 @@ impl Metrics {
     pub(crate) fn render(&self, providers: &[ProviderView]) -> String {
         let mut text = String::new();
         head(&mut text, "llm_proxy_attempts_total", "counter", "Attempts by provider and result.");
-        for ((provider, result), count) in lock(&self.attempts).iter() {
+        for (provider, counts) in lock(&self.attempts).iter() {
             let provider = escaped(provider);
-            let _ = writeln!(
-                text,
-                "llm_proxy_attempts_total{{provider=\"{provider}\",result=\"{result}\"}} {count}"
-            );
+            for (result, count) in counts {
+                let _ = writeln!(
+                    text,
+                    "llm_proxy_attempts_total{{provider=\"{provider}\",result=\"{result}\"}} {count}"
+                );
+            }
         }
         head(&mut text, "llm_proxy_tokens_total", "counter", "Tokens that providers reported.");
         for (provider, count) in lock(&self.tokens).iter() {
@@ -91,6 +93,19 @@ impl Metrics {
             );
         }
         text
+    }
+}
+
+/// Changes a provider's count; its name is copied only the first time.
+fn change<T: Default>(
+    counts: &Mutex<BTreeMap<String, T>>,
+    provider: &str,
+    by: impl FnOnce(&mut T),
+) {
+    let mut counts = lock(counts);
+    match counts.get_mut(provider) {
+        Some(count) => by(count),
+        None => by(counts.entry(provider.to_owned()).or_default()),
     }
 }
 

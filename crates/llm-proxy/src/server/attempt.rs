@@ -1,12 +1,15 @@
 //! One attempt of a request's journey: which limits it has, what is sent, what came back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Timestamp;
+use http::StatusCode;
 
 use super::discover::discover;
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::Hop;
 use super::rescue::continued;
 use crate::app::Held;
 use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, Recovery, Told, prepare, send};
@@ -28,7 +31,7 @@ pub(crate) struct Failed {
     pub(super) held: Held,
     pub(super) failure: Failure,
     pub(super) route: Arc<Route>,
-    pub(super) model: String,
+    pub(super) model: Arc<str>,
     /// Whether usage was asked for on our own account.
     pub(super) asked_for_usage: bool,
     /// Parameters that were mended before it was sent.
@@ -40,7 +43,7 @@ struct Target {
     deployment: usize,
     route: Arc<Route>,
     key: usize,
-    model: String,
+    model: Arc<str>,
     /// How long it has shown to think before its first word.
     shown: Option<Duration>,
 }
@@ -73,7 +76,8 @@ impl Journey {
         let limits = self.limits(&target, is_last, started);
         let sent = self.send(&mut target, limits, told).await;
         let took = started.until(self.app.clock.now());
-        self.hops.push(self.hop(&target, &sent.outcome, took));
+        let hop = self.hop(&target, &sent.outcome, took);
+        self.recording.hops.push(hop);
         let Target { route, model, .. } = target;
         let Sent { outcome, adapted, asked_for_usage } = sent;
         match outcome.result {
@@ -95,7 +99,7 @@ impl Journey {
             deployment: lease.deployment,
             route: Arc::clone(&self.world.routes[deployment.provider]),
             key: deployment.key,
-            model: asked.unwrap_or(&deployment.model).clone(),
+            model: asked.unwrap_or(&deployment.model).as_str().into(),
             shown: self.app.ledger().usual_first_word(deployment),
         }
     }
@@ -122,18 +126,18 @@ impl Journey {
 
     /// Puts a real model in the place of `auto`.
     async fn find_model(&self, target: &mut Target, limits: Limits) -> Result<(), Failure> {
-        if target.model == AUTO_MODEL {
+        if *target.model == *AUTO_MODEL {
             let (route, key) = (&target.route, target.key);
-            target.model =
-                discover(&self.app, &self.world.client, route, key, limits.first).await?;
+            let found = discover(&self.app, &self.world.client, route, key, limits.first).await?;
+            target.model = found.into();
         }
         Ok(())
     }
 
-    fn asked(&self, route: &Arc<Route>, model: &str, recovery: Recovery) -> Asked {
+    fn asked(&self, route: &Arc<Route>, model: &Arc<str>, recovery: Recovery) -> Asked {
         Asked {
             route: Arc::clone(route),
-            model: model.to_owned(),
+            model: Arc::clone(model),
             endpoint: self.intake.endpoint,
             request: self.intake.body.clone(),
             stream: self.intake.scan.stream,
@@ -155,19 +159,17 @@ impl Journey {
     }
 
     fn hop(&self, target: &Target, outcome: &Outcome, took: Duration) -> Hop {
-        let provider = &target.route.provider;
         let failure = outcome.result.as_ref().err();
         let until = failure.and_then(|failure| failure.fault.resume).map(|resume| resume.at);
         let word = match &outcome.result {
-            Ok(Answer::Plain(reply)) => reply.status.as_u16().to_string(),
-            Ok(Answer::Stream(stream)) => stream.status.as_u16().to_string(),
-            Err(failure) => failure.word.clone(),
+            Ok(Answer::Plain(reply)) => status_word(reply.status),
+            Ok(Answer::Stream(stream)) => status_word(stream.status),
+            Err(failure) => failure.word.clone().into(),
         };
-        let key = provider.keys.get(target.key);
         Hop {
-            provider: provider.name.clone(),
-            key: key.map(|key| key.fingerprint.clone()).unwrap_or_default(),
-            model: target.model.clone(),
+            route: Arc::clone(&target.route),
+            key: target.key,
+            model: Arc::clone(&target.model),
             word,
             kind: failure.map(|failure| failure.fault.kind),
             detail: failure.map(|failure| failure.fault.detail.clone()).unwrap_or_default(),
@@ -175,5 +177,12 @@ impl Journey {
             wait: until.map(|until| self.app.clock.now().until(until)),
             took,
         }
+    }
+}
+
+fn status_word(status: StatusCode) -> Cow<'static, str> {
+    match status {
+        StatusCode::OK => "200".into(),
+        other => other.as_u16().to_string().into(),
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::events::Watching;
 use super::heartbeat::Waiting;
 use super::relayed::Relayed;
 
@@ -19,6 +20,8 @@ pub(crate) enum ClientBody {
     Stream(Box<Relayed>),
     /// A stream that has begun before there is an answer.
     Waiting(Box<Waiting>),
+    /// What happens here, for one who watches.
+    Watching(Box<Watching>),
 }
 
 impl From<Bytes> for ClientBody {
@@ -43,6 +46,7 @@ impl Body for ClientBody {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(relayed) => relayed.poll_batch(cx).map(framed),
             Self::Waiting(waiting) => waiting.poll_next(cx).map(framed),
+            Self::Watching(watching) => watching.poll_next(cx).map(framed),
         }
     }
 
@@ -55,7 +59,7 @@ impl Body for ClientBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Self::Stream(_) | Self::Waiting(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Waiting(_) | Self::Watching(_) => SizeHint::default(),
         }
     }
 }

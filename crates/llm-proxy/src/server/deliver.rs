@@ -1,29 +1,30 @@
 //! An answer on its way to the client: the provider's bytes and end-to-end headers, and our own
 //! headers that say who served.
 
+use std::mem;
+
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use wire::usage::Usage;
 
 use super::attempt::Answered;
 use super::body::ClientBody;
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::{Hop, Outcome};
 use super::relayed::Relayed;
 use super::report::{self, X_DROPPED};
 use crate::upstream::{Answer, Original};
 use crate::world::Route;
 
 /// Hands an answer to the client.
-pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBody> {
-    let Answered { held, answer, route, adapted, .. } = answered;
-    let (status, mut headers) = match &answer {
-        Answer::Plain(reply) => (reply.status, end_to_end(&reply.headers, &route)),
-        Answer::Stream(stream) => (stream.status, end_to_end(&stream.headers, &route)),
+pub(crate) fn deliver(mut journey: Journey, answered: Answered) -> Response<ClientBody> {
+    let Answered { held, mut answer, route, adapted, .. } = answered;
+    let (status, theirs) = match &mut answer {
+        Answer::Plain(reply) => (reply.status, &mut reply.headers),
+        Answer::Stream(stream) => (stream.status, &mut stream.headers),
     };
+    let mut headers = end_to_end(mem::take(theirs), &route);
     report::add_headers(&mut headers, &journey);
     if !adapted.is_empty() {
         report::insert(&mut headers, X_DROPPED, &adapted.join(", "));
@@ -32,9 +33,12 @@ pub(crate) fn deliver(journey: Journey, answered: Answered) -> Response<ClientBo
     let status_number = status.as_u16();
     journey.app.log.info(format_args!("{name}: Request successful (status {status_number})"));
     journey.app.metrics.attempt(name, "answered");
+    journey.recording.began(status_number);
     let body = match answer {
         Answer::Plain(reply) => {
             let tokens = reply.usage.as_ref().and_then(Usage::total);
+            journey.recording.ended(Outcome::Answered);
+            journey.recording.used(&reply.usage.unwrap_or_default());
             held.finished(tokens);
             journey.app.metrics.tokens(name, tokens.unwrap_or(0));
             ClientBody::from(reply.body)
@@ -61,10 +65,7 @@ pub(crate) fn original_response(
     // A provider that refuses its key must not look as if ours was wrong.
     *response.status_mut() =
         if status == StatusCode::UNAUTHORIZED { StatusCode::BAD_GATEWAY } else { status };
-    let mut routes = journey.world.routes.iter();
-    if let Some(route) = routes.find(|route| route.provider.name == hop.provider) {
-        *response.headers_mut() = end_to_end(&headers, route);
-    }
+    *response.headers_mut() = end_to_end(headers, &hop.route);
     report::add_headers(response.headers_mut(), journey);
     report::add_server(response.headers_mut(), hop);
     response
@@ -79,7 +80,7 @@ fn stream_headers(headers: &mut HeaderMap) {
 }
 
 /// The headers of a provider that are meant for the client.
-fn end_to_end(headers: &HeaderMap, route: &Route) -> HeaderMap {
+fn end_to_end(mut headers: HeaderMap, route: &Route) -> HeaderMap {
     let named: Vec<String> = headers
         .get_all(CONNECTION)
         .iter()
@@ -87,42 +88,45 @@ fn end_to_end(headers: &HeaderMap, route: &Route) -> HeaderMap {
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
-    let mut kept = HeaderMap::with_capacity(headers.len() + 5);
-    for (name, value) in headers {
-        let is_named = named.iter().any(|one| one == name.as_str());
-        let holds_key = route.redactor.finds_any_of_any_case(name.as_str().as_bytes());
-        if is_for_client(name) && !is_named && !holds_key {
-            kept.append(name.clone(), clean(value, route));
-        }
+    let stays_here = |name: &HeaderName| {
+        let holds_key = || route.redactor.finds_any_of_any_case(name.as_str().as_bytes());
+        !is_for_client(name) || named.iter().any(|one| one == name.as_str()) || holds_key()
+    };
+    let dropped: Vec<HeaderName> =
+        headers.keys().filter(|name| stays_here(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
     }
-    kept
+    for value in headers.values_mut() {
+        clean(value, route);
+    }
+    headers
 }
 
 fn is_for_client(name: &HeaderName) -> bool {
-    let dropped = [CONNECTION, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
-    // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
-    let names = [
-        "keep-alive",
-        "clear-site-data",
-        "www-authenticate",
-        "alt-svc",
-        "strict-transport-security",
-        "set-cookie2",
-        "report-to",
-        "nel",
-    ];
-    let prefixes = ["access-control-", "proxy-", "cross-origin-"];
-    !dropped.contains(name)
-        && !report::OURS.contains(name)
-        && !names.contains(&name.as_str())
-        && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
+    match name.as_str() {
+        "connection" | "content-length" | "set-cookie" | "set-cookie2" | "te" | "trailer"
+        | "transfer-encoding" | "upgrade" | "keep-alive" => false,
+        // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
+        "clear-site-data"
+        | "www-authenticate"
+        | "alt-svc"
+        | "strict-transport-security"
+        | "report-to"
+        | "nel" => false,
+        other => {
+            let prefixes = ["access-control-", "proxy-", "cross-origin-"];
+            !report::OURS.contains(name) && !prefixes.iter().any(|one| other.starts_with(one))
+        }
+    }
 }
 
-/// A header's value without any key that the provider echoes.
-fn clean(value: &HeaderValue, route: &Route) -> HeaderValue {
+/// Takes any key that the provider echoes out of a header's value.
+fn clean(value: &mut HeaderValue, route: &Route) {
     if !route.redactor.finds_any(value.as_bytes()) {
-        return value.clone();
+        return;
     }
     let cleaned = route.redactor.apply(&Bytes::copy_from_slice(value.as_bytes()));
-    HeaderValue::from_bytes(&cleaned).unwrap_or_else(|_| HeaderValue::from_static("[redacted]"))
+    *value = HeaderValue::from_bytes(&cleaned)
+        .unwrap_or_else(|_| HeaderValue::from_static("[redacted]"));
 }

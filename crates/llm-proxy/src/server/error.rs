@@ -111,6 +111,24 @@ impl ProxyError {
         Self::bad_request("unknown_provider", message)
     }
 
+    pub(crate) fn too_many_watchers() -> Self {
+        let message = "too many pages and programs watch already; close some of them";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "server_error", "too_many_watchers", message)
+    }
+
+    pub(crate) fn no_history(problem: &str) -> Self {
+        let message = format!("the proxy's memory cannot be read: {problem}");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "server_error", "memory_unavailable", message)
+    }
+
+    pub(crate) fn unknown_word(header: &str, word: &str, known: &str) -> Self {
+        let shown: String = word.chars().take(100).collect();
+        let message = format!("the header {header} has the value {shown:?}; it takes {known}");
+        Self::bad_request("invalid_header", message)
+    }
+
     pub(crate) fn none_wished() -> Self {
         let message = "the headers x-provider and x-skip-provider leave no provider for this model";
         Self::bad_request("no_provider_left", message)

@@ -29,8 +29,8 @@ fn check_host(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
         ));
     };
     let named = host.to_str().unwrap_or_default();
-    let in_url = parts.uri.authority().map_or(named, Authority::as_str);
-    if host_is_allowed(named, server) && host_is_allowed(in_url, server) {
+    let in_url = parts.uri.authority().map(Authority::as_str);
+    if host_is_allowed(named, server) && in_url.is_none_or(|host| host_is_allowed(host, server)) {
         return Ok(());
     }
     let shown: String = named.chars().take(100).collect();
@@ -40,10 +40,12 @@ fn check_host(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
 }
 
 fn host_is_allowed(host: &str, server: &Server) -> bool {
-    let name = without_port(host).to_ascii_lowercase();
-    let is_ours = !server.is_wildcard() && name == server.host.to_ascii_lowercase();
-    let listed = |allowed: &String| *allowed == name || *allowed == host.to_ascii_lowercase();
-    is_loopback_name(&name) || is_ours || server.allowed_hosts.iter().any(listed)
+    let name = without_port(host);
+    let is_ours = || !server.is_wildcard() && name.eq_ignore_ascii_case(&server.host);
+    let listed = |allowed: &String| {
+        *allowed == name.to_ascii_lowercase() || *allowed == host.to_ascii_lowercase()
+    };
+    is_loopback_name(name) || is_ours() || server.allowed_hosts.iter().any(listed)
 }
 
 /// The host of `host:port`, an IPv6 address without its brackets.
@@ -64,9 +66,13 @@ fn without_port(host: &str) -> &str {
 
 fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-    name == "localhost"
-        || (is_name && name.ends_with(".localhost"))
+    let is_name = || name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let ends = |end: &str| {
+        let start = name.len().checked_sub(end.len());
+        start.and_then(|at| name.get(at..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end))
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || (ends(".localhost") && is_name())
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -164,7 +170,7 @@ mod tests {
             "app.localhost",
             "LOCALHOST",
         ] {
-            assert!(is_loopback_name(&without_port(host).to_ascii_lowercase()), "{host}");
+            assert!(is_loopback_name(without_port(host)), "{host}");
         }
         for host in [
             "evil.example",

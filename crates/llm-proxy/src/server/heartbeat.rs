@@ -1,7 +1,7 @@
 //! A sign of life for clients that give up on a silent connection: after `heartbeat` without an
-//! answer the response begins, and comments keep it alive until there is one. Off by default,
-//! for it gives up a true status and the headers that say who served: an error then comes as an
-//! event.
+//! answer the response begins, and comments keep it alive until there is one, and in each later
+//! silence. Off by default, for it gives up a true status and the headers that say who served: an
+//! error then comes as an event.
 
 use std::fmt;
 use std::future::Future;
@@ -23,6 +23,38 @@ use super::relay::relay;
 use crate::app::App;
 use crate::clock;
 
+/// Ticks while a client hears nothing.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    every: Duration,
+    next: Pin<Box<Sleep>>,
+}
+
+impl Beat {
+    /// The first beat comes after `first`, each further one after `every`.
+    fn new(first: Duration, every: Duration) -> Self {
+        Self { every, next: Box::pin(tokio::time::sleep(first)) }
+    }
+
+    /// The beats of a stream that has begun, as far as they are wanted.
+    pub(super) fn wanted(app: &App) -> Option<Self> {
+        let every = app.world().settings.rotation.heartbeat?;
+        Some(Self::new(every, every))
+    }
+
+    /// The client hears something else.
+    pub(super) fn restart(&mut self) {
+        self.next.as_mut().reset(clock::deadline_in(self.every));
+    }
+
+    /// The comment for a client that has heard nothing for so long.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        ready!(self.next.as_mut().poll(cx));
+        self.restart();
+        Poll::Ready(Bytes::from_static(COMMENT))
+    }
+}
+
 /// One line, and no blank one after it: some clients take a blank line for the end of an event.
 const COMMENT: &[u8] = b": waiting\n";
 
@@ -39,8 +71,8 @@ pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<Clie
     if let Ok(response) = tokio::time::timeout(every, &mut relaying).await {
         return response;
     }
-    let beat = Box::pin(tokio::time::sleep(Duration::ZERO));
-    let waiting = Waiting { stage: Stage::Relaying(relaying), every, beat };
+    let beat = Beat::new(Duration::ZERO, every);
+    let waiting = Waiting { stage: Stage::Relaying(relaying), beat };
     let mut response = Response::new(ClientBody::Waiting(Box::new(waiting)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -51,8 +83,7 @@ pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<Clie
 /// A response that has begun before there is an answer.
 pub(crate) struct Waiting {
     stage: Stage,
-    every: Duration,
-    beat: Pin<Box<Sleep>>,
+    beat: Beat,
 }
 
 enum Stage {
@@ -62,7 +93,7 @@ enum Stage {
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("every", &self.every).finish_non_exhaustive()
+        f.debug_struct("Waiting").field("beat", &self.beat).finish_non_exhaustive()
     }
 }
 
@@ -78,9 +109,7 @@ impl Waiting {
                         self.stage = Stage::Answering { status, body };
                         continue;
                     }
-                    ready!(self.beat.as_mut().poll(cx));
-                    self.beat.as_mut().reset(clock::deadline_in(self.every));
-                    return Poll::Ready(Some(Bytes::from_static(COMMENT)));
+                    return self.beat.poll(cx).map(Some);
                 }
                 Stage::Answering { status, body } => {
                     let is_error = !status.is_success();

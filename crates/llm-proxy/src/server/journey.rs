@@ -2,11 +2,10 @@
 //! log, the headers and, if nobody could serve, in the answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dialect::HistoryFault;
 use engine::{
-    Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
+    Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
 };
 use http::Response;
 use wire::Endpoint;
@@ -17,7 +16,9 @@ use super::body::ClientBody;
 use super::deliver::original_response;
 use super::error::ProxyError;
 use super::intake::Intake;
+use super::recording::Recording;
 use super::report;
+use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::Mend;
@@ -27,31 +28,17 @@ use crate::world::World;
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
 
-/// What is told of one attempt.
-#[derive(Debug, Clone)]
-pub(crate) struct Hop {
-    pub(crate) provider: String,
-    pub(crate) key: String,
-    pub(crate) model: String,
-    /// A status, or a word such as `timeout`.
-    pub(crate) word: String,
-    pub(crate) kind: Option<FaultKind>,
-    pub(crate) detail: String,
-    /// When the provider said it is open again.
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) wait: Option<Duration>,
-    pub(crate) took: Duration,
-}
-
 /// One request on its way.
 #[derive(Debug)]
 pub(crate) struct Journey {
     pub(crate) app: Arc<App>,
     pub(crate) world: Arc<World>,
     pub(crate) intake: Intake,
-    pub(crate) hops: Vec<Hop>,
+    pub(crate) recording: Recording,
     pub(super) rotation: Rotation,
     pub(super) deadline: Timestamp,
+    /// Whether the client wants no other provider to go on with its stream.
+    pub(super) no_recovery: bool,
     /// The provider's own error, for each failed attempt in which the request was at fault.
     originals: Vec<Option<Original>>,
     /// Repairs of the history, by the deployment that wants them.
@@ -67,19 +54,22 @@ impl Journey {
             return Err(ProxyError::unknown_model(model.unwrap_or_default()));
         };
         let wishes = Wishes::of(&intake.headers);
+        let no_recovery = refuses_recovery(&intake.headers)?;
         keep_able(&mut chain, &world, intake.endpoint);
         wishes.narrow(&mut chain, &world)?;
         app.ledger().take_turns(&world.registry, &mut chain);
         let rotation = &world.settings.rotation;
         let deadline = intake.arrived.after(rotation.request_timeout);
         let needs = intake.needs(!rotation.allow_paid || wishes.free_only);
+        let recording = Recording::begin(app, &world, &intake);
         Ok(Self {
+            recording,
             rotation: Rotation::new(chain, needs, world.patience, deadline),
             app: Arc::clone(app),
             world,
             intake,
-            hops: Vec::new(),
             deadline,
+            no_recovery,
             originals: Vec::new(),
             repairs: Vec::new(),
         })
@@ -88,7 +78,16 @@ impl Journey {
     /// What to do now.
     pub(crate) fn next(&mut self) -> Step {
         let mut ledger = self.app.ledger();
-        self.rotation.next(&self.world.registry, &mut ledger, self.app.clock.now())
+        let now = self.app.clock.now();
+        let step = self.rotation.next(&self.world.registry, &mut ledger, now);
+        if let Step::Try(Attempt { lease, .. }) = &step
+            && self.recording.is_beyond(lease.candidate)
+        {
+            let passed =
+                self.rotation.passed_over(lease.candidate, &self.world.registry, &ledger, now);
+            self.recording.walked_to(lease.candidate, passed);
+        }
+        step
     }
 
     /// Waits until `moment`, or until there is news.
@@ -110,7 +109,7 @@ impl Journey {
         self.originals.push(failure.original.filter(|_| own).map(|original| *original));
         self.app.log.warning(report::failed_line(
             &route.provider.name,
-            &self.hops,
+            &self.recording.hops,
             failure.fault.kind,
         ));
         self.app.metrics.attempt(&route.provider.name, failure.fault.kind.as_str());
@@ -203,15 +202,19 @@ impl Journey {
 
     fn answer_with_original(mut self, attempt: usize) -> Response<ClientBody> {
         let original = self.originals.get_mut(attempt).and_then(Option::take);
-        match (original, self.hops.get(attempt)) {
-            (Some(original), Some(hop)) => original_response(&self, hop, original),
+        match (original, self.recording.hops.get(attempt)) {
+            (Some(original), Some(hop)) => {
+                let response = original_response(&self, hop, original);
+                self.recording.refused(response.status().as_u16());
+                response
+            }
             _ => self.told(ProxyError::all_failed("the request was refused".to_owned())),
         }
     }
 
     /// The answer when nobody can serve.
-    pub(crate) fn refuse(self, refusal: &Refusal) -> Response<ClientBody> {
-        let message = report::refusal_message(refusal, &self.hops);
+    pub(crate) fn refuse(mut self, refusal: &Refusal) -> Response<ClientBody> {
+        let message = report::refusal_message(refusal, &self.recording.hops);
         self.app.log.error(format_args!("{message}"));
         let error = match (refusal.why, refusal.retry_after) {
             (Why::RequestsOwn { attempt }, _) => {
@@ -223,21 +226,28 @@ impl Journey {
             (Why::KeysRefused, _) => ProxyError::keys_refused(message),
             (Why::MixedFaults, _) => ProxyError::all_failed(message),
         };
-        let attempts = report::attempts(self.rotation.chain(), &self.world, &self.hops, refusal);
+        let attempts =
+            report::attempts(self.rotation.chain(), &self.world, &self.recording.hops, refusal);
         self.told(error.with_attempts(attempts))
     }
 
-    fn told(&self, error: ProxyError) -> Response<ClientBody> {
+    fn told(&mut self, error: ProxyError) -> Response<ClientBody> {
         let mut response = error.into_response();
+        self.recording.refused(response.status().as_u16());
         report::add_headers(response.headers_mut(), self);
         response
     }
 
     /// Begins anew after the answer broke off, with whom was not tried yet.
     pub(super) fn begin_again(&mut self) {
-        // The client has waited for the next word already: silence is bounded as in a stream.
+        // The client has waited for the next word already: silence is bounded as in a stream, but
+        // one provider that hangs must not use up the time of all who come after it.
         let rotation = &self.world.settings.rotation;
-        let patience = rotation.stall_timeout.min(rotation.request_timeout);
+        let untried = self.rotation.chain().len() - self.rotation.deployments_tried();
+        let before_last = untried.min(MOST_TRIED).saturating_sub(1) as u32;
+        let for_others = rotation.first_token_timeout.saturating_mul(before_last);
+        let patience = rotation.stall_timeout.saturating_add(for_others);
+        let patience = patience.min(rotation.request_timeout);
         self.deadline = self.app.clock.now().after(patience);
         self.rotation.begin_again(self.deadline);
     }

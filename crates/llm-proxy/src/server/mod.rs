@@ -6,13 +6,16 @@ mod control;
 mod deliver;
 pub(crate) mod discover;
 mod error;
+mod events;
 mod guard;
 mod heartbeat;
+mod history;
 mod home;
 mod intake;
 mod journey;
 mod models;
 mod query;
+mod recording;
 mod relay;
 mod relayed;
 pub(crate) mod report;
@@ -34,6 +37,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use history::record_json;
 pub(crate) use intake::Intake;
 
 use crate::app::App;

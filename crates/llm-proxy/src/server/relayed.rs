@@ -16,8 +16,10 @@ use wire::sse::data_event;
 use wire::usage::Usage;
 
 use super::attempt::Answered;
+use super::heartbeat::Beat;
 use super::intake::BYTES_PER_TOKEN;
 use super::journey::Journey;
+use super::recording::{Outcome, Recording};
 use super::rescue::rescue;
 use crate::app::{App, Held};
 use crate::upstream::{Answer, EventStream, Failure, Recovery, StreamEnd};
@@ -45,6 +47,8 @@ pub(crate) struct Relayed {
     state: State,
     /// What is needed to go on with another provider; `None` where that is off or not safe.
     journey: Option<Box<Journey>>,
+    /// What will be remembered, where there is no journey that holds it.
+    recording: Option<Recording>,
     rescues: u32,
     /// The tokens of the prompt, estimated.
     prompt_tokens: u64,
@@ -54,6 +58,8 @@ pub(crate) struct Relayed {
     batch: Vec<Bytes>,
     /// Turns of the scheduler since the last event.
     turns: u8,
+    /// Signs of life for the client, where they are wanted.
+    beat: Option<Beat>,
     /// Ready when the process ends.
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -85,19 +91,25 @@ impl Relayed {
         stream: Box<EventStream>,
     ) -> Self {
         let app = Arc::clone(&journey.app);
+        let beat = Beat::wanted(&app);
         let ending = Box::pin(app.ending.clone().cancelled_owned());
         let prompt_tokens = journey.intake.prompt_tokens();
-        let journey = matches!(journey.recovery(), Recovery::Possible).then(|| Box::new(journey));
+        let (journey, recording) = match journey.recovery() {
+            Recovery::Possible => (Some(Box::new(journey)), None),
+            Recovery::Off | Recovery::Continuing(_) => (None, Some(journey.recording)),
+        };
         let state = State::Playing(Playing { route, held, stream });
         Self {
             app,
             state,
             journey,
+            recording,
             rescues: 0,
             prompt_tokens,
             broken: None,
             batch: Vec::new(),
             turns: 0,
+            beat,
             ending,
         }
     }
@@ -115,11 +127,7 @@ impl Relayed {
                 }
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,
-                Poll::Pending if self.batch.is_empty() => {
-                    ready!(self.ending.as_mut().poll(cx));
-                    self.end_with_us();
-                    return Poll::Ready(Some(self.interruption()));
-                }
+                Poll::Pending if self.batch.is_empty() => return self.poll_silence(cx).map(Some),
                 Poll::Pending if self.turns == MOST_TURNS => break,
                 Poll::Pending => {
                     self.turns += 1;
@@ -133,15 +141,44 @@ impl Relayed {
             several => several.concat().into(),
         };
         self.batch.clear();
+        if let Some(beat) = &mut self.beat {
+            beat.restart();
+        }
         Poll::Ready(Some(joined))
+    }
+
+    /// What the client hears although nothing comes: that the process ends, or a sign of life.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.ending.as_mut().poll(cx).is_ready() {
+            self.end_with_us();
+            return Poll::Ready(self.interruption());
+        }
+        self.beat.as_mut().map_or(Poll::Pending, |beat| beat.poll(cx))
     }
 
     /// The process ends in the middle of the stream.
     fn end_with_us(&mut self) {
         self.broken = Some(("llm-proxy".to_owned(), "the proxy is stopping".to_owned()));
+        self.count_part();
+        self.ended(Outcome::Interrupted);
+    }
+
+    /// Ends a part that plays.
+    fn count_part(&mut self) {
         if let State::Playing(playing) = std::mem::replace(&mut self.state, State::Over) {
             self.count(playing.held, &playing.stream);
         }
+    }
+
+    fn ended(&mut self, outcome: Outcome) {
+        if let Some(recording) = self.recording() {
+            recording.ended(outcome);
+        }
+    }
+
+    fn recording(&mut self) -> Option<&mut Recording> {
+        let of_journey = self.journey.as_mut().map(|journey| &mut journey.recording);
+        of_journey.or(self.recording.as_mut())
     }
 
     /// The next event for the client.
@@ -179,6 +216,7 @@ impl Relayed {
             Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure),
             Some(StreamEnd::Complete) | None => {
                 self.count(playing.held, &playing.stream);
+                self.ended(Outcome::Answered);
                 if self.broken.is_some() {
                     self.app.metrics.saved();
                 }
@@ -189,11 +227,17 @@ impl Relayed {
     }
 
     /// Ends a lease with the tokens that the provider counted, else with an estimate.
-    fn count(&self, held: Held, stream: &EventStream) {
-        if let Some(tokens) = stream.usage().and_then(Usage::total) {
-            held.finished(Some(tokens));
-        } else {
-            held.finished_uncounted(self.estimate(stream));
+    fn count(&mut self, held: Held, stream: &EventStream) {
+        let told = stream.usage().filter(|usage| usage.total().is_some()).copied();
+        let estimate = self.estimate(stream);
+        match told {
+            Some(usage) => held.finished(usage.total()),
+            None => held.finished_uncounted(estimate),
+        }
+        match (self.recording(), told) {
+            (Some(recording), Some(usage)) => recording.used(&usage),
+            (Some(recording), None) => recording.used_about(estimate),
+            (None, _) => {}
         }
     }
 
@@ -221,7 +265,11 @@ impl Relayed {
                 self.state = State::Seeking(Box::pin(rescue(*journey, told)));
                 None
             }
-            _ => Some(self.interruption()),
+            (_, journey) => {
+                self.journey = journey;
+                self.ended(Outcome::Interrupted);
+                Some(self.interruption())
+            }
         }
     }
 
@@ -229,6 +277,7 @@ impl Relayed {
     fn go_on(&mut self, answered: Option<Answered>) -> Option<Bytes> {
         let Some(Answered { held, answer: Answer::Stream(stream), route, .. }) = answered else {
             self.state = State::Over;
+            self.ended(Outcome::Interrupted);
             return Some(self.interruption());
         };
         let name = &route.provider.name;
@@ -255,9 +304,7 @@ impl Relayed {
 impl Drop for Relayed {
     /// The client left: the call is cancelled, nobody is blamed, what came is counted.
     fn drop(&mut self) {
-        if let State::Playing(playing) = std::mem::replace(&mut self.state, State::Over) {
-            self.count(playing.held, &playing.stream);
-        }
+        self.count_part();
     }
 }
 

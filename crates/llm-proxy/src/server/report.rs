@@ -1,5 +1,6 @@
 //! What is told of a request's hops: in the log, in the headers, in an error's body.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::journey::{Hop, Journey};
+use super::journey::Journey;
+use super::recording::Hop;
 use crate::world::World;
 
 pub(crate) const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
@@ -69,7 +71,7 @@ fn rotation_header(hops: &[Hop]) -> String {
     let mut text = String::new();
     for hop in hops.iter().take(MOST_HOPS_TOLD) {
         let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{}={}", hop.provider, hop.word);
+        let _ = write!(text, "{separator}{}={}", hop.provider(), hop.word);
         if let Some(wait) = hop.wait {
             let _ = write!(text, ";retry={}", retry(wait));
         }
@@ -88,25 +90,33 @@ fn retry(wait: Duration) -> String {
 
 /// Adds who served, and how the request came there.
 pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
-    if let Some(hop) = journey.hops.last() {
+    if let Some(hop) = journey.recording.hops.last() {
         add_server(headers, hop);
     }
-    insert(headers, X_ATTEMPTS, &journey.deployments_tried().to_string());
-    if journey.deployments_tried() > 1 {
-        insert(headers, X_ROTATION, &rotation_header(&journey.hops));
+    let tried = journey.deployments_tried();
+    if tried == 1 {
+        headers.insert(X_ATTEMPTS, HeaderValue::from_static("1"));
+        return;
+    }
+    headers.insert(X_ATTEMPTS, tried.into());
+    if tried > 1 {
+        insert(headers, X_ROTATION, &rotation_header(&journey.recording.hops));
     }
 }
 
 /// Adds whose answer it is.
 pub(crate) fn add_server(headers: &mut HeaderMap, hop: &Hop) {
-    insert(headers, X_PROVIDER, &hop.provider);
+    insert(headers, X_PROVIDER, hop.provider());
     insert(headers, X_MODEL, &hop.model);
 }
 
 /// Sets a header to a text from outside; what cannot stand in a header is replaced.
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    let safe: String =
-        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    let stands = |c: char| c.is_ascii_graphic() || c == ' ';
+    let safe = match text.chars().all(stands) {
+        true => Cow::from(text),
+        false => text.chars().map(|c| if stands(c) { c } else { '?' }).collect(),
+    };
     if let Ok(value) = HeaderValue::from_str(&safe) {
         headers.insert(name, value);
     }
@@ -214,8 +224,8 @@ pub(crate) fn attempts(
         .iter()
         .map(|hop| {
             json!({
-                "provider": hop.provider,
-                "model": hop.model,
+                "provider": hop.provider(),
+                "model": &*hop.model,
                 "status": hop.word.parse::<u16>().ok(),
                 "result": hop.word,
                 "reason": hop.kind.map(FaultKind::as_str),
@@ -231,9 +241,9 @@ pub(crate) fn attempts(
         let provider = &world.registry.provider_of(deployment).spec;
         let model = candidate.model.as_ref().unwrap_or(&deployment.model);
         let was_tried = hops.iter().any(|hop| {
-            hop.provider == provider.name
-                && hop.model == *model
-                && hop.key == provider.keys[deployment.key]
+            hop.provider() == provider.name
+                && *hop.model == **model
+                && hop.key() == provider.keys[deployment.key]
         });
         if let (Some(closed), false) = (closed, was_tried) {
             told.push(json!({

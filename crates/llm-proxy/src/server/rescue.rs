@@ -4,25 +4,26 @@
 
 use bytes::Bytes;
 use engine::Step;
+use http::HeaderMap;
 use serde_json::{Map, Value};
 use settings::Prefill;
 use wire::Endpoint;
 use wire::continuation::{Continuation, append_message};
 use wire::request::RequestScan;
 use wire::splice::{Edit, splice};
-use wire::usage::Usage;
 
 use super::attempt::Answered;
+use super::error::ProxyError;
 use super::intake::Intake;
 use super::journey::Journey;
-use crate::upstream::{Answer, Continuing, Recovery, Told};
+use crate::upstream::{Continuing, Recovery, Told};
 use crate::world::Route;
 
-/// A request header that switches recovery off: `off`.
+/// A request header that switches recovery off: `off`; `auto` is as it is configured.
 pub(crate) const STREAM_RECOVERY: &str = "x-stream-recovery";
 
 /// How many providers are tried for one break.
-const MOST_TRIED: usize = 4;
+pub(super) const MOST_TRIED: usize = 4;
 
 /// What is sent to a provider that is to go on with an answer.
 pub(super) struct Continued {
@@ -30,17 +31,30 @@ pub(super) struct Continued {
     pub(super) recovery: Recovery,
 }
 
+/// Whether a client wants no recovery for this request.
+pub(super) fn refuses_recovery(headers: &HeaderMap) -> Result<bool, ProxyError> {
+    let mut refuses = false;
+    for value in headers.get_all(STREAM_RECOVERY) {
+        let word = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
+        match word.as_str() {
+            "off" => refuses = true,
+            "auto" => {}
+            _ => return Err(ProxyError::unknown_word(STREAM_RECOVERY, &word, "auto, off")),
+        }
+    }
+    Ok(refuses)
+}
+
 impl Journey {
     /// Whether a stream of this request may go on with another provider.
     pub(super) fn recovery(&self) -> Recovery {
         let scan = &self.intake.scan;
-        let refused = self.intake.headers.get(STREAM_RECOVERY).is_some_and(|word| word == "off");
         let is_on = self.world.settings.rotation.stream_recovery == settings::StreamRecovery::Auto;
         let is_plain = self.intake.endpoint == Endpoint::Chat
             && scan.stream
             && scan.n.is_none_or(|n| n <= 1)
-            && scan.layout.named("logprobs").next().is_none();
-        if is_on && !refused && is_plain && self.rotation.chain().len() > 1 {
+            && !wants_logprobs(&self.intake);
+        if is_on && !self.no_recovery && is_plain && self.rotation.chain().len() > 1 {
             Recovery::Possible
         } else {
             Recovery::Off
@@ -48,14 +62,11 @@ impl Journey {
     }
 }
 
-impl Journey {
-    /// An answer that cannot be used: counted, and not asked for again.
-    fn set_aside(&mut self, answered: Answered) {
-        if let Answer::Plain(reply) = &answered.answer {
-            answered.held.finished(reply.usage.as_ref().and_then(Usage::total));
-        }
-        self.rotation.begin_again(self.deadline);
-    }
+/// Whether the client wants more of each word than its text.
+fn wants_logprobs(intake: &Intake) -> bool {
+    let last = intake.scan.layout.named("logprobs").last();
+    let value = last.and_then(|(_, member)| member.view(&intake.body));
+    value.is_some_and(|value| !value.is_null() && value.raw() != b"false")
 }
 
 /// Finds a provider that goes on; gives the journey back in any case.
@@ -64,11 +75,7 @@ pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option
     for _ in 0..MOST_TRIED {
         match journey.next() {
             Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
-                Ok(answered) if matches!(answered.answer, Answer::Stream(_)) => {
-                    return (journey, Some(answered));
-                }
-                // One piece is no stream to go on with.
-                Ok(answered) => journey.set_aside(answered),
+                Ok(answered) => return (journey, Some(answered)),
                 Err(failed) => drop(journey.settle(failed)),
             },
             Step::WaitUntil(moment) => journey.wait(moment).await,
@@ -81,12 +88,12 @@ pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option
 /// The request for a provider that is to go on: with the text so far as the beginning of its own
 /// answer where it is known to continue that, else as it was.
 pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told) -> Continued {
-    let (id, usage) = (told.id.clone(), told.usage);
+    let (id, spent) = (told.id.clone(), told.spent);
     let way = route.provider.prefill_for(model);
     let repeats = matches!(way, Prefill::Message { repeats: true, .. });
     let (intake, join) = match prefilled(intake, way, told) {
-        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, repeats, usage)),
-        None => (intake.clone(), Continuation::afresh(id, told.text.clone(), usage)),
+        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, repeats, spent)),
+        None => (intake.clone(), Continuation::afresh(id, told.text.clone(), spent)),
     };
     let continuing = Continuing { told: told.clone(), join };
     Continued { intake, recovery: Recovery::Continuing(Box::new(continuing)) }

@@ -20,7 +20,7 @@ use super::error::ProxyError;
 use super::heartbeat::relay_alive;
 use super::home::Asset;
 use super::intake::{Intake, read_body};
-use super::{guard, home, models, status};
+use super::{events, guard, history, home, models, status};
 use crate::app::App;
 use crate::world::World;
 
@@ -33,6 +33,9 @@ enum Route<'p> {
     Status,
     Explain,
     Metrics,
+    Events,
+    Requests,
+    Usage,
     Models,
     Model(&'p str),
     Control(Action),
@@ -48,6 +51,9 @@ impl<'p> Route<'p> {
             "/status" | "/stats" => Self::Status,
             "/explain" => Self::Explain,
             "/metrics" => Self::Metrics,
+            "/events" => Self::Events,
+            "/requests" => Self::Requests,
+            "/usage" => Self::Usage,
             "/reload" => Self::Control(Action::Reload),
             "/reset" => Self::Control(Action::Reset),
             "/disable" => Self::Control(Action::Disable),
@@ -78,6 +84,9 @@ impl<'p> Route<'p> {
             | Self::Status
             | Self::Explain
             | Self::Metrics
+            | Self::Events
+            | Self::Requests
+            | Self::Usage
             | Self::Models
             | Self::Model(_) => "GET",
         }
@@ -131,6 +140,9 @@ async fn answer(
         Route::Status => Ok(status::status(app, world)),
         Route::Explain => status::explain(app, world, query),
         Route::Metrics => Ok(status::metrics(app, world)),
+        Route::Events => events::events(app),
+        Route::Requests => history::requests(app, world, query).await,
+        Route::Usage => history::usage(app, world, query).await,
         Route::Models => Ok(models::list(app, world)),
         Route::Model(id) => models::one(app, world, id),
         Route::Control(action) => {

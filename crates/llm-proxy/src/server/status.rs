@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{
-    Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Origin, ProviderView,
-    Reason, Timestamp, availability, view,
+    Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Origin, Outlook,
+    ProviderView, Reason, Timestamp, Window, availability, view,
 };
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -32,38 +32,71 @@ pub(crate) fn health(app: &App, world: &World) -> Response<ClientBody> {
 
 /// `GET /status`
 pub(crate) fn status(app: &Arc<App>, world: &World) -> Response<ClientBody> {
+    json_response(StatusCode::OK, &status_document(app, world))
+}
+
+/// What `GET /status` and the events of `GET /events` tell.
+pub(crate) fn status_document(app: &App, world: &World) -> Value {
     let zone = world.zone();
+    let now = app.clock.now();
     let (views, today) = {
         let mut ledger = app.ledger();
-        let views = view(&world.registry, &mut ledger, &world.plain_needs(), app.clock.now());
+        let views = view(&world.registry, &mut ledger, &world.plain_needs(), now);
         (views, ledger.today().to_owned())
     };
     let available = views.iter().filter(|view| view.closed.is_none()).count();
-    let providers: Vec<Value> =
-        views.iter().map(|view| provider_json(view, &today, &zone)).collect();
+    let providers: Vec<Value> = views
+        .iter()
+        .map(|view| provider_json(view, world.tier(&view.name), &today, now, &zone))
+        .collect();
     let skipped: Vec<Value> = world
         .settings
         .skipped
         .iter()
         .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
         .collect();
-    let body = json!({
+    json!({
         "providers": providers,
         "total_providers": views.len(),
         "available_providers": available,
         "streams_saved": app.metrics.streams_saved(),
         "skipped_providers": skipped,
-    });
-    json_response(StatusCode::OK, &body)
+        "today": today,
+        "now": moment(now, &zone),
+        "time_zone": zone.iana_name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "config": app.config_file(),
+        "state": state_json(app),
+    })
 }
 
-fn provider_json(view: &ProviderView, today: &str, zone: &TimeZone) -> Value {
+/// How the memory is.
+fn state_json(app: &App) -> Value {
+    let health = app.memory.health();
+    json!({
+        "mode": health.mode.word(),
+        "file": health.file,
+        "error": health.last_error,
+        "lag_ms": health.lag_ms,
+        "dropped_records": health.dropped_records,
+        "bytes": health.bytes,
+    })
+}
+
+fn provider_json(
+    view: &ProviderView,
+    tier: Option<&'static str>,
+    today: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Value {
     let until = view.closed.as_ref().and_then(|closed| closed.until);
     let limited = view.closed.as_ref().is_some_and(|closed| closed.until.is_some());
     json!({
         "name": view.name,
         "priority": view.priority,
         "model": view.deployments.first().map(|deployment| &deployment.model),
+        "tier": tier,
         "available": view.closed.is_none(),
         "disabled": view.disabled,
         "reason": view.closed.as_ref().map(reason),
@@ -77,6 +110,8 @@ fn provider_json(view: &ProviderView, today: &str, zone: &TimeZone) -> Value {
         "last_error_at": view.last_error.as_ref().and_then(|error| moment(error.at, zone)),
         "total_tokens_used": view.tokens,
         "estimated_tokens": view.estimated_tokens,
+        "first_token_ms": view.deployments.first().and_then(first_token_ms),
+        "forecast": forecast(view, now, zone),
         "deployments": view.deployments.iter().map(|one| deployment_json(one, zone)).collect::<Vec<_>>(),
     })
 }
@@ -86,12 +121,18 @@ fn deployment_json(view: &DeploymentView, zone: &TimeZone) -> Value {
         "model": view.model,
         "key": if view.key.is_empty() { Value::Null } else { Value::from(view.key.as_str()) },
         "in_flight": view.in_flight,
+        "first_token_ms": first_token_ms(view),
         "request_count": view.requests,
         "total_tokens_used": view.tokens,
         "quotas": quotas(view, zone),
     });
     merge(&mut told, availability_json(&view.availability, zone));
     told
+}
+
+/// The usual time to the first word of a stream, in milliseconds.
+fn first_token_ms(view: &DeploymentView) -> Option<u64> {
+    view.first_word.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn availability_json(availability: &Availability, zone: &TimeZone) -> Value {
@@ -141,8 +182,64 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 fn quotas(view: &DeploymentView, zone: &TimeZone) -> Vec<Value> {
-    let declared = view.declared.iter().map(|used| declared_json(used, zone));
-    declared.chain(view.learned.iter().map(|budget| learned_json(budget, zone))).collect()
+    let declared = view.declared.iter().map(|used| {
+        let outlook = view.outlook_of(used.dimension, used.window, Origin::Declared);
+        quota_json(&Quota::declared(used), outlook, zone)
+    });
+    let learned = view.learned.iter().map(|budget| {
+        let outlook = view.outlook_of(budget.dimension, budget.window, Origin::Learned);
+        quota_json(&Quota::learned(budget), outlook, zone)
+    });
+    declared.chain(learned).collect()
+}
+
+/// One limit, declared or learned.
+struct Quota {
+    dimension: Dimension,
+    per: &'static str,
+    limit: Option<u64>,
+    remaining: Option<u64>,
+    resets_at: Option<Timestamp>,
+    origin: Origin,
+}
+
+impl Quota {
+    fn declared(used: &DeclaredUse) -> Self {
+        Self {
+            dimension: used.dimension,
+            per: used.window.as_str(),
+            limit: Some(used.limit),
+            remaining: Some(used.limit.saturating_sub(used.used)),
+            resets_at: Some(used.free_at),
+            origin: Origin::Declared,
+        }
+    }
+
+    fn learned(budget: &Budget) -> Self {
+        Self {
+            dimension: budget.dimension,
+            per: budget.window.as_str(),
+            limit: budget.limit,
+            remaining: budget.remaining,
+            resets_at: budget.full_at.or(budget.next_at),
+            origin: Origin::Learned,
+        }
+    }
+}
+
+fn quota_json(quota: &Quota, outlook: Option<&Outlook>, zone: &TimeZone) -> Value {
+    let at = |then: Option<Timestamp>| then.and_then(|then| moment(then, zone));
+    let pace = outlook.map(|outlook| (outlook.per_hour * 10.0).round() / 10.0);
+    json!({
+        "counts": dimension_word(quota.dimension),
+        "per": quota.per,
+        "limit": quota.limit,
+        "remaining": quota.remaining,
+        "resets_at": at(quota.resets_at),
+        "origin": quota.origin.as_str(),
+        "pace_per_hour": pace.filter(|pace| *pace > 0.0),
+        "runs_out_at": at(outlook.and_then(|outlook| outlook.runs_out_at)),
+    })
 }
 
 const fn dimension_word(dimension: Dimension) -> &'static str {
@@ -152,27 +249,38 @@ const fn dimension_word(dimension: Dimension) -> &'static str {
     }
 }
 
-fn declared_json(used: &DeclaredUse, zone: &TimeZone) -> Value {
-    json!({
-        "counts": dimension_word(used.dimension),
-        "per": used.window.as_str(),
-        "limit": used.limit,
-        "remaining": used.limit.saturating_sub(used.used),
-        "resets_at": moment(used.free_at, zone),
-        "origin": Origin::Declared.as_str(),
-    })
+/// The limit that matters most, in words: `212 of 1000 requests left today, at this pace until
+/// 16:40`.
+fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<String> {
+    let outlook = view.most_pressing()?;
+    let what = dimension_word(outlook.dimension);
+    let limit = outlook.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let span = match outlook.window {
+        Window::Day => "today".to_owned(),
+        other => format!("this {}", other.as_str()),
+    };
+    let mut text = format!("{}{limit} {what} left {span}", outlook.left);
+    if let Some(until) = outlook.runs_out_at.filter(|_| outlook.left > 0) {
+        text.push_str(", at this pace until ");
+        text.push_str(&clock_time(until, now, zone)?);
+    } else if outlook.left == 0
+        && let Some(at) = outlook.resets_at
+    {
+        text.push_str(", back at ");
+        text.push_str(&clock_time(at, now, zone)?);
+    }
+    Some(text)
 }
 
-fn learned_json(budget: &Budget, zone: &TimeZone) -> Value {
-    let at = |moment_of: Option<Timestamp>| moment_of.and_then(|then| moment(then, zone));
-    json!({
-        "counts": dimension_word(budget.dimension),
-        "per": budget.window.as_str(),
-        "limit": budget.limit,
-        "remaining": budget.remaining,
-        "resets_at": at(budget.full_at.or(budget.next_at)),
-        "origin": Origin::Learned.as_str(),
-    })
+/// `16:40`, or with the day where it is another one.
+fn clock_time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> Option<String> {
+    let local = |moment: Timestamp| {
+        let instant = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?;
+        Some(instant.to_zoned(zone.clone()))
+    };
+    let (then, now) = (local(then)?, local(now)?);
+    let form = if then.date() == now.date() { "%H:%M" } else { "%a %H:%M" };
+    Some(then.strftime(form).to_string())
 }
 
 /// `GET /explain?model=M`: the chain that a request would walk now.

@@ -116,6 +116,7 @@ impl Filter {
                 // What only comes again is a sign of life all the same.
                 let meaningful = facts.kind == ChunkKind::Content;
                 self.output |= meaningful;
+                self.text_bytes += facts.text.as_ref().map_or(0, |text| text.len() as u64);
                 Passed::Forward { event: Bytes::new(), meaningful }
             }
             Joined::Mismatch => Passed::Failed(Failure::other_text()),

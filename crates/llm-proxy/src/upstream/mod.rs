@@ -11,6 +11,7 @@ mod opened;
 mod plain;
 mod request;
 mod send;
+mod source;
 mod stream;
 mod told;
 

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    HeaderName, HeaderValue, ORIGIN, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
 use settings::StreamUsage;
 use wire::Endpoint;
@@ -21,35 +18,6 @@ use crate::server::Intake;
 use crate::server::rescue::STREAM_RECOVERY;
 use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
 use crate::world::Route;
-
-/// Request headers that are the client's business with us, or its credentials, and never go on.
-const KEPT_HERE: [&str; 25] = [
-    STREAM_RECOVERY,
-    PIN,
-    SKIP,
-    ALLOW_PAID,
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "openai-organization",
-    "openai-project",
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-real-ip",
-    "access-control-request-method",
-    "access-control-request-headers",
-    "dnt",
-    "http2-settings",
-    "cookie2",
-];
 
 /// A request that is ready for one deployment.
 #[derive(Debug)]
@@ -215,20 +183,41 @@ fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
     values.flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
+/// Whether a client's header is for the provider, and not its business with us or with this one
+/// connection, or its credentials.
 fn goes_on(name: &HeaderName) -> bool {
-    let is_hop = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT].contains(name);
-    let is_ours = [
-        HOST,
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        AUTHORIZATION,
-        COOKIE,
-        ORIGIN,
-        REFERER,
-        ACCEPT_ENCODING,
-    ]
-    .contains(name);
-    !is_hop && !is_ours && !KEPT_HERE.contains(&name.as_str()) && !name.as_str().starts_with("sec-")
+    match name.as_str() {
+        STREAM_RECOVERY | PIN | SKIP | ALLOW_PAID => false,
+        // Of this connection.
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer"
+        | "transfer-encoding" | "upgrade" | "expect" | "http2-settings" => false,
+        // Set anew for the provider.
+        "host" | "content-length" | "content-type" | "accept-encoding" => false,
+        "authorization"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "x-api-key"
+        | "api-key"
+        | "x-goog-api-key"
+        | "openai-organization"
+        | "openai-project"
+        | "cookie"
+        | "cookie2" => false,
+        // Of where the client is.
+        "origin"
+        | "referer"
+        | "forwarded"
+        | "via"
+        | "x-forwarded-for"
+        | "x-forwarded-host"
+        | "x-forwarded-proto"
+        | "x-forwarded-port"
+        | "x-real-ip"
+        | "dnt"
+        | "access-control-request-method"
+        | "access-control-request-headers" => false,
+        other => !other.starts_with("sec-"),
+    }
 }
 
 /// A request for the list of models.

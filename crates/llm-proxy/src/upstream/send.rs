@@ -20,6 +20,7 @@ use super::failure::{Failure, Original};
 use super::opened::Opened;
 use super::plain::{LARGEST_ANSWER, PlainReply, collect, judge};
 use super::request::Prepared;
+use super::source::Source;
 use super::stream::EventStream;
 use super::told::Continuing;
 use crate::clock::Clock;
@@ -46,7 +47,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) route: Arc<Route>,
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     pub(crate) endpoint: Endpoint,
     /// The body as the client has sent it; empty if no client has.
     pub(crate) request: Bytes,
@@ -136,7 +137,8 @@ async fn read(
     if asked.stream && !kind.contains("json") && !kind.contains("html") {
         opened.look().await?;
         if !opened.is_document() {
-            let stream = EventStream::begin(opened, status, headers, prepared, asked, limits);
+            let source = Source::from(opened);
+            let stream = EventStream::begin(source, status, headers, prepared, asked, limits);
             return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
         }
     }
@@ -151,6 +153,11 @@ async fn read(
     };
     let facts = judge(&body, asked, status.as_u16(), &headers)?;
     let body = if asked.stream { as_events(&body, asked, &mut headers)? } else { body };
+    if matches!(asked.recovery, Recovery::Continuing(_)) {
+        let source = Source::whole(body);
+        let stream = EventStream::begin(source, status, headers, prepared, asked, limits).await?;
+        return Ok(Answer::Stream(Box::new(stream.counted(facts.usage))));
+    }
     let body = asked.route.redactor.apply(&body);
     Ok(Answer::Plain(PlainReply { status, headers, body, usage: facts.usage }))
 }

@@ -5,31 +5,25 @@
 //! should is told as interrupted, never as finished.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use http_body::Body;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
-use wire::chunk::{ChunkKind, classify};
-use wire::sse::{DONE, Event, Framer};
+use wire::sse::{DONE, Event};
 use wire::usage::Usage;
 
-use super::decode::Decoder;
 use super::failure::Failure;
 use super::filter::{Filter, Passed};
-use super::opened::Opened;
 use super::request::Prepared;
-use super::send::{Asked, Limits, describe};
+use super::send::{Asked, Limits};
+use super::source::Source;
 use super::told::Told;
 use crate::clock;
-
-/// The largest single event.
-const LARGEST_EVENT: usize = 16 << 20;
 
 /// How much may come before the first meaningful event.
 const MOST_HELD_EVENTS: usize = 2_000;
@@ -60,35 +54,18 @@ pub(crate) struct EventStream {
     end: Option<StreamEnd>,
 }
 
-/// Where the events come from.
-struct Source {
-    body: Incoming,
-    decoder: Decoder,
-    framer: Framer,
-    ended: bool,
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("ended", &self.ended).finish_non_exhaustive()
-    }
-}
-
 impl EventStream {
     /// Holds the stream until its first meaningful event.
     pub(super) async fn begin(
-        opened: Opened,
+        source: Source,
         status: StatusCode,
         headers: HeaderMap,
         prepared: &Prepared,
         asked: &Asked,
         limits: Limits,
     ) -> Result<Self, Failure> {
-        let Opened { body, decoder, first } = opened;
-        let mut framer = Framer::new(LARGEST_EVENT);
-        framer.push(first);
         let mut stream = Self {
-            source: Source { body, decoder, framer, ended: false },
+            source,
             filter: Filter::new(asked.clone(), status.as_u16(), prepared.hide_usage),
             status,
             headers,
@@ -102,10 +79,16 @@ impl EventStream {
         Ok(stream)
     }
 
+    /// The same with token counts that its events do not tell.
+    pub(super) fn counted(mut self, usage: Option<Usage>) -> Self {
+        self.filter.usage = usage;
+        self
+    }
+
     async fn hold(&mut self) -> Result<(), Failure> {
         let mut held_bytes = 0;
         loop {
-            while let Some(event) = self.source.framer.next_event() {
+            while let Some(event) = self.source.next_event() {
                 let event = event.map_err(|_| Failure::no_answer("an event is too large"))?;
                 held_bytes += event.raw().len();
                 if self.take(&event)? {
@@ -115,16 +98,10 @@ impl EventStream {
             if self.ready.len() > MOST_HELD_EVENTS || held_bytes > MOST_HELD_BYTES {
                 return Err(Failure::no_answer("too much came before the first word"));
             }
-            match self.source.body.frame().await {
-                Some(Ok(frame)) => {
-                    let Ok(piece) = frame.into_data() else {
-                        continue;
-                    };
-                    self.source.push(piece)?;
-                }
-                Some(Err(error)) => return Err(Failure::lost(describe(&error))),
-                None => return self.ended_while_held(),
+            if self.source.has_ended() {
+                return self.ended_while_held();
             }
+            poll_fn(|cx| self.source.poll_piece(cx)).await?;
         }
     }
 
@@ -148,7 +125,6 @@ impl EventStream {
 
     /// The body is over before a word: an empty answer, or one whose last event lacks its end.
     fn ended_while_held(&mut self) -> Result<(), Failure> {
-        self.source.ended = true;
         if let Some(event) = self.source.last_event()
             && self.take(&event)?
         {
@@ -172,10 +148,10 @@ impl EventStream {
             if self.end.is_some() {
                 return Poll::Ready(None);
             }
-            match self.source.framer.next_event() {
+            match self.source.next_event() {
                 Some(Ok(event)) => self.pass(&event),
                 Some(Err(_)) => self.interrupt(Failure::no_answer("an event is too large")),
-                None if self.source.ended => self.finish(),
+                None if self.source.has_ended() => self.finish(),
                 None => ready!(self.poll_source(cx)),
             }
         }
@@ -212,19 +188,12 @@ impl EventStream {
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match Pin::new(&mut self.source.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if !self.filter.is_finished() {
-                    self.be_patient();
-                }
-                if let Ok(piece) = frame.into_data()
-                    && let Err(failure) = self.source.push(piece)
-                {
-                    self.interrupt(failure);
-                }
-            }
-            Poll::Ready(Some(Err(error))) => self.interrupt(Failure::lost(describe(&error))),
-            Poll::Ready(None) => self.source.ended = true,
+        if self.source.shows_life() && !self.filter.is_finished() {
+            self.be_patient();
+        }
+        match self.source.poll_piece(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(failure)) => self.interrupt(failure),
             Poll::Pending => {
                 ready!(self.silence.as_mut().poll(cx));
                 self.interrupt(Failure::silence("the stream fell silent"));
@@ -271,37 +240,12 @@ impl EventStream {
     /// What the client has of the answer, if another provider could go on with it.
     pub(crate) fn take_told(&mut self) -> Option<Told> {
         let mut told = self.filter.told.take().filter(Told::can_go_on)?;
-        told.usage = self.filter.usage;
+        told.spent.add(self.filter.usage, self.filter.text_bytes);
         Some(told)
     }
 
     /// The connection's rest: read to its end, the connection can serve again.
     pub(crate) fn into_rest(self) -> Option<Incoming> {
-        (!self.source.ended).then_some(self.source.body)
-    }
-}
-
-impl Source {
-    fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
-        let piece = self.decoder.push(piece).map_err(|error| Failure::lost(error.to_string()))?;
-        self.framer.push(piece);
-        Ok(())
-    }
-
-    /// An event whose blank line is missing at the end of the body, if it is whole otherwise.
-    fn last_event(&mut self) -> Option<Event> {
-        let event = self.framer.finish()?;
-        if event.is_terminated() {
-            return Some(event);
-        }
-        // What says nothing may be the beginning of something: half a field's name, say.
-        let kind = classify(&event.data(), event.name()).kind;
-        if matches!(kind, ChunkKind::Broken | ChunkKind::Preamble) {
-            return None;
-        }
-        let mut framer = Framer::new(LARGEST_EVENT);
-        framer.push(event.raw().clone());
-        framer.push(Bytes::from_static(b"\n\n"));
-        framer.next_event()?.ok()
+        self.source.into_rest()
     }
 }

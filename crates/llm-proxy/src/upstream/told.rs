@@ -3,7 +3,7 @@
 
 use wire::chunk::ChunkFacts;
 use wire::continuation::Continuation;
-use wire::usage::Usage;
+use wire::usage::Spent;
 
 /// A longer answer is not continued: its text would have to be held for each open stream.
 const LONGEST: usize = 1 << 20;
@@ -13,7 +13,8 @@ const LONGEST: usize = 1 << 20;
 pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) id: Option<String>,
-    pub(crate) usage: Option<Usage>,
+    /// What the parts used that are over.
+    pub(crate) spent: Spent,
     /// Whether there is more than plain text, so that nobody else can go on.
     is_more: bool,
 }

@@ -20,4 +20,6 @@ mod pace;
 mod property;
 mod readers;
 mod refused_onward;
+mod seams;
+mod silence;
 mod splits;

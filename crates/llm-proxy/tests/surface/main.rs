@@ -7,6 +7,7 @@
 mod commands;
 mod demo;
 mod files;
+mod first_steps;
 mod guard;
 mod harness;
 mod http_rules;
@@ -16,5 +17,6 @@ mod logs;
 mod pages;
 mod reload;
 mod start;
+mod terminal;
 mod tls;
 mod transport;

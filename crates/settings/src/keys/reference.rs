@@ -12,6 +12,7 @@ pub fn reference() -> String {
             Section::Top => "The file",
             Section::Server => "`server`",
             Section::Rotation => "`rotation`",
+            Section::History => "`history`",
             Section::Provider => "`providers[]`",
             Section::Limits => "`providers[].limits`",
             Section::Timeouts => "`providers[].timeouts`",

@@ -24,6 +24,28 @@ pub(super) static TOP: &[KeyRow] = &[
     ),
     row("server", Kind::Section(Section::Server), "", "The proxy's own door."),
     row("rotation", Kind::Section(Section::Rotation), "", "How requests move between providers."),
+    row(
+        "state",
+        Kind::Text,
+        "",
+        "The folder of the proxy's memory, or `memory` to keep nothing; the platform's folder if left out.",
+    ),
+    row("history", Kind::Section(Section::History), "", "How much is remembered of past requests."),
+];
+
+pub(super) static HISTORY: &[KeyRow] = &[
+    row(
+        "days",
+        Kind::Integer { least: 1, most: 3650 },
+        "30",
+        "How long single requests are remembered.",
+    ),
+    row(
+        "max_size",
+        Kind::Size { least: 1 << 20, most: 1 << 36 },
+        "64MiB",
+        "The size beyond which the oldest requests are forgotten earlier.",
+    ),
 ];
 
 pub(super) static SERVER: &[KeyRow] = &[

@@ -273,7 +273,7 @@ fn tier(word: &str) -> Tier {
 }
 
 /// Headers that the proxy itself must decide on.
-const OWN_HEADERS: [&str; 11] = [
+pub(super) const OWN_HEADERS: [&str; 11] = [
     "accept-encoding",
     "connection",
     "content-length",

@@ -6,31 +6,103 @@ fn fault<T>(offset: usize, reason: &'static str) -> Result<T, Fault> {
     Err(Fault { offset, reason })
 }
 
+/// Where the ordinary bytes of a string end: at its quote, an escape, or what may not be there.
+const STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        stops[control] = true;
+        control += 1;
+    }
+    stops[b'"' as usize] = true;
+    stops[b'\\' as usize] = true;
+    stops
+};
+
+/// Most strings are keys and short words: a vector search pays from here on.
+const SHORT: usize = 24;
+
 /// The offset just past a string whose opening quote is at `start`.
 pub(crate) fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
     let mut at = start + 1;
     loop {
-        let Some(run) = memchr::memchr2(b'"', b'\\', &text[at..]) else {
-            check_no_control(text, at, text.len())?;
-            return fault(text.len(), "unterminated string");
-        };
-        check_no_control(text, at, at + run)?;
-        at += run;
-        if text[at] == b'"' {
-            return Ok(at + 1);
+        at = run_end(text, at);
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape_end(text, at)?,
+            Some(_) => return fault(at, "raw control character in a string"),
+            None => return fault(text.len(), "unterminated string"),
         }
-        at = escape_end(text, at)?;
     }
 }
 
-/// Refuses raw control characters, by the lowest byte and without early exit so that it compiles to SIMD.
-fn check_no_control(text: &[u8], from: usize, to: usize) -> Result<(), Fault> {
-    let run = &text[from..to];
-    if run.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte)) < 0x20 {
-        let offset = run.iter().position(|byte| *byte < 0x20).unwrap_or(0);
-        return fault(from + offset, "raw control character in a string");
+/// The offset of the first byte from `from` on that ends a run of ordinary ones.
+fn run_end(text: &[u8], from: usize) -> usize {
+    let near = &text[from..text.len().min(from + SHORT)];
+    if let Some(run) = near.iter().position(|byte| STOPS[usize::from(*byte)]) {
+        return from + run;
     }
-    Ok(())
+    let from = from + near.len();
+    let rest = &text[from..];
+    let run = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
+    // By the lowest byte and without early exit, so that it compiles to SIMD.
+    if run.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte)) >= 0x20 {
+        return from + run.len();
+    }
+    from + run.iter().position(|byte| *byte < 0x20).unwrap_or(run.len())
+}
+
+/// The offset just past a valid string whose opening quote is at `start`.
+pub(crate) fn valid_string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    loop {
+        let near = &text[at.min(text.len())..text.len().min(at + SHORT)];
+        let near_end = near.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+        at = match near_end {
+            Some(run) => at + run,
+            None => {
+                let rest = text.get(at..).unwrap_or_default();
+                at + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+            }
+        };
+        match text.get(at) {
+            Some(b'"') => return at + 1,
+            Some(_) => at += 2,
+            None => return text.len(),
+        }
+    }
+}
+
+/// The offset just past a valid value that begins at `start`.
+pub(crate) fn valid_value_end(text: &[u8], start: usize) -> usize {
+    match text.get(start) {
+        Some(b'"') => valid_string_end(text, start),
+        Some(b'{' | b'[') => valid_container_end(text, start),
+        _ => {
+            let rest = text.get(start..).unwrap_or_default();
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            start + rest.iter().position(ends).unwrap_or(rest.len())
+        }
+    }
+}
+
+fn valid_container_end(text: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = valid_string_end(text, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return at + 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
 }
 
 fn escape_end(text: &[u8], backslash: usize) -> Result<usize, Fault> {

@@ -14,10 +14,11 @@ pub fn quote(text: &str) -> Bytes {
 /// Half of a surrogate pair, which no Rust string can hold, becomes U+FFFD.
 pub(crate) fn unquote(raw: &[u8]) -> Cow<'_, str> {
     let body = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    if memchr::memchr(b'\\', body).is_none() {
-        return String::from_utf8_lossy(body);
+    if memchr::memchr(b'\\', body).is_some() {
+        return Cow::Owned(unescape(body));
     }
-    Cow::Owned(unescape(body))
+    // What is right, as nearly all is, is seen faster by this than by the lossy reading.
+    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
 fn unescape(mut body: &[u8]) -> String {

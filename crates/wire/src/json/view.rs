@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use super::lex::{valid_string_end, valid_value_end};
 use super::problem::{JsonProblem, check_utf8};
-use super::scan::{Event, Scanner, Token};
+use super::scan::Scanner;
 use super::text::unquote;
 
 /// The kind of a JSON value.
@@ -138,17 +139,19 @@ impl fmt::Debug for View<'_> {
     }
 }
 
-/// The values one level down, each with the key that stood before it.
+/// The values one level down, each with the key that stood before it. What was validated once is
+/// not validated again.
 #[derive(Debug)]
 struct Children<'a> {
     text: &'a [u8],
-    scanner: Option<Scanner<'a>>,
+    at: usize,
+    is_object: bool,
 }
 
 impl<'a> Children<'a> {
     fn of(view: View<'a>, kind: Kind) -> Self {
-        let scanner = (view.kind() == kind).then(|| Scanner::new(view.text));
-        Self { text: view.text, scanner }
+        let text = if view.kind() == kind { view.text } else { &[] };
+        Self { text, at: 1, is_object: kind == Kind::Object }
     }
 
     fn next_child(&mut self) -> Option<(Option<&'a [u8]>, View<'a>)> {
@@ -158,23 +161,27 @@ impl<'a> Children<'a> {
     }
 
     fn next_spans(&mut self) -> Option<(Option<Range<usize>>, Range<usize>)> {
-        let scanner = self.scanner.as_mut()?;
-        let mut key = None;
-        let mut start = None;
-        while let Ok(Some(Event { token, span, depth })) = scanner.next_event() {
-            if depth != 1 {
-                continue;
-            }
-            if token == Token::Key {
-                key = Some(span);
-            } else if token.is_start() {
-                start = Some(span.start);
-            } else {
-                return Some((key, start.unwrap_or(span.start)..span.end));
-            }
+        let start = self.next_start()?;
+        if !self.is_object {
+            return Some((None, self.value_from(start)));
         }
-        self.scanner = None;
-        None
+        let key = start..valid_string_end(self.text, start);
+        self.at = key.end;
+        let start = self.next_start()?;
+        Some((Some(key), self.value_from(start)))
+    }
+
+    /// Where the next key or value begins; `None` at the end.
+    fn next_start(&mut self) -> Option<usize> {
+        let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':');
+        let rest = self.text.get(self.at..)?;
+        self.at += rest.iter().position(|byte| !between(byte))?;
+        (!matches!(self.text[self.at], b'}' | b']')).then_some(self.at)
+    }
+
+    fn value_from(&mut self, start: usize) -> Range<usize> {
+        self.at = valid_value_end(self.text, start);
+        start..self.at
     }
 }
 

@@ -31,10 +31,19 @@ enum Return {
     EndedEvent,
 }
 
+/// How the line before the present one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    /// In a line feed, with or without a carriage return.
+    Feed,
+    BareReturn,
+}
+
 /// Cuts a stream into events, which keep their exact bytes.
 ///
-/// An event that ends in a line feed is handed out with its last byte. Only one that ends in a
-/// bare carriage return waits for the next byte, which may be that return's line feed.
+/// An event is handed out with its last byte, in a stream of line feeds, of both, or of bare
+/// carriage returns. Only where the last return stands behind a line that did not end in a bare
+/// one, the next byte is waited for, which may be that return's line feed.
 pub struct Framer {
     limit: usize,
     queue: VecDeque<Bytes>,
@@ -43,6 +52,9 @@ pub struct Framer {
     /// Length of the present line so far, in bytes.
     line: usize,
     last: Return,
+    before: LineEnd,
+    /// Lines that have ended.
+    lines: u64,
     in_first_line: bool,
     in_first_event: bool,
     is_spent: bool,
@@ -57,6 +69,8 @@ impl Framer {
             carry: BytesMut::new(),
             line: 0,
             last: Return::None,
+            before: LineEnd::Feed,
+            lines: 0,
             in_first_line: true,
             in_first_event: true,
             is_spent: false,
@@ -89,6 +103,11 @@ impl Framer {
         None
     }
 
+    /// How many lines have ended in what was looked at so far.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
     /// What is left when the stream has ended and [`Self::next_event`] gives no more: the last
     /// event if it ended in a bare carriage return, or the beginning of one that was cut.
     pub fn finish(&mut self) -> Option<Event> {
@@ -102,7 +121,9 @@ impl Framer {
         let mut at = 0;
         while at < front.len() {
             if self.last != Return::None {
-                at += usize::from(front[at] == b'\n');
+                let has_feed = front[at] == b'\n';
+                at += usize::from(has_feed);
+                self.before = if has_feed { LineEnd::Feed } else { LineEnd::BareReturn };
                 if std::mem::replace(&mut self.last, Return::None) == Return::EndedEvent {
                     return Some(at);
                 }
@@ -116,11 +137,18 @@ impl Framer {
             at += run + 1;
             let is_blank = self.is_blank_line(front);
             (self.line, self.in_first_line) = (0, false);
-            match (front[at - 1], is_blank) {
-                (b'\n', true) => return Some(at),
-                (b'\r', true) => self.last = Return::EndedEvent,
-                (b'\r', false) => self.last = Return::EndedLine,
-                _ => {}
+            self.lines += 1;
+            self.last = match front[at - 1] {
+                b'\n' => Return::None,
+                _ if is_blank && self.before == LineEnd::Feed => Return::EndedEvent,
+                // A line feed that still belongs to it would stand before the next event.
+                _ => Return::EndedLine,
+            };
+            if self.last == Return::None {
+                self.before = LineEnd::Feed;
+            }
+            if is_blank && self.last != Return::EndedEvent {
+                return Some(at);
             }
         }
         None
@@ -171,6 +199,7 @@ mod tests {
         "\n\n\r\n\r\r\ndata: a\r\r\n\n",
         "data: a\r",
         "data: a\r\r",
+        ": note\r\revent: x\rdata: a\rdata: b\r\r\r\rdata: c\r\r\ndata: d\n\n",
         "",
     ];
 
@@ -216,12 +245,12 @@ mod tests {
             ["data: a\r\n\n", "data: b\n\r\n", "data: c\r\n\r", "data: d\n\n"]
         );
         assert_eq!(raws(CORPUS[5]), ["\u{feff}\r\n", "\r\n", "data: a\n\n"]);
-        assert_eq!(raws(CORPUS[6]), ["\n", "\n", "\r\n", "\r", "\r\n", "data: a\r\r\n", "\n"]);
+        assert_eq!(raws(CORPUS[6]), ["\n", "\n", "\r\n", "\r", "\r", "\ndata: a\r\r", "\n\n"]);
     }
 
     #[test]
     fn a_finished_event_is_never_held_back() {
-        for end in ["\n\n", "\r\n\r\n", "\r\n\n", "\n\r\n"] {
+        for end in ["\n\n", "\r\n\r\n", "\r\n\n", "\n\r\n", "\r\r"] {
             let mut framer = Framer::new(100);
             let text = format!("data: a{end}");
             for byte in text.bytes() {

@@ -1,19 +1,27 @@
 //! Going on with an answer that broke off: another provider's events, made one with those that
 //! the client has already. No text is sent twice, none is lost, one id, one usage.
 
+mod seam;
+
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 
 use crate::chunk::{ChunkFacts, ChunkKind};
-use crate::json::{Kind, Layout, View, quote};
+use crate::json::{Kind, Layout, ObjectText, View, array_text, quote};
 use crate::splice::{Edit, splice};
 use crate::sse::{Event, data_event};
-use crate::usage::Usage;
+use crate::usage::{Spent, Usage};
+use seam::{Other, Seam};
 
 /// Bytes of text that no continuation begins with by chance.
 const NO_COINCIDENCE: usize = 24;
 
-/// Bytes of text per token, for a part whose tokens nobody counted.
-const BYTES_PER_TOKEN: u64 = 4;
+/// What an event of ours repeats of the other provider's events.
+const REPEATED: [&str; 3] = ["created", "model", "system_fingerprint"];
+
+/// A longer value is none that anybody needs again.
+const LARGEST_REPEATED: usize = 256;
 
 /// What becomes of one event of the provider that goes on.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,101 +38,179 @@ pub enum Joined {
 #[derive(Debug, Clone)]
 pub struct Continuation {
     id: Option<String>,
-    /// Text that the client has and that must come again before anything new.
-    sent: String,
-    /// How many bytes of it have come again.
-    caught_up: usize,
-    /// Whether the text need not come again, since the provider was given it.
-    is_prefilled: bool,
-    /// What the first part used, as far as it is known.
-    first: Usage,
+    stage: Stage,
+    /// What the parts before this one used.
+    earlier: Spent,
+    /// Whether this part has given its finish reason.
+    is_finished: bool,
+    /// The members of this part's events that an event of ours has to repeat, as they stand there.
+    repeated: Vec<(&'static str, Bytes)>,
+}
+
+/// What is to come of the provider that goes on.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// It starts afresh: the text that the client has must come again, and this much of it has.
+    Repeating { sent: String, caught_up: usize },
+    /// It was given the text, and its first words tell whether it repeats some of it.
+    Seam(Box<Seam>),
+    /// What comes is new.
+    Joined,
+}
+
+/// What becomes of the text of one event.
+enum Text {
+    /// It is held back, or the client has it already.
+    Swallow,
+    /// It stays as it is.
+    Own,
+    /// This stands in its place.
+    Other(String),
+    Mismatch,
 }
 
 impl Continuation {
-    /// The other provider goes on where `sent` ends, since it was given that text. Some repeat it
-    /// all the same: `may_repeat` says that this one does; a long text that comes again to the
-    /// letter is taken for a repetition in any case.
-    pub fn after_prefill(
-        id: Option<String>,
-        sent: &str,
-        may_repeat: bool,
-        first: Option<Usage>,
-    ) -> Self {
-        let looks = may_repeat || sent.len() >= NO_COINCIDENCE;
-        let awaited = if looks { sent.to_owned() } else { String::new() };
-        Self { id, sent: awaited, caught_up: 0, is_prefilled: true, first: used_for(sent, first) }
+    /// The other provider goes on where `sent` ends, since it was given that text. Some repeat it,
+    /// or its end, all the same: `may_repeat` says that this one is known to repeat the whole; what
+    /// does not come again by chance is taken for a repetition in any case.
+    pub fn after_prefill(id: Option<String>, sent: &str, may_repeat: bool, earlier: Spent) -> Self {
+        Self::of(id, Stage::Seam(Box::new(Seam::after(sent, may_repeat))), earlier)
     }
 
     /// The other provider starts afresh, and must repeat `sent` to the letter.
-    pub fn afresh(id: Option<String>, sent: String, first: Option<Usage>) -> Self {
-        let first = used_for(&sent, first);
-        Self { id, sent, caught_up: 0, is_prefilled: false, first }
+    pub fn afresh(id: Option<String>, sent: String, earlier: Spent) -> Self {
+        Self::of(id, Stage::Repeating { sent, caught_up: 0 }, earlier)
     }
 
-    /// Whether all that the client has already has come again.
-    pub fn has_caught_up(&self) -> bool {
-        self.caught_up == self.sent.len()
+    fn of(id: Option<String>, stage: Stage, earlier: Spent) -> Self {
+        Self { id, stage, earlier, is_finished: false, repeated: Vec::new() }
     }
 
     /// Takes one event of the other provider.
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
             ChunkKind::Preamble | ChunkKind::Broken | ChunkKind::Error => Joined::Swallow,
-            ChunkKind::Done if self.has_caught_up() || self.may_say_nothing() => {
-                Joined::Forward(event.raw().clone(), String::new())
-            }
-            ChunkKind::Done => Joined::Mismatch,
+            ChunkKind::Done => self.join_done(event),
             ChunkKind::UsageOnly => self.rewritten(event, facts, None),
             ChunkKind::Content => self.join_content(event, facts),
         }
     }
 
-    /// Whether nothing came that is still held back, and nothing has to come.
-    fn may_say_nothing(&self) -> bool {
-        self.is_prefilled && self.caught_up == 0
+    /// The end mark. Where no finish reason came before it, one of ours does, with what is held
+    /// back: a client needs one, and the provider says that it is done.
+    fn join_done(&mut self, event: &Event) -> Joined {
+        let rest = match self.take_text("", true) {
+            Text::Mismatch => return Joined::Mismatch,
+            Text::Other(rest) => rest,
+            Text::Swallow | Text::Own => String::new(),
+        };
+        if self.is_finished {
+            return Joined::Forward(event.raw().clone(), rest);
+        }
+        let end = data_event(&self.finish_event(&rest));
+        Joined::Forward([end, event.raw().clone()].concat().into(), rest)
+    }
+
+    /// An event of ours that ends the answer, with the last of its text.
+    fn finish_event(&self, text: &str) -> Vec<u8> {
+        let mut choice = ObjectText::new();
+        let mut delta = ObjectText::new();
+        if !text.is_empty() {
+            delta.put("content", &quote(text));
+        }
+        choice.put("index", b"0");
+        choice.put("delta", &delta.close());
+        choice.put("finish_reason", b"\"stop\"");
+        let mut chunk = ObjectText::new();
+        if let Some(id) = &self.id {
+            chunk.put("id", &quote(id));
+        }
+        chunk.put("object", b"\"chat.completion.chunk\"");
+        for (name, raw) in &self.repeated {
+            chunk.put(name, raw);
+        }
+        chunk.put("choices", &array_text([choice.close()].into_iter()));
+        chunk.close()
     }
 
     fn join_content(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
-        if facts.tool_call || facts.other_output || facts.other_choices {
+        let is_end = facts.finish_reason.is_some();
+        let is_plain = !(facts.tool_call || facts.other_output || facts.other_choices);
+        if !is_plain {
             // Plain text can only be continued by plain text.
-            return if self.has_caught_up() && !facts.other_choices {
+            return if self.owes_nothing() && !facts.other_choices {
+                self.stage = Stage::Joined;
+                self.is_finished |= is_end;
                 self.rewritten(event, facts, None)
             } else {
                 Joined::Mismatch
             };
         }
         let text = facts.text.as_deref().unwrap_or_default();
-        let is_end = facts.finish_reason.is_some();
-        if self.has_caught_up() {
-            // Thoughts before the first new word are the second provider's own affair.
-            let only_thoughts = facts.reasoning && text.is_empty() && !is_end;
-            return if only_thoughts {
+        if facts.reasoning && text.is_empty() && !is_end {
+            // Thoughts are the second provider's own affair.
+            return Joined::Swallow;
+        }
+        let became = self.take_text(text, is_end);
+        self.is_finished |= is_end;
+        match became {
+            Text::Mismatch => Joined::Mismatch,
+            Text::Swallow => {
+                self.remember(event);
                 Joined::Swallow
-            } else {
-                self.rewritten(event, facts, None)
-            };
-        }
-        let awaited = &self.sent[self.caught_up..];
-        if awaited.starts_with(text) && !(is_end && awaited.len() > text.len()) {
-            self.caught_up += text.len();
-            return if is_end { self.rewritten(event, facts, Some("")) } else { Joined::Swallow };
-        }
-        let new = match text.strip_prefix(awaited) {
-            Some(new) => new.to_owned(),
-            // It only began like a repetition: what was held back is new. But a long likeness is
-            // no chance: the answer was begun anew, and turned out another one.
-            None if self.is_prefilled && self.caught_up + alike(awaited, text) < NO_COINCIDENCE => {
-                [&self.sent[..self.caught_up], text].concat()
             }
-            None => return Joined::Mismatch,
+            Text::Own => self.rewritten(event, facts, None),
+            Text::Other(new) => self.rewritten(event, facts, Some(&new)),
+        }
+    }
+
+    /// Whether nothing has to come again, and nothing is held back.
+    fn owes_nothing(&self) -> bool {
+        match &self.stage {
+            Stage::Repeating { sent, caught_up } => *caught_up == sent.len(),
+            Stage::Seam(seam) => !seam.holds(),
+            Stage::Joined => true,
+        }
+    }
+
+    /// Takes text of the other provider; `is_end` if it is the last.
+    fn take_text(&mut self, text: &str, is_end: bool) -> Text {
+        let became = match &mut self.stage {
+            Stage::Joined => Text::Own,
+            Stage::Repeating { sent, caught_up } => repeat(sent, caught_up, text, is_end),
+            Stage::Seam(seam) => match seam.push(text) {
+                ControlFlow::Break(Ok(new)) => Text::Other(new),
+                ControlFlow::Break(Err(Other)) => Text::Mismatch,
+                ControlFlow::Continue(()) if is_end => {
+                    seam.end().map_or(Text::Mismatch, Text::Other)
+                }
+                ControlFlow::Continue(()) => Text::Swallow,
+            },
         };
-        self.caught_up = self.sent.len();
-        self.rewritten(event, facts, Some(&new))
+        match became {
+            Text::Other(new) => {
+                self.stage = Stage::Joined;
+                if new.is_empty() && !is_end { Text::Swallow } else { Text::Other(new) }
+            }
+            Text::Swallow | Text::Own | Text::Mismatch => became,
+        }
+    }
+
+    /// Notes what an event of ours would have to repeat of this one.
+    fn remember(&mut self, event: &Event) {
+        if self.repeated.is_empty()
+            && let Ok(view) = View::parse(event.data().trim_ascii())
+        {
+            let named = |name| Some((name, Bytes::copy_from_slice(view.get(name)?.raw())));
+            let small = |(_, raw): &(_, Bytes)| raw.len() <= LARGEST_REPEATED;
+            self.repeated = REPEATED.into_iter().filter_map(named).filter(small).collect();
+        }
     }
 
     /// The event under the first part's id, with `text` in the place of its own if given, and
-    /// with both parts' usage.
-    fn rewritten(&self, event: &Event, facts: &ChunkFacts, text: Option<&str>) -> Joined {
+    /// with all parts' usage.
+    fn rewritten(&mut self, event: &Event, facts: &ChunkFacts, text: Option<&str>) -> Joined {
+        self.remember(event);
         let data = one_line(event.data().trim_ascii());
         let Ok(layout) = Layout::of(&data) else { return Joined::Swallow };
         let new = text.map_or_else(|| facts.text.clone().unwrap_or_default(), str::to_owned);
@@ -133,53 +219,30 @@ impl Continuation {
             edits.extend(Edit::set(&layout, "id", &quote(id)));
         }
         if let Some(usage) = member(&layout, "usage", &data).filter(|view| !view.is_null()) {
-            let all = self.both(Usage::of(whole(&data)));
+            let all = self.earlier.with(Usage::of(View::of_valid(&data)).unwrap_or_default());
             edits.extend(Edit::set(&layout, "usage", &usage_json(usage, &all)));
         }
-        if let Some(text) = text {
+        if let Some(text) = text.filter(|text| facts.text.as_deref().unwrap_or_default() != *text) {
             match content_edit(&layout, &data, text) {
                 Some(edit) => edits.push(edit),
-                None if text.is_empty() => {}
                 None => return Joined::Mismatch,
             }
         }
         Joined::Forward(data_event(&splice(&data, &layout, &edits).to_bytes()), new)
     }
+}
 
-    fn both(&self, second: Option<Usage>) -> Usage {
-        let second = second.unwrap_or_default();
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        // What the first prompt cost is known only by what the second one does.
-        let first_prompt = self.first.prompt_tokens.or(second.prompt_tokens);
-        let prompt_tokens = sum(first_prompt, second.prompt_tokens);
-        let completion_tokens = sum(self.first.completion_tokens, second.completion_tokens);
-        Usage {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: sum(prompt_tokens, completion_tokens),
-            reasoning_tokens: second.reasoning_tokens,
-        }
+/// Takes text of a provider that must repeat `sent`, of which `caught_up` bytes have come.
+fn repeat(sent: &str, caught_up: &mut usize, text: &str, is_end: bool) -> Text {
+    let awaited = &sent[*caught_up..];
+    if let Some(new) = text.strip_prefix(awaited) {
+        return Text::Other(new.to_owned());
     }
-}
-
-/// How many bytes two texts have in common at their beginning.
-fn alike(one: &str, other: &str) -> usize {
-    one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count()
-}
-
-/// What the first part used: as stated, else estimated from its text.
-fn used_for(sent: &str, stated: Option<Usage>) -> Usage {
-    let estimated = (sent.len() as u64).div_ceil(BYTES_PER_TOKEN);
-    let mut used = stated.unwrap_or_default();
-    used.completion_tokens = used.completion_tokens.or(Some(estimated));
-    used
-}
-
-fn whole(data: &[u8]) -> View<'_> {
-    View::of_valid(data)
+    if is_end || !awaited.starts_with(text) {
+        return Text::Mismatch;
+    }
+    *caught_up += text.len();
+    Text::Swallow
 }
 
 fn member<'a>(layout: &Layout, key: &str, data: &'a [u8]) -> Option<View<'a>> {
@@ -284,8 +347,11 @@ mod tests {
         let whole = "Ünïcode and \"quotes\"\nand more";
         for sent in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
             for cut in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
-                let mut continuation =
-                    Continuation::afresh(Some("a".into()), whole[..sent].to_owned(), None);
+                let mut continuation = Continuation::afresh(
+                    Some("a".into()),
+                    whole[..sent].to_owned(),
+                    Spent::default(),
+                );
                 let seen = joined(&mut continuation, &[&whole[..cut], &whole[cut..]]);
                 assert_eq!(seen.as_deref(), Ok(&whole[sent..]), "{sent} {cut}");
             }
@@ -294,20 +360,22 @@ mod tests {
 
     #[test]
     fn another_text_is_no_continuation() {
-        let mut continuation = Continuation::afresh(Some("a".into()), "Hello there".into(), None);
+        let mut continuation =
+            Continuation::afresh(Some("a".into()), "Hello there".into(), Spent::default());
         assert_eq!(joined(&mut continuation, &["Hello", " you"]), Err(()));
     }
 
     #[test]
     fn a_prefilled_answer_goes_on_as_it_is() {
-        let mut continuation = Continuation::after_prefill(Some("a".into()), "Hello", false, None);
+        let mut continuation =
+            Continuation::after_prefill(Some("a".into()), "Hello", false, Spent::default());
         assert_eq!(joined(&mut continuation, &[" there", "."]).as_deref(), Ok(" there."));
     }
 
     #[test]
     fn a_repetition_after_a_prefill_is_swallowed_and_a_chance_likeness_is_not() {
         let sent = "The answer to this question is";
-        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, None);
+        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
         let repeated = joined(&mut fresh(), &["The answer to", " this question is 42", "."]);
         assert_eq!(repeated.as_deref(), Ok(" 42."));
         let alike = joined(&mut fresh(), &["The", " answer", " of old."]);
@@ -317,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_ends_before_it_has_caught_up_does_not_repeat() {
-        let mut continuation = Continuation::afresh(None, "Hello there".into(), None);
+        let mut continuation = Continuation::afresh(None, "Hello there".into(), Spent::default());
         let event = event(r#"{"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#);
         let facts = classify(&event.data(), None);
         assert_eq!(continuation.join(&event, &facts), Joined::Mismatch);
@@ -330,14 +398,42 @@ mod tests {
             continuation.join(&event, &classify(&event.data(), None)) != Joined::Mismatch
         };
         let sent = "The answer to this question is";
-        let mut fresh = Continuation::afresh(None, sent.into(), None);
+        let mut fresh = Continuation::afresh(None, sent.into(), Spent::default());
         assert!(!done(&mut fresh));
         assert_eq!(joined(&mut fresh, &["The answer"]).as_deref(), Ok(""));
         assert!(!done(&mut fresh));
-        let mut prefilled = Continuation::after_prefill(Some("a".into()), sent, true, None);
-        assert!(done(&mut prefilled));
-        assert_eq!(joined(&mut prefilled, &["The"]).as_deref(), Ok(""));
-        assert!(!done(&mut prefilled), "what is held back would be lost");
+    }
+
+    /// What the end mark alone becomes.
+    fn end_mark(continuation: &mut Continuation) -> (String, String) {
+        let event = event("[DONE]");
+        match continuation.join(&event, &classify(&event.data(), None)) {
+            Joined::Forward(bytes, text) => (String::from_utf8(bytes.to_vec()).unwrap(), text),
+            other @ (Joined::Swallow | Joined::Mismatch) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_end_mark_without_a_finish_reason_gets_one() {
+        let sent = "The answer to this question is";
+        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
+        let event_of = |delta: &str, more: &str| {
+            format!(
+                "data: {{\"id\":\"a\",\"object\":\"chat.completion.chunk\",{more}\"choices\":\
+                 [{{\"index\":0,\"delta\":{delta},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
+            )
+        };
+        assert_eq!(end_mark(&mut fresh()), (event_of("{}", ""), String::new()));
+        let mut held = fresh();
+        let first = event(r#"{"created":7,"model":"m","choices":[{"delta":{"content":"The"}}]}"#);
+        assert_eq!(held.join(&first, &classify(&first.data(), None)), Joined::Swallow);
+        let more = "\"created\":7,\"model\":\"m\",";
+        let whole = event_of("{\"content\":\"The\"}", more);
+        assert_eq!(end_mark(&mut held), (whole, "The".to_owned()));
+        let mut finished = fresh();
+        let end = event(r#"{"choices":[{"delta":{"content":" 42"},"finish_reason":"length"}]}"#);
+        finished.join(&end, &classify(&end.data(), None));
+        assert_eq!(end_mark(&mut finished), ("data: [DONE]\n\n".to_owned(), String::new()));
     }
 
     #[test]
@@ -357,7 +453,8 @@ mod tests {
                 r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":"The"}}]}"#,
             ),
         ] {
-            let mut prefilled = Continuation::after_prefill(Some("a".into()), sent, true, None);
+            let mut prefilled =
+                Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
             assert_eq!(joined(&mut prefilled, &["The"]).as_deref(), Ok(""));
             let end = end.replace("}]}", r#","finish_reason":"stop"}]}"#);
             let expected = expected.replace("}]", r#","finish_reason":"stop"}]"#);
@@ -371,7 +468,7 @@ mod tests {
 
     #[test]
     fn data_in_several_lines_becomes_one() {
-        let mut fresh = Continuation::afresh(Some("a".into()), String::new(), None);
+        let mut fresh = Continuation::afresh(Some("a".into()), String::new(), Spent::default());
         let mut framer = Framer::new(1 << 20);
         framer.push(Bytes::from_static(
             b"data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"x\"}}],\"id\":\"b\"}\n\n",
@@ -390,8 +487,9 @@ mod tests {
     fn usage_is_the_sum() {
         let first =
             Usage { prompt_tokens: Some(10), completion_tokens: Some(3), ..Usage::default() };
-        let mut continuation =
-            Continuation::after_prefill(Some("a".into()), "x", false, Some(first));
+        let mut spent = Spent::default();
+        spent.add(Some(first), 1);
+        let mut continuation = Continuation::after_prefill(Some("a".into()), "x", false, spent);
         let event = event(
             r#"{"id":"b","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"other":1}}"#,
         );

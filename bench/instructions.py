@@ -1,0 +1,148 @@
+"""What the proxy executes for a plain request, a hop after a 429, and one event of a stream.
+
+Time on a shared machine says little; the number of instructions hardly changes from run to run.
+Valgrind counts those of the proxy's process, without the kernel's. A short and a long run are
+compared, so that the start does not count. More than `bounds.json` allows is a failure.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+import run
+
+BOUNDS = run.HERE / "bounds.json"
+CHAT = "/v1/chat/completions"
+LONG = 128 << 10  # bytes of a long prompt
+HOPS = 10  # providers that refuse before one answers
+LIMITED = {"status": 429, "json": {"error": {"message": "Rate limit reached", "code": "x"}}}
+PLAIN = {"text": json.dumps(run.completion()), "headers": {"content-type": "application/json"}}
+
+
+class Caller:
+    """One connection that is kept."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, path, body):
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self.socket.sendall(head.encode() + body)
+        answer = b""
+        while not is_whole(answer):
+            answer += self.socket.recv(1 << 20) or sys.exit("the proxy closed the connection")
+        if not answer.startswith(b"HTTP/1.1 200"):
+            sys.exit(answer[:300].decode(errors="replace"))
+
+
+def is_whole(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return len(body) == int(length[1]) if length else answer.endswith(b"\r\n0\r\n\r\n")
+
+
+class Bench:
+    """One program with its configurations."""
+
+    def __init__(self, program, folder, profile):
+        self.program, self.folder, self.profile = program, folder, profile
+
+    def each(self, upstreams, requests, few, many):
+        """Instructions for one repetition of the requests, before providers in this order."""
+        keys = {"api_key": "sk-bench-0123456789", "model": "bench-model"}
+        providers = [
+            {"name": f"bench{number}", **keys, "base_url": upstream.base_url}
+            for number, upstream in enumerate(upstreams)
+        ]
+        config = self.folder / "config.yaml"
+        config.write_text(json.dumps({"providers": providers}))  # JSON is YAML
+        short = self.all(config, requests * few, os.devnull)
+        return (self.all(config, requests * many, self.profile) - short) / (many - few)
+
+    def all(self, config, requests, profile):
+        """Instructions from the start of the program to its end."""
+        port = run.free_port()
+        counter = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}"]
+        command = [*counter, *run.serve(self.program, config, port)]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=self.folder, text=True, **pipes)
+        run.wait_for(port)
+        caller = Caller(port)
+        for path, body in requests:
+            caller.ask(path, body)
+        caller.socket.close()
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+        return int(re.search(r"Collected : (\d+)", said)[1])
+
+
+def chat(stream=False, prompt=None):
+    messages = [{"role": "user", "content": prompt}] if prompt else run.REQUEST["messages"]
+    return CHAT, json.dumps({**run.REQUEST, "messages": messages, "stream": stream}).encode()
+
+
+def measures(bench, upstream, refusing):
+    """What is counted: a name, and how."""
+    reset = ("/reset", b"{}")
+
+    def hop():
+        chain = [refusing] * HOPS + [upstream]
+        hops = bench.each(chain, [chat(), reset], few=2, many=22)
+        none = bench.each([upstream], [chat(), reset], few=10, many=110)
+        return (hops - none) / HOPS
+
+    def event():
+        upstream.answer({"events": run.stream()})
+        return bench.each([upstream], [chat(stream=True)], few=10, many=60) / run.EVENTS
+
+    long = chat(prompt="A long prompt. " * (LONG // 15))
+    return {
+        "plain request": lambda: bench.each([upstream], [chat()], few=50, many=550),
+        "plain request of 128 KiB": lambda: bench.each([upstream], [long], few=10, many=60),
+        "hop after a 429": hop,
+        "event of a stream": event,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binaries", type=pathlib.Path, default="target", help="cargo's folder")
+    parser.add_argument("--profile", default=os.devnull, help="where callgrind's profile goes")
+    parser.add_argument("--only", help="the one thing to count")
+    given = parser.parse_args()
+    bounds = json.loads(BOUNDS.read_text(encoding="utf-8"))
+    program = (given.binaries / "release" / "llm-proxy").resolve()
+    upstream_program = str((given.binaries / "release/examples/upstream").resolve())
+    too_many = False
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        upstreams = [run.Upstream(upstream_program) for _ in range(2)]
+        for each in upstreams:
+            stack.callback(each.process.wait)
+            stack.callback(each.process.stdin.close)
+        upstreams[0].answer(PLAIN)
+        upstreams[1].answer(LIMITED)
+        print(f"{'instructions for one':<28}{'counted':>12}{'allowed':>12}")
+        for name, count in measures(Bench(str(program), folder, given.profile), *upstreams).items():
+            if given.only in (None, name):
+                counted, allowed = round(count()), bounds[name]
+                too_many |= counted > allowed
+                mark = "  too many" if counted > allowed else ""
+                print(f"{name:<28}{counted:>12,}{allowed:>12,}{mark}", flush=True)
+    return 1 if too_many else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+//! What will be remembered of one request: who was asked and why, who was passed over and why, and
+//! what came of it. Never a prompt and never an answer.
+//!
+//! It goes with the request, and is handed over when it is dropped: whichever way a request ends,
+//! it is remembered, and exactly once.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Closed, FaultKind, Timestamp};
+use store::{Record, Skipped};
+use wire::Endpoint;
+use wire::usage::Usage;
+
+use super::intake::Intake;
+use super::report::{reason, reason_word};
+use crate::app::App;
+use crate::world::{Route, World};
+
+/// A request that passes over more deployments remembers the first ones.
+const MOST_SKIPPED: usize = 16;
+
+/// Bytes of a model's name that are remembered.
+const LONGEST_NAME: usize = 200;
+
+/// How a request ended for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// With an answer.
+    Answered,
+    /// With a stream that broke off.
+    Interrupted,
+    /// With an error.
+    Refused,
+    /// The client went away.
+    Left,
+}
+
+impl Outcome {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// What is told of one attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Hop {
+    pub(crate) route: Arc<Route>,
+    /// Index into the provider's keys.
+    pub(crate) key: usize,
+    pub(crate) model: Arc<str>,
+    /// A status, or a word such as `timeout`.
+    pub(crate) word: Cow<'static, str>,
+    /// What was wrong; `None` of an attempt that was answered.
+    pub(crate) kind: Option<FaultKind>,
+    /// The provider's own words.
+    pub(crate) detail: String,
+    /// When the provider said it is open again.
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) took: Duration,
+}
+
+impl Hop {
+    pub(crate) fn provider(&self) -> &str {
+        &self.route.provider.name
+    }
+
+    /// The fingerprint of the key; empty where none was sent.
+    pub(crate) fn key(&self) -> &str {
+        self.route.provider.keys.get(self.key).map_or("", |key| &key.fingerprint)
+    }
+
+    fn remembered(self) -> store::Hop {
+        store::Hop {
+            provider: self.provider().to_owned(),
+            key: self.key().to_owned(),
+            model: self.model.as_ref().to_owned(),
+            result: self.word.into_owned(),
+            kind: self.kind.map(|kind| kind.as_str().to_owned()),
+            detail: self.detail,
+            until: self.until.map(Timestamp::as_millis),
+            took_ms: millis(self.took),
+        }
+    }
+}
+
+/// What will be remembered of one request.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    app: Arc<App>,
+    world: Arc<World>,
+    arrived: Timestamp,
+    endpoint: Endpoint,
+    asked: String,
+    stream: bool,
+    /// The attempts, in order.
+    pub(crate) hops: Vec<Hop>,
+    skipped: Vec<Skipped>,
+    /// The deployments of the chain that the walk has come past.
+    walked: usize,
+    outcome: Outcome,
+    status: u16,
+    usage: Usage,
+    is_estimated: bool,
+    first_word: Option<Duration>,
+}
+
+impl Recording {
+    pub(crate) fn begin(app: &Arc<App>, world: &Arc<World>, intake: &Intake) -> Self {
+        Self {
+            app: Arc::clone(app),
+            world: Arc::clone(world),
+            arrived: intake.arrived,
+            endpoint: intake.endpoint,
+            asked: shortened(intake.scan.model.as_deref().unwrap_or_default()),
+            stream: intake.scan.stream,
+            hops: Vec::new(),
+            skipped: Vec::new(),
+            walked: 0,
+            // Unless somebody says otherwise, the client went away.
+            outcome: Outcome::Left,
+            status: CLIENT_LEFT,
+            usage: Usage::default(),
+            is_estimated: false,
+            first_word: None,
+        }
+    }
+
+    /// Whether the walk along the chain has come to a place beyond those that it passed already.
+    pub(crate) const fn is_beyond(&self, candidate: usize) -> bool {
+        candidate > self.walked
+    }
+
+    /// The walk has come to `candidate`; `passed` were not tried.
+    pub(crate) fn walked_to(&mut self, candidate: usize, passed: Vec<(usize, Closed)>) {
+        for (deployment, closed) in passed.into_iter().take(MOST_SKIPPED - self.skipped.len()) {
+            let deployment = &self.world.registry.deployments()[deployment];
+            let spec = &self.world.registry.provider_of(deployment).spec;
+            self.skipped.push(Skipped {
+                provider: spec.name.clone(),
+                key: spec.keys[deployment.key].clone(),
+                model: deployment.model.clone(),
+                reason: reason_word(&closed).to_owned(),
+                detail: reason(&closed),
+                until: closed.until.map(Timestamp::as_millis),
+            });
+        }
+        self.walked = candidate;
+    }
+
+    /// The answer has begun with this status.
+    pub(crate) fn began(&mut self, status: u16) {
+        self.status = status;
+        if self.stream {
+            self.first_word = Some(self.arrived.until(self.app.clock.now()));
+        }
+    }
+
+    /// How it ended for the client.
+    pub(crate) fn ended(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// The request was refused with this status.
+    pub(crate) fn refused(&mut self, status: u16) {
+        self.status = status;
+        self.outcome = Outcome::Refused;
+    }
+
+    /// Adds the tokens of an answer, or of a part of it.
+    pub(crate) fn used(&mut self, usage: &Usage) {
+        let sum = |slot: &mut Option<u64>, more: Option<u64>| {
+            if let Some(more) = more {
+                *slot = Some(slot.unwrap_or(0).saturating_add(more));
+            }
+        };
+        sum(&mut self.usage.prompt_tokens, usage.prompt_tokens);
+        sum(&mut self.usage.completion_tokens, usage.completion_tokens);
+        sum(&mut self.usage.total_tokens, usage.total());
+    }
+
+    /// Adds tokens that nobody counted.
+    pub(crate) fn used_about(&mut self, tokens: u64) {
+        self.used(&Usage { total_tokens: Some(tokens), ..Usage::default() });
+        self.is_estimated = true;
+    }
+
+    /// The attempt that served last, if one did.
+    fn served(&self) -> Option<&Hop> {
+        self.hops.iter().rev().find(|hop| hop.kind.is_none())
+    }
+}
+
+/// What web servers commonly log for a client that went away before its answer.
+const CLIENT_LEFT: u16 = 499;
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let now = self.app.clock.now();
+        let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
+        let record = Record {
+            id: self.app.next_record(self.arrived),
+            at: self.arrived.as_millis(),
+            endpoint: endpoint_word(self.endpoint).to_owned(),
+            provider: word(Hop::provider),
+            key: word(Hop::key),
+            model: word(|hop| &hop.model),
+            asked: std::mem::take(&mut self.asked),
+            stream: self.stream,
+            status: self.status,
+            outcome: self.outcome.word().to_owned(),
+            prompt_tokens: self.usage.prompt_tokens,
+            completion_tokens: self.usage.completion_tokens,
+            total_tokens: self.usage.total_tokens,
+            estimated: self.is_estimated,
+            cost_nanos: None,
+            first_token_ms: self.first_word.map(millis),
+            duration_ms: millis(self.arrived.until(now)),
+            hops: self.hops.drain(..).map(Hop::remembered).collect(),
+            skipped: std::mem::take(&mut self.skipped),
+        };
+        self.app.remember(record, &self.world);
+    }
+}
+
+/// A name from outside, of which no more is kept than a person reads.
+fn shortened(name: &str) -> String {
+    let end = (0..=LONGEST_NAME.min(name.len())).rev().find(|&at| name.is_char_boundary(at));
+    name[..end.unwrap_or(0)].to_owned()
+}
+
+const fn endpoint_word(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "chat",
+        Endpoint::Completions => "completions",
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
