@@ -78,9 +78,11 @@ export async function violations(page) {
   return found.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(' | ')}`);
 }
 
-/** Whether anything sticks out at the side. */
+/** Whether anything sticks out. */
 export const overflow = (page) => page.evaluate(() => {
   const root = document.documentElement;
+  const end = Math.max(...[...document.body.children].map((node) => node.getBoundingClientRect().bottom + scrollY));
+  if (root.scrollHeight > Math.max(end, root.clientHeight) + 1) return `the page is ${root.scrollHeight} high`;
   if (root.scrollWidth > root.clientWidth) return `the page is ${root.scrollWidth} wide`;
   const scrolled = (node) => node && (getComputedStyle(node).overflowX === 'auto' || scrolled(node.parentElement));
   const visible = [...document.querySelectorAll('body *')].filter((node) => node.checkVisibility() && !node.closest('.unseen, .skip, svg'));

@@ -28,6 +28,7 @@ function showStatus(next) {
   show(find('#columns'), !none);
   show(find('#glance'), !none);
   show(find('nav'), !none);
+  show(find('header .buttons'), true);
   document.title = `${next.available_providers} of ${next.total_providers} available · llm-proxy`;
   say(find('#empty-config'), next.config ? `The file in use is ${next.config}; saving it is enough, the proxy reads it again.` : '');
   keyed(find('#empty-skipped'), next.skipped_providers, ({ name }) => name, ({ name, reason }) => h('li', {}, `${name} is left out: ${reason}`));
@@ -130,7 +131,7 @@ function linked(state, words) {
 }
 
 function locked() {
-  for (const part of ['#glance', '#columns', '#empty', 'nav']) show(find(part), false);
+  for (const part of ['#glance', '#columns', '#empty', 'nav', 'header .buttons']) show(find(part), false);
   if (hasKey()) say(find('#lock-fault'), 'This key was refused.');
   keepKey(null);
   if (!find('#lock').hidden) return;

@@ -179,7 +179,9 @@ function chart(slots, series) {
       sum += value;
     }
     if ((slots.length - 1 - index) % every === 0) {
-      picture.append(draw('text', { x: x + step / 2, y: HEIGHT - 6, 'text-anchor': 'middle' }, slot.label));
+      // The last label has no room to its right where the bars are thin.
+      const thin = index === slots.length - 1 && step < 52;
+      picture.append(draw('text', { x: thin ? x + step : x + step / 2, y: HEIGHT - 6, 'text-anchor': thin ? 'end' : 'middle' }, slot.label));
     }
   });
   box.replaceChildren(picture);
