@@ -106,18 +106,18 @@ export class Mock {
 
   tell(status = this.status) {
     this.status = status;
-    this.#send('status', { ...status, now: moment(Date.now()) });
+    this.send('status', { ...status, now: moment(Date.now()) });
   }
 
   ended(...requests) {
     for (const one of requests) {
       this.requests.unshift(one);
-      this.#send('request', one);
+      this.send('request', one);
     }
     this.requests.length = Math.min(this.requests.length, 200);
   }
 
-  #send(name, data, streams = this.#streams) {
+  send(name, data, streams = this.#streams) {
     for (const stream of streams) stream.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
@@ -149,7 +149,7 @@ export class Mock {
       answer.writeHead(200, { 'content-type': 'text/event-stream' });
       this.#streams.add(answer);
       asked.on('close', () => this.#streams.delete(answer));
-      this.#send('status', { ...this.status, now: moment(Date.now()) }, [answer]);
+      this.send('status', { ...this.status, now: moment(Date.now()) }, [answer]);
     } else json(404, { error: { message: 'unknown path' } });
   }
 

@@ -1,6 +1,6 @@
 // The page of the proxy: what it knows, live. It shows no key and no prompt, for it is sent none.
 
-import { find, say, set, show } from './dom.js';
+import { find, h, keyed, say, set, show } from './dom.js';
 import { addRequest, catchUp, startFeed } from './feed.js';
 import { showGlance, showLatest, startGlance } from './glance.js';
 import { Locked, follow, hasKey, keepKey, read, tell } from './link.js';
@@ -10,31 +10,43 @@ import { startUsage, usageChanged } from './usage.js';
 
 const HISTORY = 200;
 const GOOD_NEWS = 6000;
+const AGAIN = { first: 2000, most: 30_000 };
+const MISSED = 2000;
 
 let status = null;
-let askedAgain = 0;
+const again = { at: 0, wait: 0 };
+let missed = null;
 let quiet = null;
 
 function showStatus(next) {
   status = next;
   setClock(next.now, next.today);
   showClock(inZone(proxyNow()));
+  say(find('#zone'), zoneOf(next));
   const none = next.providers.length === 0;
   show(find('#empty'), none);
   show(find('#columns'), !none);
   show(find('#glance'), !none);
+  show(find('nav'), !none);
+  show(find('header .buttons'), true);
   document.title = `${next.available_providers} of ${next.total_providers} available · llm-proxy`;
   say(find('#empty-config'), next.config ? `The file in use is ${next.config}; saving it is enough, the proxy reads it again.` : '');
+  keyed(find('#empty-skipped'), next.skipped_providers, ({ name }) => name, ({ name, reason }) => h('li', {}, `${name} is left out: ${reason}`));
   showProviders(next);
   showGlance(next);
   about(next);
 }
 
-function about({ version, config, state, streams_saved: saved }) {
+/** Its name, or its offset where it has none. */
+const zoneOf = (told) => told.time_zone ?? `UTC${told.now.slice(19)}`;
+
+function about(told) {
+  const { version, config, state, streams_saved: saved } = told;
   say(find('#about'), [
     `llm-proxy ${version}`,
     config ? `configuration ${config}` : 'no configuration file',
     state.mode === 'file' ? `state in ${state.file}` : '',
+    `times in ${zoneOf(told)}`,
     saved > 0 ? `${saved} cut streams continued` : '',
   ].filter(Boolean).join(' · '));
 }
@@ -44,7 +56,8 @@ function announce(text, isBad) {
   clearTimeout(quiet);
   say(find('#said'), isBad ? '' : text);
   say(find('#failed'), isBad ? text : '');
-  show(find('#word'), text !== '');
+  set(find('#word'), 'data-empty', text === '');
+  show(find('#dismiss'), text !== '');
   if (!isBad && text !== '') quiet = setTimeout(announce, GOOD_NEWS, '', false);
 }
 
@@ -64,21 +77,29 @@ async function act(path, provider, button) {
   }
 }
 
-const showClock = (now) => say(find('#clock'), status ? `${now.slice(11)} ${status.time_zone}` : '');
+const showClock = (now) => say(find('#time'), status ? now.slice(11) : '');
 
 async function refresh() {
   showStatus(await read('status'));
 }
 
-/** A countdown is over: asks what is true now, should the proxy have had no reason to say so. */
-function due() {
-  if (Date.now() - askedAgain < 2000 || document.body.dataset.link !== 'live') return;
-  askedAgain = Date.now();
+/**
+ * When a countdown is over, or the day, it asks what is true now, should the proxy have had no
+ * reason to say so; ever more seldom if that changes nothing.
+ */
+function second(now, due) {
+  showClock(now);
+  if (!due) again.wait = AGAIN.first;
+  if (!due || Date.now() < again.at || document.body.dataset.link !== 'live') return;
+  again.at = Date.now() + again.wait;
+  again.wait = Math.min(again.wait * 2, AGAIN.most);
   refresh().catch(() => {});
 }
 
 function heard(name, data) {
   if (name === 'status') showStatus(data);
+  // More came than the stream could carry.
+  if (name === 'missed') missed ??= setTimeout(opened, MISSED);
   if (name === 'request') {
     addRequest(data);
     usageChanged();
@@ -87,6 +108,8 @@ function heard(name, data) {
 
 /** After a start or a break: what was missed is read. */
 async function opened() {
+  clearTimeout(missed);
+  missed = null;
   try {
     await catchUp(async () => (await read(`requests?limit=${HISTORY}`)).requests);
   } catch (error) {
@@ -108,7 +131,7 @@ function linked(state, words) {
 }
 
 function locked() {
-  for (const part of ['#glance', '#columns', '#empty']) show(find(part), false);
+  for (const part of ['#glance', '#columns', '#empty', 'nav', 'header .buttons']) show(find(part), false);
   if (hasKey()) say(find('#lock-fault'), 'This key was refused.');
   keepKey(null);
   if (!find('#lock').hidden) return;
@@ -122,8 +145,8 @@ function start() {
   startGlance();
   startFeed(showLatest);
   startUsage();
-  watchTime(showClock, due);
-  const again = follow({ heard, opened, changed: linked });
+  watchTime(second);
+  const retry = follow({ heard, opened, changed: linked });
   find('#reload').addEventListener('click', (event) => act('reload', null, event.currentTarget));
   find('#reset').addEventListener('click', (event) => act('reset', null, event.currentTarget));
   find('#dismiss').addEventListener('click', () => announce('', false));
@@ -131,7 +154,7 @@ function start() {
     event.preventDefault();
     keepKey(find('#key').value.trim());
     find('#key').value = '';
-    again();
+    retry();
   });
 }
 

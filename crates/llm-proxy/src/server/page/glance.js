@@ -3,7 +3,7 @@
 
 import { compact, find, h, icon, keyed, many, say, set, show } from './dom.js';
 import { fullness, providerState, quotaItem, quotasOf, shortName, stateOf, states, untilText } from './providers.js';
-import { figures, outcomeMark, route, why } from './route.js';
+import { figures, outcomeMark, outcomeOf, route, why } from './route.js';
 import { clockOf } from './time.js';
 
 const MOST = 3;
@@ -111,7 +111,7 @@ export function showLatest(request) {
   find('#glance-latest').replaceChildren(
     h('p', { class: 'line' }, time, ' ', outcomeMark(request), ' ', h('span', { class: 'asked' }, request.asked || 'default')),
     route(request),
-    ...[why(request)].filter(Boolean),
+    why(request) ?? h('p', { class: 'quiet' }, outcomeOf(request) === 'once' ? 'The first of its chain was free to take it.' : ''),
     h('p', { class: 'quiet' }, figures(request)),
   );
 }

@@ -62,7 +62,8 @@ export function follow({ heard, opened, changed }) {
     stop.abort();
     wake();
   };
-  letGoWhileHidden(() => stop.abort(), again);
+  letGoWhileHidden(() => stop.abort(), () => wake());
+  addEventListener('online', again);
   (async () => {
     let wait = PATIENCE.first;
     for (;;) {
@@ -91,22 +92,13 @@ export function follow({ heard, opened, changed }) {
   return again;
 }
 
-function letGoWhileHidden(letGo, again) {
+function letGoWhileHidden(letGo, takeUp) {
   let timer = null;
-  let gone = false;
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);
-    if (!document.hidden) {
-      if (gone) again();
-      gone = false;
-      return;
-    }
-    timer = setTimeout(() => {
-      gone = true;
-      letGo();
-    }, UNSEEN);
+    if (document.hidden) timer = setTimeout(letGo, UNSEEN);
+    else takeUp();
   });
-  addEventListener('online', again);
 }
 
 async function readEvents(body, heard, stop) {
@@ -138,5 +130,10 @@ function hear(part, heard) {
     if (line.startsWith('event:')) name = line.slice(6).trim();
     else if (line.startsWith('data:')) data.push(line.slice(5));
   }
-  if (data.length > 0) heard(name, JSON.parse(data.join('\n')));
+  if (data.length === 0) return;
+  try {
+    heard(name, JSON.parse(data.join('\n')));
+  } catch (error) {
+    reportError(error); // A fault of the page is none of the connection.
+  }
 }

@@ -15,19 +15,17 @@ export const states = {
 };
 
 const LIMITS = new Set(['rate_limited', 'tokens_limited', 'daily_limit', 'out_of_credit', 'no_allowance', 'limit_used_up']);
-const ORIGINS = {
-  stated: 'stated by the provider',
-  learned: 'from its headers',
-  declared: 'from your limits',
-  computed: 'computed from its limits',
-  guessed: 'a guess',
-  person: 'set by hand',
-};
+const ORIGINS = { stated: 'stated', learned: 'from its headers', declared: 'your limit', guessed: 'our guess', person: 'set by hand' };
+const NARROW = matchMedia('(max-width: 699px)');
+const MOST_ROWS = 12;
+const LONG = 70;
 const MOST_CLOSED = 3;
+const MOST_LEFT_OUT = 3;
 const MOST_QUOTAS = 2;
 
 const wantedStates = new Set();
 let providers = [];
+let allRows = false;
 let onAct = () => {};
 
 /** The state of a deployment. */
@@ -60,6 +58,12 @@ export function shortName(provider, deployment) {
 /** Wires the table; `act(path, provider, button)` carries out a button. */
 export function startProviders(act) {
   onAct = act;
+  NARROW.addEventListener('change', render);
+  find('#all-rows').addEventListener('click', () => {
+    allRows = true;
+    render();
+    find(`#rows > :nth-child(${MOST_ROWS + 1}) button`)?.focus();
+  });
 }
 
 /** Shows the providers of a status. */
@@ -82,7 +86,10 @@ function render() {
   }));
   const listed = providers.map((provider, place) => ({ provider, place }))
     .filter(({ provider }) => wantedStates.size === 0 || wantedStates.has(providerState(provider)));
-  keyed(find('#rows'), listed, ({ provider }) => provider.name, row);
+  const cut = NARROW.matches && !allRows && listed.length > MOST_ROWS;
+  keyed(find('#rows'), cut ? listed.slice(0, MOST_ROWS) : listed, ({ provider }) => provider.name, row);
+  show(find('#all-rows'), cut);
+  say(find('#all-rows'), `Show all ${listed.length}`);
   set(find('#providers'), 'data-many', listed.length > 8);
 }
 
@@ -110,7 +117,8 @@ function nameCell(name) {
       set(place, 'title', `priority ${provider.priority}`);
       const models = new Set(provider.deployments.map((one) => one.model));
       const more = models.size > 1 ? ` and ${models.size - 1} more` : '';
-      say(model, [`${provider.model ?? ''}${more}`, provider.tier].filter(Boolean).join(' · '));
+      say(model, [provider.tier, `${provider.model ?? ''}${more}`].filter(Boolean).join(' · '));
+      set(model, 'title', [...models].join(', '));
     },
   };
 }
@@ -123,18 +131,17 @@ function stateCell() {
   const reason = h('p', { class: 'reason quiet' });
   const parts = h('ul', { class: 'parts' });
   const all = everything();
+  const closedOf = ({ deployments, disabled }) => (disabled || deployments.length < 2 ? [] : deployments.filter((one) => !one.available));
   return {
     node: cell('state', h('p', { class: 'now' }, mark, until), reason, parts, all),
     show(provider) {
       const state = providerState(provider);
-      const { deployments } = provider;
+      const closed = closedOf(provider);
       shape.show(state);
       set(mark, 'data-tone', states[state].tone);
       say(word, states[state].word);
       until.show(provider.disabled ? null : provider.rate_limited_until, originOf(provider));
-      const closed = provider.disabled || deployments.length < 2 ? [] : deployments.filter((one) => !one.available);
       say(reason, reasonOf(provider, state, closed));
-      set(reason, 'title', reason.textContent || null);
       keyed(parts, closed.slice(0, MOST_CLOSED), (one) => `${one.model} ${one.key}`, () => part(provider));
       all.show(provider);
     },
@@ -150,7 +157,7 @@ function reasonOf(provider, state, closed) {
   if (provider.disabled) return 'No request goes there until it is switched on.';
   if (closed.length > MOST_CLOSED) return `${closed.length} of ${provider.deployments.length} keys and models cannot be used now, such as:`;
   if (closed.length > 0) return `${closed.length} of ${provider.deployments.length} keys and models cannot be used now:`;
-  if (state !== 'open') return sentence(provider.reason ?? '');
+  if (state !== 'open') return sentence(withoutStart(provider.reason ?? '', plain(provider.deployments[0]?.kind)));
   if (provider.consecutive_errors > 0 && provider.last_error) return `${many(provider.consecutive_errors, 'error')} in a row, the last: ${provider.last_error}`;
   return '';
 }
@@ -181,8 +188,8 @@ function part(provider) {
   const name = h('b');
   const mark = h('span', { class: 'mark' }, shape, word);
   const until = untilText();
-  const reason = h('span', { class: 'quiet' });
-  const node = h('li', {}, mark, ' ', name, ' ', until, ' ', reason);
+  const reason = h('p', { class: 'reason quiet' });
+  const node = h('li', {}, mark, ' ', name, ' ', until, reason);
   node.show = (deployment) => {
     const state = stateOf(deployment);
     shape.show(state);
@@ -195,16 +202,18 @@ function part(provider) {
   return node;
 }
 
-/** Every key and model of a provider that has several, behind a fold. */
+/** Every key and model of a provider with all that is said of it, behind a fold. */
 function everything() {
   const title = h('summary');
   const list = h('ul', { class: 'parts' });
   const node = h('details', {}, title, list);
   node.show = (provider) => {
     const { deployments } = provider;
-    show(node, deployments.length > 1);
-    if (deployments.length < 2) return;
-    say(title, `All ${deployments.length} keys and models`);
+    const hidden = deployments.length > 1 || (provider.reason ?? '').length > LONG || quotasOf(provider).length > MOST_QUOTAS;
+    show(node, hidden);
+    if (!hidden) return;
+    say(title, deployments.length > 1 ? `All ${deployments.length} keys and models` : 'Details');
+    set(title, 'aria-label', `${title.textContent} of ${provider.name}`);
     keyed(list, deployments, (one) => `${one.model} ${one.key}`, () => deploymentItem(provider));
   };
   return node;
@@ -255,10 +264,17 @@ function leftCell() {
       const more = long.length - first.length;
       say(rest, quotas.length === 0 ? 'no limit known' : more > 0 ? `and ${more} more, beside` : '');
       show(rest, rest.textContent !== '');
-      say(forecast, provider.forecast ?? '');
-      show(forecast, Boolean(provider.forecast));
+      const told = forecastOf(provider, first);
+      say(forecast, told);
+      show(forecast, told !== '');
     },
   };
+}
+
+/** The forecast, without the amount where a budget above it says the same. */
+function forecastOf({ forecast }, listed) {
+  const text = forecast ?? '';
+  return listed.length > 0 ? sentence(text.replace(/^[\d.,]+ of [\d.,]+ \w+ left today,? */, '')) : text;
 }
 
 /** `212 of 1,000 requests` */
@@ -332,13 +348,19 @@ function actCell(name) {
   };
 }
 
+const note = ({ text, tone }) => h('p', { class: tone }, text);
+
 function notes({ skipped_providers: skipped, state }) {
   const list = [];
   if (state.mode === 'memory') list.push({ tone: 'quiet', text: 'State and history are kept in memory only: a restart forgets them.' });
   if (state.mode === 'read_only') list.push({ tone: 'warn', text: 'The state file cannot be written: a restart forgets what happens now.' });
   if (state.error) list.push({ tone: 'warn', text: `State file: ${state.error}` });
   if (state.dropped_records > 0) list.push({ tone: 'warn', text: `${many(state.dropped_records, 'request')} came too fast to be listed; the counts are right.` });
-  for (const { name, reason } of skipped) list.push({ tone: 'quiet', text: `${name} is left out: ${reason}` });
-  keyed(find('#notes'), list, ({ text }) => text, ({ text, tone }) => h('p', { class: tone }, text));
+  const leftOut = skipped.map(({ name, reason }) => ({ tone: 'quiet', text: `${name} is left out: ${reason}` }));
+  const folded = leftOut.length > MOST_LEFT_OUT;
+  keyed(find('#notes-plain'), folded ? list : [...list, ...leftOut], ({ text }) => text, note);
+  show(find('#notes-folded'), folded);
+  say(find('#notes-folded summary'), `${leftOut.length} configured providers are left out`);
+  keyed(find('#notes-folded div'), folded ? leftOut : [], ({ text }) => text, note);
 }
 

@@ -52,8 +52,9 @@ function hopMark(hop, ended) {
 
 function wait(hop, ended) {
   if (hop.until === null) return hop.took_ms >= 1000 ? ` after ${span(hop.took_ms)}` : '';
-  const seconds = Math.max(1, Math.round((Date.parse(hop.until) - ended) / 1000));
-  return `, back in ${span(seconds * 1000)}`;
+  // Both times have lost their fractions, so the exact wait is better where it is told.
+  const millis = hop.wait_ms ?? Date.parse(hop.until) - ended;
+  return `, back in ${span(Math.max(1, Math.round(millis / 1000)) * 1000)}`;
 }
 
 /** The provider's own words, and who was passed over for what reason; null if there is nothing to say. */

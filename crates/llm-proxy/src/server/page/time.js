@@ -10,12 +10,10 @@ let skew = 0;
 let offset = 0;
 let today = '';
 let onSecond = () => {};
-let onDue = () => {};
 
-/** Sets what is called at every second, and what when a countdown has run out. */
-export function watchTime(second, due) {
+/** Sets what is called at every second, with the time and whether a countdown has run out. */
+export function watchTime(second) {
   onSecond = second;
-  onDue = due;
   let timer = null;
   const heed = () => {
     clearInterval(timer);
@@ -104,6 +102,5 @@ function tick() {
     say(node, left(millis, now));
     due ||= millis <= now;
   }
-  onSecond(inZone(now));
-  if (due) onDue();
+  onSecond(inZone(now), due);
 }

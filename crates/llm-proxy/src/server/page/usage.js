@@ -84,14 +84,16 @@ function slotsOf({ rows }) {
   const found = new Map();
   for (let back = slots - 1; back >= 0; back -= 1) {
     const name = inZone(proxyNow() - back * step).slice(0, length);
-    found.set(name, { name, label: by === 'hour' ? `${name.slice(11)}:00` : dayOf(name), rows: new Map(), sum: 0 });
+    found.set(name, { name, label: by === 'hour' ? `${name.slice(11)}:00` : dayOf(name), rows: new Map(), sum: 0, told: [] });
   }
   for (const row of rows) {
-    const slot = found.get(row[by].slice(0, length));
+    const slot = found.get(row[by]?.slice(0, length));
     if (!slot) continue;
     const value = METRICS[metric].of(row);
-    slot.rows.set(row.provider, (slot.rows.get(row.provider) ?? 0) + value);
+    const name = row.provider ?? 'nobody';
+    slot.rows.set(name, (slot.rows.get(name) ?? 0) + value);
     slot.sum += value;
+    slot.told.push(row);
   }
   return [...found.values()];
 }
@@ -119,21 +121,23 @@ function render() {
   show(find('label[data-value="cost_usd"]'), paid);
   const slots = slotsOf(answer);
   const series = seriesOf(slots);
-  say(find('#usage-total'), total());
+  say(find('#usage-total'), total(slots.flatMap((slot) => slot.told)));
   chart(slots, series);
   legend(series);
   table(slots, series);
 }
 
-function total() {
-  const sum = (of) => answer.rows.reduce((all, row) => all + (of(row) ?? 0), 0);
+function total(rows) {
+  const sum = (of) => rows.reduce((all, row) => all + (of(row) ?? 0), 0);
   const cost = sum((row) => row.cost_usd);
+  const refused = sum((row) => row.refused);
   const estimated = sum((row) => row.estimated_tokens);
   const told = [
     `${many(sum((row) => row.requests), 'request')} answered`,
     many(sum((row) => row.failures), 'failed attempt'),
     `${compact(sum((row) => row.total_tokens))} tokens${estimated > 0 ? ` (${compact(estimated)} estimated)` : ''}`,
   ];
+  if (refused > 0) told.splice(1, 0, `${compact(refused)} refused`);
   if (cost > 0) told.push(dollars(cost));
   return `${RANGES[range].label}: ${told.join(', ')}`;
 }
@@ -141,12 +145,12 @@ function total() {
 /** A round number that is at least `most`. */
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((value) => value >= most);
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((value) => value >= most);
 }
 
 function chart(slots, series) {
   const box = find('#chart');
-  const width = Math.max(240, Math.floor(box.clientWidth));
+  const width = Math.max(240, box.clientWidth);
   const most = Math.max(...slots.map((slot) => slot.sum));
   const { label, write } = METRICS[metric];
   if (most === 0) {
@@ -175,7 +179,9 @@ function chart(slots, series) {
       sum += value;
     }
     if ((slots.length - 1 - index) % every === 0) {
-      picture.append(draw('text', { x: x + step / 2, y: HEIGHT - 6, 'text-anchor': 'middle' }, slot.label));
+      // The last label has no room to its right where the bars are thin.
+      const thin = index === slots.length - 1 && step < 52;
+      picture.append(draw('text', { x: thin ? x + step : x + step / 2, y: HEIGHT - 6, 'text-anchor': thin ? 'end' : 'middle' }, slot.label));
     }
   });
   box.replaceChildren(picture);

@@ -1,0 +1,324 @@
+// The page before a stand-in for the proxy.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { DESKTOP, PHONE, later, open, overflow, reads, violations } from './browser.mjs';
+import { Mock, closed, deployment, hop, moment, provider, request, skip, statusOf } from './mock.mjs';
+import { WORDS, sixty, three, traffic, usage } from './states.mjs';
+
+async function mocked(t, status = three(), fields = {}) {
+  const mock = await Mock.start({ status, usage: usage(status), ...fields });
+  later(t, () => mock.stop());
+  return mock;
+}
+
+const rotated = (more = {}) => {
+  const now = Date.now();
+  return request([
+    hop('groq', '429', { kind: 'rate_limited', detail: WORDS, until: moment(now + 30_000), took_ms: 0 }),
+    hop('cerebras', '200', { took_ms: 412 }),
+  ], { time: moment(now), skipped: [skip('mistral', 'daily_limit', now + 7_200_000, 'daily limit: Used up.')], ...more });
+};
+
+const row = (name) => `#rows > tr:has(th b:text-is("${name}"))`;
+
+for (const [name, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  test(`the first screen of a ${name} answers the three questions`, async (t) => {
+    const status = three();
+    const mock = await mocked(t, status, { requests: [rotated()] });
+    const page = await open(t, mock.base, { viewport });
+    const until = status.providers[0].rate_limited_until.slice(11, 19);
+    await reads(page, '#glance-limited', new RegExp(`groq until ${until} in \\d+ (min \\d\\d )?s`));
+    await reads(page, '#glance-left', /groq 212 of 1,000 requests/);
+    await reads(page, '#glance-latest', /groq 429, back in 30 s → then cerebras 200, 412 ms/);
+    await reads(page, '#glance-latest', /skipped mistral .* daily limit until .*: Used up\./);
+    const seen = await page.locator('#glance-latest').evaluate((node) => node.getBoundingClientRect().bottom);
+    assert.ok(seen <= viewport.height, `${seen}`);
+  });
+}
+
+test('a change of state is seen within a second', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, `${row('openrouter')} .state`, /^available$/);
+  const { providers } = mock.status;
+  const until = Date.now() + 60_000;
+  mock.tell(statusOf([...providers.slice(0, 2), provider('openrouter', [deployment(closed('rate_limited', until, 'Slow down.'))])]));
+  const took = await reads(page, `${row('openrouter')} .state`, new RegExp(`limited until ${moment(until).slice(11, 19)} in (59|60) s|limited until .* in 1 min 00 s`));
+  assert.ok(took < 1000, `${took} ms`);
+  assert.match(await page.title(), /^1 of 3 available/);
+});
+
+test('a countdown runs, and what is due is asked for', async (t) => {
+  const status = statusOf([provider('groq', [deployment(closed('rate_limited', Date.now() + 9000, 'Slow down.'))])]);
+  const mock = await mocked(t, status);
+  const page = await open(t, mock.base);
+  const count = `${row('groq')} .until .count`;
+  await reads(page, count, /^in [4-9] s$/);
+  await reads(page, count, /^in [1-3] s$/, 9000);
+  mock.status = statusOf([provider('groq')]);
+  await reads(page, `${row('groq')} .state`, /^available$/);
+});
+
+test('times are those of the proxy, not of the browser', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base, { timezoneId: 'Asia/Tokyo' });
+  await reads(page, '#time', new RegExp(`^${moment(Date.now()).slice(11, 15)}`));
+  await reads(page, '#zone', /Europe\/Berlin/);
+  await reads(page, `${row('groq')} .clock`, new RegExp(mock.status.providers[0].rate_limited_until.slice(11, 19)));
+});
+
+test('every hop, the provider’s words and what was skipped are in the feed', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, '#feed-none', /No request yet/);
+  mock.ended(rotated());
+  const took = await reads(page, '#feed > li', /rotated gpt-4o chat, stream groq 429, back in 30 s → then cerebras 200, 412 ms/);
+  assert.ok(took < 1000, `${took} ms`);
+  const text = (await page.locator('#feed > li').first().innerText()).replace(/\s+/g, ' ');
+  assert.ok(text.includes(`rate limited until `) && text.includes(WORDS), text);
+  assert.match(text, /skipped mistral some-model \(key …a1b2\) daily limit until \S+( \S+)?: Used up\./);
+  assert.match(text, /first token 184 ms · 1\.2 s in all · 1,032 tokens/);
+});
+
+test('the feed is filtered by outcome and provider, and cleared', async (t) => {
+  const mock = await mocked(t, three(), { requests: traffic(three(), 200).reverse() });
+  const page = await open(t, mock.base);
+  const rows = page.locator('#feed > li');
+  await page.getByRole('button', { name: /^refused/ }).click();
+  assert.deepEqual(new Set(await rows.evaluateAll((list) => list.map((one) => one.dataset.outcome))), new Set(['refused']));
+  await page.locator('#by-provider').getByRole('button', { name: /^groq/ }).click();
+  for (const text of await rows.locator('.route').allInnerTexts()) assert.match(text, /groq/);
+  await page.getByRole('button', { name: 'Clear filters' }).click();
+  assert.equal(await rows.count(), 50);
+  assert.equal(await page.locator('#filters [aria-pressed="true"]').count(), 0);
+});
+
+test('the feed is shown by fifties, holds 200 and can be paused', async (t) => {
+  const mock = await mocked(t, three(), { requests: traffic(three(), 200).reverse() });
+  const page = await open(t, mock.base);
+  const rows = page.locator('#feed > li');
+  await page.waitForFunction(() => document.querySelectorAll('#feed > li').length === 50);
+  const more = page.getByRole('button', { name: 'Show older requests' });
+  for (const count of [100, 150, 200]) {
+    await more.click();
+    assert.equal(await rows.count(), count);
+  }
+  assert.equal(await more.isVisible(), false);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const first = await rows.first().innerText();
+  mock.ended(rotated({ asked: 'while paused' }));
+  await reads(page, '#pause', /^Resume \(1 new\)$/);
+  assert.equal(await rows.first().innerText(), first);
+  await page.locator('#pause').click();
+  await reads(page, '#feed > li', /while paused/);
+  assert.equal(await rows.count(), 200);
+});
+
+test('a burst of requests leaves the page quick', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, '#link', /live/);
+  for (let round = 0; round < 10; round += 1) mock.ended(...traffic(three(), 300));
+  mock.ended(rotated({ asked: 'the last one' }));
+  const took = await reads(page, '#feed > li', /the last one/);
+  assert.ok(took < 3000, `${took} ms`);
+  assert.ok(await page.locator('#feed > li').count() <= 50);
+});
+
+test('what the stream could not carry is asked for', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, '#link', /live/);
+  mock.requests.unshift(rotated({ asked: 'not told' }));
+  mock.send('missed', null);
+  await reads(page, '#feed > li', /not told/);
+});
+
+test('the chart and its table tell the same figures', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await page.waitForSelector('#chart rect');
+  assert.match(await page.locator('#chart svg').getAttribute('aria-label'), /^requests by day and provider, 7 days/);
+  await page.getByText('The same as a table').click();
+  const table = page.locator('#figures table');
+  assert.equal(await table.locator('tbody tr').count(), 7);
+  const today = moment(Date.now()).slice(0, 10);
+  const groq = mock.usage.find((one) => one.day === today && one.provider === 'groq').requests;
+  const column = (await table.locator('thead th').allInnerTexts()).indexOf('groq');
+  assert.equal(await table.locator('tbody tr').first().locator('th, td').nth(column).innerText(), String(groq));
+  const bars = await page.locator('#chart rect title').allTextContents();
+  assert.ok(bars.some((text) => text.includes(`groq: ${groq} requests`)), bars.join('; '));
+  await page.getByLabel('tokens', { exact: true }).check();
+  await reads(page, '#figures caption', /tokens, 7 days/);
+  await page.getByLabel('24 hours').check();
+  await reads(page, '#figures caption', /tokens, 24 hours/);
+  assert.equal(await table.locator('tbody tr').count(), 24);
+});
+
+test('the buttons act, with the keyboard too', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await page.getByRole('button', { name: 'Reload the configuration' }).click();
+  await reads(page, '#said', /Configuration reloaded: 3 providers/);
+  const toggle = page.locator(`${row('cerebras')} .act button`).first();
+  await toggle.focus();
+  await page.keyboard.press('Enter');
+  await reads(page, `${row('cerebras')} .state`, /^switched off/, 1000);
+  assert.equal(await toggle.getAttribute('aria-label'), 'Enable cerebras');
+  assert.ok(await toggle.evaluate((node) => node === document.activeElement), 'focus stays');
+  await page.keyboard.press('Space');
+  await reads(page, `${row('cerebras')} .state`, /^available/, 1000);
+  await page.getByRole('button', { name: 'Reset groq' }).click();
+  await page.getByRole('button', { name: 'Reset all' }).click();
+  await reads(page, '#said', /^reset done$/);
+  assert.deepEqual(mock.done, ['reload', 'disable cerebras', 'enable cerebras', 'reset groq', 'reset']);
+});
+
+test('a failed action says why and stays until it is dismissed', async (t) => {
+  const mock = await mocked(t, three(), { fault: 'the configuration stays as it was: config.yaml:3:5: unknown key `prioritty`, did you mean `priority`?' });
+  const page = await open(t, mock.base, { faults: true });
+  await page.getByRole('button', { name: 'Reload the configuration' }).click();
+  await reads(page, '[role=alert]#failed', /Could not reload: .*config\.yaml:3:5: unknown key `prioritty`/);
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  assert.equal(await page.locator('#failed').isVisible(), false);
+});
+
+test('the page outlives a restart of the proxy and catches up', async (t) => {
+  const mock = await mocked(t, three(), { requests: [rotated({ asked: 'before' })] });
+  const page = await open(t, mock.base, { faults: true });
+  await reads(page, '#feed > li', /before/);
+  const { port } = mock;
+  await mock.stop();
+  await reads(page, '#link', /the proxy is not running; trying again; this is the state of \d\d:\d\d:\d\d/);
+  assert.ok(await page.locator('#columns').isVisible(), 'what was known stays');
+  mock.requests.unshift(rotated({ asked: 'meanwhile' }));
+  await mock.listen(port);
+  await reads(page, '#link', /^live$/);
+  await reads(page, '#feed > li', /meanwhile/);
+  mock.ended(rotated({ asked: 'afterwards' }));
+  await reads(page, '#feed > li', /afterwards/);
+  assert.equal(await page.locator('#feed > li').count(), 3);
+});
+
+test('nothing from outside becomes markup', async (t) => {
+  const evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title=\'owned\'</script>' + 'x'.repeat(150);
+  const status = statusOf([provider(evil, [deployment({ model: evil, key: evil, ...closed('rate_limited', Date.now() + 60_000, evil) }), deployment({ model: 'b', key: evil })], { forecast: evil })], {
+    skipped_providers: [{ name: evil, reason: evil }], config: evil, time_zone: evil, version: evil,
+  });
+  const bad = rotated({ asked: evil, endpoint: evil, skipped: [skip(evil, evil, null, evil)], hops: [hop(evil, evil, { detail: evil, model: evil, key: evil, kind: evil }), hop(evil, '200', { model: evil })] });
+  const mock = await mocked(t, status, { requests: [bad] });
+  const page = await open(t, mock.base);
+  await page.setViewportSize(PHONE);
+  assert.equal(await overflow(page), '');
+  await page.getByText('The same as a table').click();
+  mock.ended({ ...bad, id: 1 });
+  await page.waitForFunction(() => document.querySelectorAll('#feed > li').length === 2);
+  assert.equal(await page.locator('img, body script').count(), 0);
+  assert.notEqual(await page.title(), 'owned');
+  assert.ok((await page.locator('#rows').innerText()).includes(evil));
+});
+
+test('a proxy with keys asks for one and forgets it with the tab', async (t) => {
+  const mock = await mocked(t, three(), { key: 'right', requests: [rotated()] });
+  const page = await open(t, mock.base, { faults: true });
+  const field = page.getByLabel('Key of the proxy');
+  await field.fill('wrong');
+  await page.keyboard.press('Enter');
+  await reads(page, '#lock-fault', /This key was refused/);
+  assert.deepEqual(await violations(page), []);
+  await field.fill('right');
+  await page.getByRole('button', { name: 'Unlock' }).click();
+  await reads(page, '#feed > li', /cerebras 200/);
+  await page.reload();
+  await reads(page, '#feed > li', /cerebras 200/);
+  assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie, Object.keys(sessionStorage).length]), [0, '', 1]);
+  mock.key = 'changed';
+  await page.getByRole('button', { name: 'Reset all' }).click();
+  await field.waitFor();
+  assert.equal(await page.locator('#columns').isVisible(), false);
+});
+
+test('without providers the page says what to do', async (t) => {
+  const mock = await mocked(t, statusOf([], { skipped_providers: [{ name: 'groq', reason: 'GROQ_API_KEY is not set' }] }));
+  const page = await open(t, mock.base);
+  await reads(page, '#empty', /export GROQ_API_KEY=.*llm-proxy init.*llm-proxy demo.*groq is left out: GROQ_API_KEY is not set/);
+  mock.tell(three());
+  await reads(page, `${row('groq')} .state`, /limited/, 1000);
+  assert.equal(await page.locator('#empty').isVisible(), false);
+});
+
+test('an update touches only what changed', async (t) => {
+  const mock = await mocked(t, sixty());
+  const page = await open(t, mock.base);
+  await page.waitForSelector(row('provider-60'));
+  const folded = page.locator(`${row('provider-08')} details`);
+  await folded.locator('summary').first().click();
+  await page.locator('#providers-scroll').evaluate((node) => { node.scrollTop = 400; });
+  const button = page.locator(`${row('provider-12')} .act button`).last();
+  await button.focus();
+  const top = await page.locator('#providers-scroll').evaluate((node) => node.scrollTop);
+  await page.evaluate(() => {
+    globalThis.touched = 0;
+    const isCount = (change) => change.target.parentElement?.closest('.count') || change.target.closest?.('.count');
+    new MutationObserver((list) => { globalThis.touched += list.filter((change) => !isCount(change)).length; })
+      .observe(document.querySelector('#rows'), { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  const providers = mock.status.providers.map((one, place) => (place === 30 ? { ...one, request_count: 413 } : one));
+  mock.tell({ ...mock.status, providers });
+  await reads(page, `${row('provider-31')} .today`, /^413 requests/);
+  assert.ok(await page.evaluate(() => globalThis.touched) <= 4);
+  assert.ok(await button.evaluate((node) => node === document.activeElement), 'focus stays');
+  assert.equal(await page.locator('#providers-scroll').evaluate((node) => node.scrollTop), top);
+  assert.ok(await folded.evaluate((node) => node.open), 'what was unfolded stays so');
+});
+
+test('providers are shown by state', async (t) => {
+  const mock = await mocked(t, sixty());
+  const page = await open(t, mock.base);
+  await page.locator('#states').getByRole('button', { name: /^parked/ }).click();
+  for (const text of await page.locator('#rows > tr .state').allInnerTexts()) assert.match(text, /^\s*parked/);
+  assert.equal(await page.locator('#rows > tr').count(), 6);
+});
+
+test('a hidden tab does nothing', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base, { script: "Object.defineProperty(document, 'hidden', { value: true, configurable: true })" });
+  await reads(page, '#link', /connecting/);
+  const hide = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(false);
+  await reads(page, '#link', /live/);
+  await hide(true);
+  const count = await page.locator('#time').innerText();
+  await page.waitForTimeout(1500);
+  assert.equal(await page.locator('#time').innerText(), count);
+  await hide(false);
+  assert.notEqual(await page.locator('#time').innerText(), count);
+});
+
+const made = { 0: () => statusOf([]), 3: three, 60: sixty };
+for (const [count, make] of Object.entries(made)) {
+  for (const scheme of ['light', 'dark']) {
+    test(`${count} providers are accessible and fit a phone, ${scheme}`, async (t) => {
+      const status = make();
+      const requests = status.providers.length > 0 ? traffic(status, 60).reverse() : [];
+      const mock = await mocked(t, status, { requests });
+      const page = await open(t, mock.base, { scheme });
+      await reads(page, '#link', /live/);
+      if (requests.length > 0) await page.waitForSelector('#feed > li');
+      await page.evaluate(() => [...document.querySelectorAll('details')].slice(-12).forEach((fold) => { fold.open = true; }));
+      if (scheme === 'light') assert.deepEqual(await violations(page), []);
+      for (const viewport of [PHONE, { width: 320, height: 600 }, { width: 768, height: 1024 }]) {
+        await page.setViewportSize(viewport);
+        await page.waitForTimeout(50);
+        assert.equal(await overflow(page), '', `${viewport.width}`);
+      }
+      await page.setViewportSize(PHONE);
+      if (scheme === 'dark') assert.deepEqual(await violations(page), []);
+    });
+  }
+}
