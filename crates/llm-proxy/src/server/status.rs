@@ -255,9 +255,10 @@ fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<Stri
     let outlook = view.most_pressing()?;
     let what = dimension_word(outlook.dimension);
     let limit = outlook.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-    let span = match outlook.window {
-        Window::Day => "today".to_owned(),
-        other => format!("this {}", other.as_str()),
+    let span = if outlook.window == Window::Day {
+        "today".to_owned()
+    } else {
+        format!("this {}", outlook.window.as_str())
     };
     let mut text = format!("{}{limit} {what} left {span}", outlook.left);
     if let Some(until) = outlook.runs_out_at.filter(|_| outlook.left > 0) {
