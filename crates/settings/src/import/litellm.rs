@@ -230,12 +230,11 @@ fn chains(tree: &Node, groups: Groups, draft: &mut Draft) -> Lines {
     let aliases = settings[0].and_then(|node| get(node, "model_group_alias"));
     for (alias, node) in aliases.map(entries).unwrap_or_default() {
         let target = text(node).or_else(|| text_of(node, "model")).unwrap_or_default();
-        match written.iter().find(|(name, _)| name == target).map(|(_, steps)| steps.clone()) {
-            Some(steps) => push_written(&alias.text, steps, &mut written, draft),
-            None => {
-                let what = format!("{}: no model is named {}", shown(&alias.text), shown(target));
-                draft.note(what);
-            }
+        let meant = written.iter().find(|(name, _)| name == target);
+        if let Some(steps) = meant.map(|(_, steps)| steps.clone()) {
+            push_written(&alias.text, steps, &mut written, draft);
+        } else {
+            draft.note(format!("{}: no model is named {}", shown(&alias.text), shown(target)));
         }
     }
     written
