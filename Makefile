@@ -31,8 +31,9 @@ fmt: ## format the Rust code
 	@scripts/need.sh rustfmt
 	@$(CARGO) fmt --all
 
-bench: build ## compare with a direct call and with nginx; prints one table
-	@scripts/need.sh python3 wrk
+bench: build ## compare with a direct call, nginx and HAProxy; prints one table
+	@scripts/need.sh python3 wrk haproxy
+	@$(CARGO) build --quiet --release --locked -p simulated --example pace
 	@scripts/nginx.sh $(TARGET)/bench
 	@exec python3 bench/run.py --binaries $(TARGET) $(ARGS)
 

@@ -18,7 +18,7 @@ debian_packages() {
     cc) echo build-essential ;;
     python3) echo python3 python3-venv ;;
     node) echo nodejs npm ;;
-    wrk) echo wrk ;;
+    wrk | haproxy) echo "$1" ;;
   esac
 }
 

@@ -77,6 +77,11 @@ fn adapt(
     for (old, new) in rules().flat_map(|rule| &rule.rename) {
         adaptation.mend(old, &Mend::Rename(new.clone()));
     }
+    if let Some(most) = provider.limits.max_output {
+        for name in ["max_tokens", "max_completion_tokens"] {
+            adaptation.mend(name, &Mend::AtMost(most));
+        }
+    }
     adaptation.adapted
 }
 
