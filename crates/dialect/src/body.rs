@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::nested;
 use crate::quoted::without_quotations;
 use crate::tree::{scalar, walk};
 
@@ -111,6 +112,12 @@ impl ErrorBody {
             value,
             ..Self::saying(&said)
         }
+    }
+
+    /// The same with the texts opened that are JSON themselves.
+    pub(crate) fn opened(mut self, is_own: impl Fn(&str) -> bool) -> Self {
+        let any = self.form == Form::Json && nested::open(&mut self.value, &is_own);
+        if any { Self::of_json(self.value) } else { self }
     }
 
     fn saying(said: &[String]) -> Self {

@@ -6,6 +6,7 @@ use engine::{Budget, Dimension, Scope, Timestamp, Window};
 
 use crate::Reply;
 use crate::body::{ErrorBody, Form};
+use crate::echo::{self, Whose};
 use crate::headers::Headers;
 use crate::profile::{self, Bucket, Profile};
 use crate::sent::Sent;
@@ -121,7 +122,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) headers: Headers,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) profile: Profile,
-    sent: Sent<'a>,
+    pub(crate) sent: Sent<'a>,
     /// Whether the request may be at fault, and the text may have the client's words in it.
     doubtful: bool,
 }
@@ -129,10 +130,14 @@ pub(crate) struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// The parameter that an answer can do without, that the request has, and that the error names.
     fn refused_option(&self) -> Option<String> {
-        parameter::refused_option(&self.body).filter(|name| self.sent.holds(name))
+        parameter::refused_option(&self.body, &self.sent).filter(|name| self.sent.holds(name))
     }
 
-    pub(crate) fn gather(reply: &Reply<'a>, mut body: ErrorBody) -> Self {
+    pub(crate) fn gather(reply: &Reply<'a>, body: ErrorBody) -> Self {
+        let sent = Sent::new(reply.request);
+        let doubtful = !OF_THE_ACCOUNT.contains(&reply.status);
+        let is_own = |text: &str| !doubtful || !sent.holds(&text.to_ascii_lowercase());
+        let mut body = body.opened(is_own);
         for text in [&mut body.text, &mut body.claim, &mut body.own_text, &mut body.own_claim] {
             mask(text, reply.model);
         }
@@ -149,8 +154,8 @@ impl<'a> Evidence<'a> {
             headers,
             budgets,
             profile,
-            sent: Sent::new(reply.request),
-            doubtful: !OF_THE_ACCOUNT.contains(&status),
+            sent,
+            doubtful,
         }
     }
 
@@ -160,6 +165,14 @@ impl<'a> Evidence<'a> {
 
     pub(crate) fn says(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.body.text.contains(phrase))
+    }
+
+    /// Whether one of the phrases is said, also in quotation marks, and not only as the client's.
+    pub(crate) fn says_itself(&self, phrases: &[&str]) -> bool {
+        let text = self.body.text.as_str();
+        let own =
+            |phrase| !self.doubtful || echo::whose(phrase, text, &self.sent) != Whose::Clients;
+        phrases.iter().any(|phrase| text.contains(phrase) && own(phrase))
     }
 
     /// Whether the provider itself says one of the phrases, in words that are not the client's.
@@ -179,7 +192,8 @@ impl<'a> Evidence<'a> {
 
     /// Whether a phrase that was found is not one the client has put there.
     fn is_own(&self, phrase: &str) -> bool {
-        !self.doubtful || !self.is_about_contents() && !self.sent.holds(phrase)
+        let own = || echo::whose(phrase, self.text(), &self.sent) == Whose::Providers;
+        !self.doubtful || !self.is_about_contents() && own()
     }
 
     fn is_about_contents(&self) -> bool {
@@ -268,7 +282,7 @@ impl<'a> Evidence<'a> {
 
     fn is_too_large(&self) -> bool {
         let figures = words::figures(&self.body.text);
-        self.says(&["request too large"])
+        self.says_itself(&["request too large"])
             || figures.is_some_and(|figures| figures.requested > figures.limit)
     }
 }

@@ -6,11 +6,13 @@
 mod body;
 mod clock;
 mod detail;
+mod echo;
 mod evidence;
 mod fields;
 mod headers;
 mod history;
 mod limits;
+mod nested;
 mod parameter;
 mod profile;
 mod quoted;
@@ -26,6 +28,7 @@ use http::HeaderMap;
 use body::{ErrorBody, Form};
 use evidence::Evidence;
 pub use history::HistoryFault;
+use sent::Sent;
 
 /// The head of a reply, and who sent it when.
 #[derive(Debug, Clone, Copy)]
@@ -85,24 +88,35 @@ pub fn refused_history(body: &[u8]) -> Option<HistoryFault> {
 /// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of
 /// letters, digits and underscores, as requests write it. `None` if none is named, or if it is
 /// about the messages.
-pub fn refused_parameter(body: &[u8]) -> Option<String> {
-    parameter::refused(&ErrorBody::read(body))
+///
+/// Words that the request has too do not count, here and below, so that nobody can teach a
+/// refusal that there is not.
+pub fn refused_parameter(body: &[u8], request: &[u8]) -> Option<String> {
+    parameter::refused(&ErrorBody::read(body), &Sent::new(request))
+}
+
+/// Whether a refused parameter was refused for its value alone, so that another value of it may
+/// be taken. Not so if the provider takes nothing but the default.
+pub fn refuses_value_only(body: &[u8]) -> bool {
+    parameter::is_of_the_value(&ErrorBody::read(body))
 }
 
 /// The parameter that the provider wants in the place of the refused one, if it says so.
-pub fn replacement_for(param: &str, body: &[u8]) -> Option<String> {
-    parameter::replacement(param, &ErrorBody::read(body))
+pub fn replacement_for(param: &str, body: &[u8], request: &[u8]) -> Option<String> {
+    parameter::replacement(param, &ErrorBody::read(body), &Sent::new(request))
 }
 
-/// The largest `max_tokens` that the provider takes, in tokens, if it says so.
-pub fn stated_ceiling(body: &[u8]) -> Option<u64> {
-    parameter::ceiling(&ErrorBody::read(body))
+/// The largest value of a refused parameter that the provider takes, if it says so and the value
+/// is a whole number.
+pub fn stated_ceiling(param: &str, body: &[u8], request: &[u8]) -> Option<u64> {
+    parameter::ceiling(param, &ErrorBody::read(body), &Sent::new(request))
 }
 
 fn fault(seen: &Evidence<'_>) -> Fault {
     let meaning = rules::meaning(seen);
     let lacks = meaning.kind == FaultKind::ParameterRefused
-        && parameter::refused(&seen.body).is_some_and(|name| parameter::is_essential(&name));
+        && parameter::refused(&seen.body, &seen.sent)
+            .is_some_and(|name| parameter::is_essential(&name));
     let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
         "" => format!("status {} without a message ({})", seen.status, meaning.name),

@@ -1,9 +1,13 @@
 //! Which parameter a provider refuses, and what it would take instead.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::echo::{self, Whose};
 use crate::history;
+use crate::sent::Sent;
 use crate::tree::walk;
 
 const LONGEST: usize = 64;
@@ -81,6 +85,68 @@ const CEILINGS: &[&str] = &[
     ">",
 ];
 
+/// The same for any other parameter.
+const BOUNDS: &[&str] = &["less than or equal to", "must be at most", "must be <=", "maximum of"];
+
+/// Phrases with which no value is taken but the default.
+const ONLY_THE_DEFAULT: &[&str] =
+    &["only the default", "only default", "must be the default", "must be left at its default"];
+
+/// Codes and types that refuse a parameter as such.
+const WHOLLY_LABELS: &[&str] =
+    &["unsupported_parameter", "unknown_parameter", "extra_forbidden", "wrong_api_format"];
+
+/// Codes and types that refuse a value.
+const VALUE_LABELS: &[&str] = &[
+    "unsupported_value",
+    "invalid_value",
+    "literal_error",
+    "enum",
+    "int_type",
+    "int_parsing",
+    "bool_type",
+    "less_than_equal",
+    "greater_than_equal",
+];
+
+/// Phrases that refuse a value.
+const VALUE: &[&str] = &[
+    "unsupported value",
+    "invalid value",
+    "supported values",
+    "allowed values",
+    "valid values",
+    "accepted values",
+    "permitted values",
+    "must be one of",
+    "should be one of",
+    "expected one of",
+    "not one of",
+    "input should be",
+    "must be a",
+    "must be between",
+    "less than or equal",
+    "greater than or equal",
+    "at most",
+    "out of range",
+    "too large",
+];
+
+/// Phrases that refuse a parameter as such.
+const WHOLLY: &[&str] = &[
+    "unsupported parameter",
+    "unknown parameter",
+    "unrecognized request argument",
+    "argument not supported",
+    "unexpected keyword argument",
+    "unknown name \"",
+    "extra inputs are not permitted",
+    "does not support",
+    "is not supported",
+    "is unsupported",
+    "not supported",
+];
+
 /// Words without which a ceiling is not one of output tokens.
 const OUTPUT: &[&str] = &[
     "max_tokens",
@@ -96,19 +162,19 @@ pub(crate) fn is_essential(name: &str) -> bool {
 }
 
 /// The top-level name of the refused parameter.
-pub(crate) fn refused(body: &ErrorBody) -> Option<String> {
+pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     if history::refused(body).is_some() {
         return None;
     }
     let named = body.param.as_deref().and_then(top_level);
     named
         .or_else(|| by_location(&body.value))
-        .or_else(|| in_prose(&body.message))
-        .or_else(|| refused_option(body))
+        .or_else(|| in_prose(&body.message, sent))
+        .or_else(|| refused_option(body, sent))
 }
 
 /// The option that an error names, in its field, its location or its words.
-pub(crate) fn refused_option(body: &ErrorBody) -> Option<String> {
+pub(crate) fn refused_option(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     let wrong_value = || located(&body.value, &["enum", "int_type", "int_parsing", "bool_type"]);
     let named = body.param.as_deref().and_then(top_level).or_else(|| by_location(&body.value));
     let named = named.or_else(wrong_value);
@@ -116,38 +182,74 @@ pub(crate) fn refused_option(body: &ErrorBody) -> Option<String> {
     if named.is_some() {
         return named.filter(is_option);
     }
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let text = body.message.to_ascii_lowercase();
-    let mut words = text.split(|c| !is_part(c));
-    words.find(|word| OPTIONS.contains(word)).map(str::to_owned)
+    let is_said = |name: &&&str| {
+        let mut places = text.match_indices(**name).take(4).map(|(at, _)| at..at + name.len());
+        places.any(|place| is_whole_word(&text, &place) && !echo::is_repeated(&place, &text, sent))
+    };
+    OPTIONS.iter().find(is_said).map(|name| (*name).to_owned())
+}
+
+fn is_whole_word(text: &str, place: &Range<usize>) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !text[..place.start].ends_with(is_part) && !text[place.end..].starts_with(is_part)
+}
+
+/// Whether the words at a place of a text in lower case are the provider's, not the client's.
+fn is_own(place: Range<usize>, text: &str, sent: &Sent<'_>) -> bool {
+    echo::of_run(&place, text, sent) == Whose::Providers
 }
 
 /// The parameter that is to be used in the place of another: "Use 'x' instead".
-pub(crate) fn replacement(param: &str, body: &ErrorBody) -> Option<String> {
+pub(crate) fn replacement(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     let lower = body.message.to_ascii_lowercase();
     let named = lower.match_indices("use ").find_map(|(at, found)| {
         let (name, _) = lower[at + found.len()..].split_once(" instead")?;
-        if name.len() <= LONGEST { leading(name, false) } else { None }
+        let own = name.len() <= LONGEST && is_own(at..at + found.len() + name.len(), &lower, sent);
+        if own { leading(name, false).map(|(name, _)| name) } else { None }
     });
     named.filter(|name| name != param && !is_essential(name))
 }
 
 /// The largest count of output tokens that the deployment takes, in tokens.
-pub(crate) fn ceiling(body: &ErrorBody) -> Option<u64> {
+pub(crate) fn ceiling(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Option<u64> {
     let text = body.message.to_ascii_lowercase();
-    if !OUTPUT.iter().any(|word| text.contains(word)) {
+    let output = param.starts_with("max_");
+    if output && !OUTPUT.iter().any(|word| text.contains(word)) {
         return None;
     }
-    CEILINGS.iter().find_map(|phrase| {
+    let phrases = if output { CEILINGS } else { BOUNDS };
+    phrases.iter().find_map(|phrase| {
         let found = text.match_indices(phrase).take(8);
-        found.filter_map(|(at, _)| count(&text[at + phrase.len()..])).find(|&count| count > 0)
+        let found = found.filter_map(|(at, _)| {
+            let (count, rest) = count(&text[at + phrase.len()..])?;
+            let sound = count > 0 && is_own(at..text.len() - rest.len(), &text, sent);
+            sound.then_some(count)
+        });
+        found.into_iter().next()
     })
 }
 
-fn count(tail: &str) -> Option<u64> {
+/// A whole number, and what follows it.
+fn count(tail: &str) -> Option<(u64, &str)> {
     let tail = tail.trim_start_matches([' ', '`', '\'', '"', ':']);
     let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(tail.len());
-    tail[..end].replace(',', "").parse().ok()
+    let (digits, rest) = tail.split_at(end);
+    let broken =
+        rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let fraction =
+        broken && rest.trim_start_matches(['.', '0']).starts_with(|c: char| c.is_ascii_digit());
+    if fraction { None } else { Some((digits.replace(',', "").parse().ok()?, rest)) }
+}
+
+/// Whether only the value was refused, so that the same parameter with another may be taken.
+pub(crate) fn is_of_the_value(body: &ErrorBody) -> bool {
+    let text = body.text.as_str();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    if says(ONLY_THE_DEFAULT) || body.is_labelled(WHOLLY_LABELS) {
+        return false;
+    }
+    body.is_labelled(VALUE_LABELS) || says(VALUE) || !says(WHOLLY)
 }
 
 /// The name in the `loc` of a validator's list: `["body", "reasoning"]`.
@@ -168,39 +270,47 @@ fn located(body: &Value, types: &[&str]) -> Option<String> {
     })
 }
 
-fn in_prose(message: &str) -> Option<String> {
+fn in_prose(message: &str, sent: &Sent<'_>) -> Option<String> {
     let lower = message.to_ascii_lowercase();
     let before = BEFORE.iter().flat_map(|phrase| {
-        lower
-            .match_indices(phrase)
-            .take(4)
-            .filter_map(|(at, found)| leading(&message[at + found.len()..], found.ends_with(':')))
+        lower.match_indices(phrase).take(4).filter_map(|(at, found)| {
+            let (name, rest) = leading(&message[at + found.len()..], found.ends_with(':'))?;
+            Some((name, at..message.len() - rest.len()))
+        })
     });
     let after = AFTER.iter().flat_map(|phrase| {
-        lower.match_indices(phrase).take(4).filter_map(|(at, _)| trailing(&message[..at]))
+        lower.match_indices(phrase).take(4).filter_map(|(at, found)| {
+            let (name, start) = trailing(&message[..at])?;
+            Some((name, start..at + found.len()))
+        })
     });
-    before.chain(after).next()
+    let mut named = before.chain(after);
+    named.find(|(_, place)| is_own(place.clone(), &lower, sent)).map(|(name, _)| name)
 }
 
-/// The name at the beginning; unless it is quoted or `listed`, it must look like a name.
-fn leading(tail: &str, listed: bool) -> Option<String> {
+/// The name at the beginning, and what follows it; unless it is quoted or `listed`, it must look
+/// like a name.
+fn leading(tail: &str, listed: bool) -> Option<(String, &str)> {
     let tail = tail.trim_start_matches([' ', '[']);
     if let Some(quote) = tail.chars().next().filter(|c| is_quote(*c)) {
-        return top_level(tail[1..].split(quote).next()?);
+        let name = tail[1..].split(quote).next()?;
+        return Some((top_level(name)?, &tail[1 + name.len()..]));
     }
     let end = tail.find(|c: char| !is_in_name(c)).unwrap_or(tail.len());
     let name = tail[..end].trim_end_matches('.');
-    if listed || name.contains('_') { top_level(name) } else { None }
+    let named = if listed || name.contains('_') { top_level(name) } else { None };
+    Some((named?, &tail[end..]))
 }
 
-/// The name at the end, quoted or with an underscore.
-fn trailing(head: &str) -> Option<String> {
+/// The name at the end, quoted or with an underscore, and where it begins.
+fn trailing(head: &str) -> Option<(String, usize)> {
     let bare = head.trim_end().trim_end_matches(':').trim_end();
     let name = bare.trim_end_matches(is_quote);
     let quoted = name.len() < bare.len();
     let start = name.rfind(|c: char| !is_in_name(c)).map_or(0, |at| at + utf8_len(name, at));
     let name = &name[start..];
-    if quoted || name.contains('_') { top_level(name) } else { None }
+    let named = if quoted || name.contains('_') { top_level(name) } else { None };
+    Some((named?, start))
 }
 
 fn utf8_len(text: &str, at: usize) -> usize {

@@ -1,27 +1,54 @@
 //! The client's request, to tell its words from the provider's where they are not quoted.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// So much of a request's beginning and of its end is looked at; the newest message is last.
 const BEGINNING: usize = 1 << 20;
 const END: usize = 64 << 10;
+
+/// No name is longer.
+const LONGEST_NAME: usize = 256;
 
 /// A request's body, read when it is first asked for.
 #[derive(Debug)]
 pub(crate) struct Sent<'a> {
     body: &'a [u8],
     text: OnceCell<String>,
+    /// Digests of the texts between quotation marks.
+    wholes: OnceCell<HashSet<u64>>,
 }
 
 impl<'a> Sent<'a> {
     pub(crate) fn new(body: &'a [u8]) -> Self {
-        Self { body, text: OnceCell::new() }
+        Self { body, text: OnceCell::new(), wholes: OnceCell::new() }
     }
 
     /// Whether a phrase in lower case stands in the request, in whatever case and escaped or not.
     pub(crate) fn holds(&self, phrase: &str) -> bool {
-        self.text.get_or_init(|| plain(self.body)).contains(phrase)
+        self.text().contains(phrase)
     }
+
+    /// Whether a phrase in lower case is the whole of one of the request's texts.
+    pub(crate) fn is_whole(&self, phrase: &str) -> bool {
+        let wholes = self.wholes.get_or_init(|| {
+            let parts = self.text().split('"').filter(|part| part.len() <= LONGEST_NAME);
+            parts.map(digest).collect()
+        });
+        wholes.contains(&digest(phrase))
+    }
+
+    /// What is looked at of the request, in lower case.
+    pub(crate) fn text(&self) -> &str {
+        self.text.get_or_init(|| plain(self.body))
+    }
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The looked-at parts in ASCII lower case with their JSON escapes resolved.

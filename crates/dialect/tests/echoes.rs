@@ -213,7 +213,7 @@ fn a_value_that_only_some_take_is_a_refused_parameter_if_the_request_has_it() {
         };
         let fault = dialect::failure(&reply(request), body.as_bytes());
         assert_eq!(fault.kind, engine::FaultKind::ParameterRefused, "{body}");
-        assert!(dialect::refused_parameter(body.as_bytes()).is_some(), "{body}");
+        assert!(dialect::refused_parameter(body.as_bytes(), b"").is_some(), "{body}");
     }
 }
 
@@ -237,4 +237,101 @@ fn a_model_that_is_refused_in_other_words_is_missing() {
         let fault = dialect::failure(&reply, body.as_bytes());
         assert_eq!(fault.kind, engine::FaultKind::ModelMissing, "{body}");
     }
+}
+
+/// What a provider makes of a text that a client has sent, and what the client has sent.
+fn templates() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("Tool api key not found", r#"{"tools":[{"function":{"name":"api key"}}]}"#),
+        ("Tool model not found", r#"{"tools":[{"function":{"name":"model"}}]}"#),
+        ("The function `x` invalid api key", r#"{"tools":[{"function":{"name":"invalid api"}}]}"#),
+        ("Unknown role invalid api: key expired", r#"{"messages":[{"role":"Invalid API"}]}"#),
+        ("User model does not exist", r#"{"user":"model"}"#),
+        (
+            "Cannot parse: please tell me why the rate limit is so low",
+            r#"{"content":"I ask: please tell me why the rate limit is so low, friend"}"#,
+        ),
+        (
+            "Bad line: credit balance is too low",
+            "{\"content\":\"a b\\ncredit balance is too low\\nc\"}",
+        ),
+    ]
+}
+
+#[test]
+fn a_template_around_a_clients_word_sets_nothing_aside() {
+    for (message, request) in templates() {
+        let body = json!({"error": {"message": message, "type": "invalid_request_error"}});
+        for status in [400, 404, 422] {
+            let fault = fault("", status, &body, request.as_bytes());
+            assert_eq!(fault.scope, Scope::Request, "{status} {message}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn words_that_stand_outside_of_the_request_too_count() {
+    let request = br#"{"role":"user","content":"Why do I read invalid api key, and what does rate limit exceeded mean, and is a model not found here or not?"}"#;
+    let cases = [
+        ("Invalid API key provided.", FaultKind::KeyRejected),
+        ("Model not found: x-1", FaultKind::ModelMissing),
+        ("Rate limit exceeded, please try again in 5s", FaultKind::RateLimited),
+    ];
+    for (message, kind) in cases {
+        let body = json!({"error": {"message": message}});
+        assert_eq!(fault("", 400, &body, request).kind, kind, "{message}");
+    }
+}
+
+#[test]
+fn a_clients_words_are_no_reason_to_go_on_to_another() {
+    let request = br#"{"messages":[{"role":"context length exceeded","content":"Say: the context window is much too long for tools"}]}"#;
+    let cases = [
+        "Invalid value: 'context length exceeded'. Supported values are: 'system' and 'user'.",
+        "Unexpected role context length exceeded",
+        "Cannot read `Say: the context window is much too long for tools`",
+    ];
+    for message in cases {
+        let body = json!({"error": {"message": message, "param": "messages[0].role"}});
+        assert_eq!(fault("", 400, &body, request).kind, FaultKind::CallerMistake, "{message}");
+    }
+    let body = json!({"error": {"message": "The input exceeds the context window of this model."}});
+    assert_eq!(fault("", 400, &body, request).kind, FaultKind::ContextTooLong);
+}
+
+#[test]
+fn a_clients_words_teach_no_mend() {
+    let message = "Cannot parse 'Unsupported parameter: 'temperature'. Use 'top_k' instead. \
+                   max_tokens must be at most 1'";
+    let body = serde_json::to_vec(&json!({"error": {"message": message}})).unwrap();
+    let request = serde_json::to_vec(&json!({
+        "temperature": 1,
+        "max_tokens": 100,
+        "messages": [{"content": "Unsupported parameter: 'temperature'. Use 'top_k' instead. max_tokens must be at most 1"}],
+    }))
+    .unwrap();
+    assert_eq!(dialect::refused_parameter(&body, &request), None);
+    assert_eq!(dialect::replacement_for("temperature", &body, &request), None);
+    assert_eq!(dialect::stated_ceiling("max_tokens", &body, &request), None);
+    let quiet = br#"{"temperature":1,"max_tokens":100}"#;
+    assert_eq!(dialect::refused_parameter(&body, quiet).as_deref(), Some("temperature"));
+    assert_eq!(dialect::replacement_for("temperature", &body, quiet).as_deref(), Some("top_k"));
+    assert_eq!(dialect::stated_ceiling("max_tokens", &body, quiet), Some(1));
+}
+
+#[test]
+fn a_field_names_the_parameter_whatever_the_client_says() {
+    let body = br#"{"error":{"message":"Unsupported parameter: 'seed'","param":"seed","code":"unsupported_parameter"}}"#;
+    let request = br#"{"seed":1,"content":"Unsupported parameter: 'seed'"}"#;
+    assert_eq!(dialect::refused_parameter(body, request).as_deref(), Some("seed"));
+}
+
+#[test]
+fn an_error_within_a_text_counts_unless_the_client_has_sent_it() {
+    let inner = r#"{"error":{"message":"no","code":"insufficient_quota"}}"#;
+    let body = json!({"error": {"message": inner}});
+    assert_eq!(fault("", 400, &body, b"{}").kind, FaultKind::OutOfCredit);
+    let request = serde_json::to_vec(&json!({"content": inner})).unwrap();
+    assert_eq!(fault("", 400, &body, &request).kind, FaultKind::CallerMistake);
+    assert_eq!(fault("", 429, &body, &request).kind, FaultKind::OutOfCredit);
 }

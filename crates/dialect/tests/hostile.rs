@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::{
-    Reply, budgets, error_in_success, failure, refused_history, refused_parameter, replacement_for,
-    stated_ceiling,
+    Reply, budgets, error_in_success, failure, refused_history, refused_parameter,
+    refuses_value_only, replacement_for, stated_ceiling,
 };
 use engine::{Fault, FaultKind, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -91,15 +91,16 @@ fn ask_everything(reply: &Reply<'_>, body: &[u8]) {
     let budgets = budgets(reply, Some(body));
     let times = budgets.iter().flat_map(|budget| [budget.next_at, budget.full_at]).flatten();
     assert!(times.into_iter().all(|at| at > reply.now));
-    if let Some(name) = refused_parameter(body) {
+    if let Some(name) = refused_parameter(body, b"") {
         assert!((1..=64).contains(&name.len()));
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
     }
     if refused_history(body).is_some() {
-        assert_eq!(refused_parameter(body), None);
+        assert_eq!(refused_parameter(body, b""), None);
     }
-    replacement_for("max_tokens", body);
-    stated_ceiling(body);
+    replacement_for("max_tokens", body, b"");
+    stated_ceiling("max_tokens", body, b"");
+    refuses_value_only(body);
 }
 
 fn any_headers() -> impl Strategy<Value = HeaderMap> {

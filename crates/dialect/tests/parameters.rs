@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{refused_parameter, replacement_for, stated_ceiling};
+use dialect::{refused_parameter, refuses_value_only, replacement_for, stated_ceiling};
 use serde_json::json;
 
 fn message(text: &str) -> Vec<u8> {
@@ -38,7 +38,10 @@ fn the_refused_parameter_is_found_wherever_it_stands() {
         (json!({"code": "x", "error": "Argument not supported on this model: stop"}), "stop"),
     ];
     for (body, name) in bodies {
-        assert_eq!(refused_parameter(&serde_json::to_vec(&body).unwrap()).as_deref(), Some(name));
+        assert_eq!(
+            refused_parameter(&serde_json::to_vec(&body).unwrap(), b"").as_deref(),
+            Some(name)
+        );
     }
 }
 
@@ -66,7 +69,7 @@ fn the_refused_parameter_is_found_in_prose() {
         ("provider does not support parameters: ['store'], for model=x", "store"),
     ];
     for (text, name) in texts {
-        assert_eq!(refused_parameter(&message(text)).as_deref(), Some(name), "{text}");
+        assert_eq!(refused_parameter(&message(text), b"").as_deref(), Some(name), "{text}");
     }
 }
 
@@ -82,31 +85,31 @@ fn what_cannot_be_stripped_is_not_named() {
         "",
     ];
     for text in texts {
-        assert_eq!(refused_parameter(&message(text)), None, "{text}");
+        assert_eq!(refused_parameter(&message(text), b""), None, "{text}");
     }
     let long = format!("Unsupported parameter: '{}'", "x".repeat(65));
-    assert_eq!(refused_parameter(&message(&long)), None);
+    assert_eq!(refused_parameter(&message(&long), b""), None);
     let body = br#"{"error":{"message":"x","param":"messages[0].content"}}"#;
-    assert_eq!(refused_parameter(body), None);
-    assert_eq!(refused_parameter(b"<html>"), None);
-    assert_eq!(refused_parameter(b""), None);
+    assert_eq!(refused_parameter(body, b""), None);
+    assert_eq!(refused_parameter(b"<html>", b""), None);
+    assert_eq!(refused_parameter(b"", b""), None);
 }
 
 #[test]
 fn a_missing_field_is_not_a_refused_one() {
     let body =
         br#"{"detail":[{"type":"missing","loc":["body","max_tokens"],"msg":"Field required"}]}"#;
-    assert_eq!(refused_parameter(body), None);
+    assert_eq!(refused_parameter(body, b""), None);
 }
 
 #[test]
 fn the_replacement_is_what_the_provider_names() {
     let text = "Unsupported parameter: 'max_tokens' is not supported with this model. \
                 Use 'max_completion_tokens' instead.";
-    let replacement = replacement_for("max_tokens", &message(text));
+    let replacement = replacement_for("max_tokens", &message(text), b"");
     assert_eq!(replacement.as_deref(), Some("max_completion_tokens"));
     for text in ["Use 'max_tokens' instead.", "use it instead of that", "Use ''", "use ", ""] {
-        assert_eq!(replacement_for("max_tokens", &message(text)), None, "{text}");
+        assert_eq!(replacement_for("max_tokens", &message(text), b""), None, "{text}");
     }
 }
 
@@ -124,10 +127,46 @@ fn a_stated_ceiling_is_read() {
         ("max_completion_tokens must be at most 4,096", 4096),
     ];
     for (text, ceiling) in texts {
-        assert_eq!(stated_ceiling(&message(text)), Some(ceiling), "{text}");
+        assert_eq!(stated_ceiling("max_tokens", &message(text), b""), Some(ceiling), "{text}");
     }
     for text in ["temperature must be less than or equal to 2", "max_tokens must be at most 0", "x"]
     {
-        assert_eq!(stated_ceiling(&message(text)), None, "{text}");
+        assert_eq!(stated_ceiling("max_tokens", &message(text), b""), None, "{text}");
     }
+}
+
+#[test]
+fn a_refused_value_is_told_from_a_refused_parameter() {
+    let of_the_value = [
+        json!({"error": {"message": "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values are: 'low' and 'high'.", "param": "reasoning_effort", "code": "unsupported_value"}}),
+        json!({"error": {"message": "Unsupported value: 'temperature' does not support 0.2 with this model.", "code": "unsupported_value"}}),
+        json!({"error": {"message": "`reasoning_effort` must be one of `low`, `medium`, or `high`"}}),
+        json!({"detail": [{"type": "literal_error", "loc": ["body", "reasoning_effort"], "msg": "Input should be 'none' or 'high'"}]}),
+        json!({"error": {"message": "Invalid reasoning_effort: minimal"}}),
+        json!({"error": {"message": "top_logprobs must be less than or equal to 5"}}),
+    ];
+    for body in of_the_value {
+        assert!(refuses_value_only(&serde_json::to_vec(&body).unwrap()), "{body}");
+    }
+    let wholly = [
+        json!({"error": {"message": "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.", "param": "temperature", "code": "unsupported_value"}}),
+        json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model.", "code": "unsupported_parameter"}}),
+        json!({"error": {"message": "Unrecognized request argument supplied: seed"}}),
+        json!({"error": {"message": "`logprobs` is not supported with this model"}}),
+        json!({"error": "Argument not supported on this model: stop"}),
+        json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}),
+    ];
+    for body in wholly {
+        assert!(!refuses_value_only(&serde_json::to_vec(&body).unwrap()), "{body}");
+    }
+}
+
+#[test]
+fn a_bound_of_any_parameter_is_read() {
+    let bound = |param, text: &str| stated_ceiling(param, &message(text), b"");
+    assert_eq!(bound("temperature", "temperature must be less than or equal to 2"), Some(2));
+    assert_eq!(bound("temperature", "temperature must be less than or equal to 1.0"), Some(1));
+    assert_eq!(bound("temperature", "temperature must be less than or equal to 1.5"), None);
+    assert_eq!(bound("top_logprobs", "top_logprobs must be at most 5."), Some(5));
+    assert_eq!(bound("temperature", "the 3 options must be > 4"), None);
 }

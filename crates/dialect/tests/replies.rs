@@ -116,3 +116,8 @@ fn each_recorded_reply_means_what_is_known_of_it() {
 fn each_constructed_reply_means_what_its_fingerprint_says() {
     check(include_str!("fixtures/constructed.json"));
 }
+
+#[test]
+fn a_reply_that_names_a_date_in_words_means_that_date() {
+    check(include_str!("fixtures/dated.json"));
+}

@@ -1,6 +1,7 @@
 //! Whether one deployment may be tried now, and if not, why and until when.
 
 use crate::abilities::Abilities;
+use crate::calibration::Demand;
 use crate::cell::{Gate, Shut};
 use crate::ledger::Ledger;
 use crate::registry::{Deployment, Limits, Registry};
@@ -21,10 +22,12 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// The tokens that a provider counts for the request when it begins.
-    pub(crate) fn tokens_at(&self, limits: &Limits) -> u64 {
+    /// The tokens that a provider counts for the request when it begins, by estimate and as
+    /// `usage` knows from experience.
+    pub(crate) fn demand_at(&self, limits: &Limits, usage: &Usage) -> Demand {
         let assumed = limits.assumed_output.filter(|_| self.is_open_ended);
-        self.tokens.saturating_add(assumed.unwrap_or(0))
+        let tokens = self.tokens.saturating_add(assumed.unwrap_or(0));
+        usage.calibration.foresee(tokens, self.is_open_ended && assumed.is_none())
     }
 }
 
@@ -141,10 +144,10 @@ pub fn availability(
         return closed(Reason::Lacks(lacking), None, Origin::Declared);
     }
     let limits = &provider.spec.limits;
-    let tokens = needs.tokens_at(limits);
     let (usage, key_usage) = (ledger.usage(deployment.usage), ledger.usage(deployment.key_usage));
+    let demand = needs.demand_at(limits, usage);
     let gates = gates(ledger, deployment, now);
-    let used_up = [usage, key_usage].into_iter().filter_map(|usage| usage.used_up(tokens, now));
+    let used_up = [usage, key_usage].into_iter().filter_map(|usage| usage.used_up(demand, now));
     let used_up = used_up
         .map(used_up_by)
         .reduce(|one, other| if later(other.until, one.until) { other } else { one });
@@ -157,8 +160,8 @@ pub fn availability(
     if gates.probing {
         return closed(Reason::Probing, None, Origin::Guessed);
     }
-    let too_small = |usage: &Usage| usage.cannot_hold(tokens, now);
-    if limits.context.is_some_and(|context| tokens > context)
+    let too_small = |usage: &Usage| usage.cannot_hold(demand, now);
+    if limits.context.is_some_and(|context| demand.estimated > context)
         || too_small(usage)
         || too_small(key_usage)
     {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::calibration::Demand;
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
@@ -19,7 +20,7 @@ pub struct Lease {
     pub started: Timestamp,
     /// Whether the model asked for is not one that the configuration lists.
     pub foreign_model: bool,
-    reserved: u64,
+    demand: Demand,
     probed: [Option<ScopeSlot>; 5],
 }
 
@@ -38,7 +39,7 @@ impl Ledger {
         candidate: usize,
         deployment: usize,
         foreign_model: bool,
-        tokens: u64,
+        demand: Demand,
         now: Timestamp,
     ) -> Lease {
         self.roll_day(now);
@@ -50,11 +51,11 @@ impl Ledger {
                 *claim = Some(slot);
             }
         }
-        self.usage_mut(chosen.usage).take(tokens, now);
-        self.usage_mut(chosen.key_usage).take(tokens, now);
+        self.usage_mut(chosen.usage).take(demand, now);
+        self.usage_mut(chosen.key_usage).take(demand, now);
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
-        Lease { deployment, candidate, started: now, foreign_model, reserved: tokens, probed }
+        Lease { deployment, candidate, started: now, foreign_model, demand, probed }
     }
 
     /// The provider has begun to answer: its faults are forgiven, its probe is over.
@@ -81,15 +82,23 @@ impl Ledger {
 
     /// The answer is over; `tokens` is what it used, if that is known.
     pub fn finish(&mut self, registry: &Registry, lease: &mut Lease, tokens: Option<u64>) {
+        if let Some(used) = tokens {
+            let deployment = &registry.deployments()[lease.deployment];
+            self.usage_mut(deployment.usage).calibration.learn(lease.demand, used);
+        }
+        self.end(registry, lease, tokens);
+    }
+
+    fn end(&mut self, registry: &Registry, lease: &mut Lease, tokens: Option<u64>) {
         self.end_probes(lease);
         let deployment = &registry.deployments()[lease.deployment];
         let today = self.is_today(lease.started);
         let used = tokens.unwrap_or(0);
         for slot in [deployment.usage, deployment.key_usage] {
             let usage = self.usage_mut(slot);
-            usage.release(lease.reserved);
+            usage.release(lease.demand);
             if let Some(tokens) = tokens {
-                usage.correct(lease.reserved, tokens, lease.started);
+                usage.correct(lease.demand, tokens, lease.started);
             }
         }
         if today {
@@ -102,7 +111,7 @@ impl Ledger {
 
     /// The answer is over and nobody counted its tokens, such as when the client left early.
     pub fn finish_estimated(&mut self, registry: &Registry, lease: &mut Lease, tokens: u64) {
-        self.finish(registry, lease, Some(tokens));
+        self.end(registry, lease, Some(tokens));
         if self.is_today(lease.started) {
             let deployment = &registry.deployments()[lease.deployment];
             let tally = self.tally_mut(registry.provider_of(deployment).slot);
@@ -120,7 +129,7 @@ impl Ledger {
         now: Timestamp,
     ) {
         self.strike(registry, lease, fault, patience, now);
-        self.finish(registry, lease, Some(0));
+        self.end(registry, lease, Some(0));
     }
 
     /// A fault of an attempt whose lease goes on, such as one that is repeated in place, or of a
@@ -169,12 +178,12 @@ impl Ledger {
         if let Some(slot) = deployment.scopes.of(&fault.scope) {
             self.cell_mut(slot).note_fault();
         }
-        self.finish(registry, lease, Some(0));
+        self.end(registry, lease, Some(0));
     }
 
     /// The client left, or the attempt was given up without anybody's fault.
     pub fn abandon(&mut self, registry: &Registry, lease: &mut Lease) {
-        self.finish(registry, lease, None);
+        self.end(registry, lease, None);
     }
 
     /// Takes what a reply's headers reported of the provider's budgets. A time that is further
@@ -184,7 +193,7 @@ impl Ledger {
         let shared = registry.provider_of(deployment).spec.limits.is_per_account;
         let slot = if shared { deployment.key_usage } else { deployment.usage };
         let latest = lease.started.after(crate::policy::LONGEST_STATED);
-        self.usage_mut(slot).learn(budgets, lease.reserved, lease.started, latest);
+        self.usage_mut(slot).learn(budgets, lease.demand, lease.started, latest);
     }
 
     /// Whether the deployment's model or provider has had faults since its last success.

@@ -10,6 +10,7 @@ mod abilities;
 mod availability;
 mod budget;
 mod calendar;
+mod calibration;
 mod cell;
 mod fault;
 mod kept;
@@ -31,6 +32,7 @@ pub use abilities::Abilities;
 pub use availability::{Availability, Closed, Needs, Reason, availability};
 pub use budget::{Budget, Dimension, Window};
 pub use calendar::{Day, DayStart};
+pub use calibration::Calibration;
 pub use cell::Shut;
 pub use fault::{Fault, FaultKind, Origin, Resume, Scope};
 pub use kept::{

@@ -141,6 +141,7 @@ fn left(budget: &Budget, now: Timestamp) -> Option<(u64, Option<Timestamp>)> {
 mod tests {
     use super::*;
     use crate::DayStart;
+    use crate::calibration::Demand;
     use crate::registry::Limits;
     use jiff::tz::TimeZone;
 
@@ -152,8 +153,9 @@ mod tests {
     /// Sixty requests of `tokens` in each hour from `from` to `to`.
     fn steady(usage: &mut Usage, from: u32, to: u32, tokens: u64) {
         for minute in from * 60..to * 60 {
-            usage.take(tokens, at(f64::from(minute) / 60.0));
-            usage.release(tokens);
+            let demand = Demand { foreseen: tokens, ..Demand::default() };
+            usage.take(demand, at(f64::from(minute) / 60.0));
+            usage.release(demand);
         }
     }
 
@@ -243,12 +245,22 @@ mod tests {
         let mut usage = Usage::default();
         steady(&mut usage, 0, 10, 100);
         // 6,000 tokens an hour.
-        usage.learn(&[told(Window::Day, 12_000, 13.0, 13.0)], 0, at(10.0), at(99.0));
+        usage.learn(
+            &[told(Window::Day, 12_000, 13.0, 13.0)],
+            Demand::default(),
+            at(10.0),
+            at(99.0),
+        );
         let seen = only(&usage, 10.0);
         assert_eq!((seen.left, seen.origin), (12_000, Origin::Learned));
         assert_eq!(seen.resets_at, Some(at(13.0)));
         runs_out(&seen, 12.0);
-        usage.learn(&[told(Window::Day, 24_000, 13.0, 13.0)], 0, at(10.01), at(99.0));
+        usage.learn(
+            &[told(Window::Day, 24_000, 13.0, 13.0)],
+            Demand::default(),
+            at(10.01),
+            at(99.0),
+        );
         assert_eq!(only(&usage, 10.0).runs_out_at, None);
         let later = only(&usage, 13.0);
         assert_eq!((later.left, later.resets_at), (60_000, None));
@@ -259,12 +271,22 @@ mod tests {
         let mut usage = Usage::default();
         steady(&mut usage, 0, 10, 100);
         // 60,000 in a day come back at 2,500 an hour; 20 hours from full, 50,000 are missing.
-        usage.learn(&[told(Window::Day, 10_000, 10.001, 30.0)], 0, at(10.0), at(99.0));
+        usage.learn(
+            &[told(Window::Day, 10_000, 10.001, 30.0)],
+            Demand::default(),
+            at(10.0),
+            at(99.0),
+        );
         let seen = only(&usage, 10.0);
         assert_eq!(seen.left, 10_000);
         // 6,000 used and 2,500 regained in an hour.
         runs_out(&seen, 10.0 + 10_000.0 / 3_500.0);
-        usage.learn(&[told(Window::Hour, 10_000, 10.001, 10.8)], 0, at(10.0), at(99.0));
+        usage.learn(
+            &[told(Window::Hour, 10_000, 10.001, 10.8)],
+            Demand::default(),
+            at(10.0),
+            at(99.0),
+        );
         let all = outlook(&usage, false, at(10.0));
         assert_eq!(all.len(), 2);
         assert_eq!((all[1].left, all[1].runs_out_at), (12_000, None));

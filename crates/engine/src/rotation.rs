@@ -240,9 +240,10 @@ impl Rotation {
     ) -> Step {
         self.progress[index].tries += 1;
         let Candidate { deployment, model } = &self.chain[index];
-        let spec = &registry.provider_of(&registry.deployments()[*deployment]).spec;
-        let tokens = self.needs.tokens_at(&spec.limits);
-        let lease = ledger.take(registry, index, *deployment, model.is_some(), tokens, now);
+        let chosen = &registry.deployments()[*deployment];
+        let limits = &registry.provider_of(chosen).spec.limits;
+        let demand = self.needs.demand_at(limits, ledger.usage(chosen.usage));
+        let lease = ledger.take(registry, index, *deployment, model.is_some(), demand, now);
         let is_last = !self.has_other(index, registry, ledger, now);
         Step::Try(Attempt { lease, is_last })
     }

@@ -8,6 +8,7 @@ mod kept;
 
 use std::time::Duration;
 
+use crate::calibration::{Calibration, Demand};
 use crate::kept::KeptCount;
 use crate::pace::Pace;
 use crate::registry::Limits;
@@ -48,6 +49,7 @@ pub(crate) struct Usage {
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
     pub(crate) pace: Pace,
+    pub(crate) calibration: Calibration,
     limits: Limits,
     pub(crate) metered: Vec<Metered>,
     pub(crate) learned: Vec<Learned>,
@@ -96,7 +98,8 @@ impl Usage {
     }
 
     /// Counts a request that is being sent, with the tokens that it may use.
-    pub(crate) fn take(&mut self, tokens: u64, now: Timestamp) {
+    pub(crate) fn take(&mut self, demand: Demand, now: Timestamp) {
+        let tokens = demand.foreseen;
         self.in_flight += 1;
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today = self.requests_today.saturating_add(1);
@@ -109,28 +112,29 @@ impl Usage {
         }
     }
 
-    /// A request that was taken with `tokens` has ended.
-    pub(crate) const fn release(&mut self, tokens: u64) {
+    /// A request that was taken with `demand` has ended.
+    pub(crate) const fn release(&mut self, demand: Demand) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.tokens_in_flight = self.tokens_in_flight.saturating_sub(tokens);
+        self.tokens_in_flight = self.tokens_in_flight.saturating_sub(demand.foreseen);
     }
 
-    /// Replaces the reserved tokens by those really used.
-    pub(crate) fn correct(&mut self, reserved: u64, used: u64, taken: Timestamp) {
-        self.pace.replace(taken, reserved, used);
+    /// Replaces the tokens that were counted by those really used.
+    pub(crate) fn correct(&mut self, demand: Demand, used: u64, taken: Timestamp) {
+        let counted = demand.foreseen;
+        self.pace.replace(taken, counted, used);
         for metered in self.metered.iter_mut().filter(|m| m.dimension == Dimension::Tokens) {
-            metered.count.replace(taken, reserved, used);
+            metered.count.replace(taken, counted, used);
         }
     }
 
     /// Takes what a reply reported; the newest report of a budget replaces an older one, and
-    /// what is under way besides the request of `tokens` that it answers is counted as used
+    /// what is under way besides the request of `demand` that it answers is counted as used
     /// already. Replies overtake one another: one to a request that did not begin later never
     /// says that more is left. No time after `latest` is believed.
     pub(crate) fn learn(
         &mut self,
         budgets: &[Budget],
-        tokens: u64,
+        demand: Demand,
         asked: Timestamp,
         latest: Timestamp,
     ) {
@@ -140,7 +144,7 @@ impl Usage {
             budget.full_at = budget.full_at.map(|at| at.min(latest));
             let under_way = match budget.dimension {
                 Dimension::Requests => self.in_flight.saturating_sub(1),
-                Dimension::Tokens => self.tokens_in_flight.saturating_sub(tokens),
+                Dimension::Tokens => self.tokens_in_flight.saturating_sub(demand.foreseen),
             };
             reserve(&mut budget, under_way, Timestamp::default());
             match self.same_as(&budget) {
@@ -184,17 +188,17 @@ impl Usage {
         })
     }
 
-    /// The limit that forbids another request of `tokens` now, the longest of several.
-    pub(crate) fn used_up(&self, tokens: u64, now: Timestamp) -> Option<UsedUp> {
-        let declared = self.metered.iter().filter_map(|metered| metered.used_up(tokens, now));
+    /// The limit that forbids another request of `demand` now, the longest of several.
+    pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
+        let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned().filter_map(|budget| nothing_left(budget, now));
         declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
-    /// Whether a request of `tokens` can never pass within one minute, or finds no room in what
+    /// Whether a request of `demand` can never pass within one minute, or finds no room in what
     /// was last said to be left: better tried elsewhere, as far as the estimate is right.
-    pub(crate) fn cannot_hold(&self, tokens: u64, now: Timestamp) -> bool {
-        if self.learned().any(|budget| lacks_room(budget, tokens, now)) {
+    pub(crate) fn cannot_hold(&self, demand: Demand, now: Timestamp) -> bool {
+        if self.learned().any(|budget| lacks_room(budget, demand, now)) {
             return true;
         }
         let declared = self.metered.iter().filter(|metered| metered.window == Window::Minute);
@@ -202,7 +206,8 @@ impl Usage {
         let learned = self.learned().filter(|budget| budget.window == Window::Minute);
         let learned = learned.map(|budget| (budget.dimension, budget.limit));
         declared.chain(learned).any(|(dimension, limit)| {
-            dimension == Dimension::Tokens && limit.is_some_and(|limit| limit > 0 && tokens > limit)
+            dimension == Dimension::Tokens
+                && limit.is_some_and(|limit| limit > 0 && demand.estimated > limit)
         })
     }
 
@@ -213,12 +218,13 @@ impl Usage {
 }
 
 impl Metered {
-    fn used_up(&self, tokens: u64, now: Timestamp) -> Option<UsedUp> {
-        let amount = amount(self.dimension, tokens);
+    fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
+        let estimated = amount(self.dimension, demand.estimated);
+        let foreseen = amount(self.dimension, demand.foreseen);
         // A request larger than the whole limit is not held back for ever by its estimate: in a
         // minute, `cannot_hold` speaks of it as long as anything is left.
-        let is_oversize = amount > self.limit && self.window == Window::Minute;
-        let wanted = if is_oversize { 1 } else { amount.min(self.limit).max(1) };
+        let is_oversize = estimated > self.limit && self.window == Window::Minute;
+        let wanted = if is_oversize { 1 } else { foreseen.min(self.limit).max(1) };
         let used = self.count.used(now);
         (used.saturating_add(wanted) > self.limit).then(|| UsedUp {
             dimension: self.dimension,
@@ -265,14 +271,15 @@ fn refilled_in(budget: &Budget, amount: u64) -> Option<Duration> {
     Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
-/// Whether too little for `tokens` was left when it was last told, and has not come back since.
-fn lacks_room(budget: &Budget, tokens: u64, now: Timestamp) -> bool {
+/// Whether too little for `demand` was left when it was last told, and has not come back since.
+fn lacks_room(budget: &Budget, demand: Demand, now: Timestamp) -> bool {
     let (Dimension::Tokens, Some(left)) = (budget.dimension, budget.remaining) else {
         return false;
     };
     let Some(full_at) = budget.full_at.or(budget.next_at) else {
         return false;
     };
+    let tokens = demand.foreseen;
     // A bucket has room for the request before it is full, by the rest of what it holds.
     let rest = budget.limit.map_or(0, |limit| limit.saturating_sub(tokens));
     let early = refilled_in(budget, rest).unwrap_or_default();
@@ -300,6 +307,10 @@ mod tests {
         Timestamp::from_secs(START + seconds)
     }
 
+    fn of(tokens: u64) -> Demand {
+        Calibration::default().foresee(tokens, false)
+    }
+
     /// 6,000 tokens in a minute, of which some are left.
     fn minute(left: u64, next: i64, full: i64) -> Budget {
         Budget {
@@ -314,46 +325,49 @@ mod tests {
 
     fn learned(budget: Budget) -> Usage {
         let mut usage = Usage::default();
-        usage.learn(&[budget], 0, at(0), at(1_000_000));
+        usage.learn(&[budget], of(0), at(0), at(1_000_000));
         usage
     }
 
     #[test]
     fn a_bucket_that_refills_has_room_before_it_is_full() {
         let usage = learned(minute(1_000, 1, 50));
-        assert!(!usage.cannot_hold(1_000, at(0)));
-        assert!(usage.cannot_hold(2_000, at(9)));
-        assert!(!usage.cannot_hold(2_000, at(10)));
+        assert!(!usage.cannot_hold(of(1_000), at(0)));
+        assert!(usage.cannot_hold(of(2_000), at(9)));
+        assert!(!usage.cannot_hold(of(2_000), at(10)));
     }
 
     #[test]
     fn a_window_has_room_when_it_ends() {
         let usage = learned(minute(1_000, 50, 50));
-        assert!(usage.cannot_hold(2_000, at(49)));
-        assert!(!usage.cannot_hold(2_000, at(50)));
-        assert!(usage.cannot_hold(6_001, at(50)), "larger than the whole minute");
+        assert!(usage.cannot_hold(of(2_000), at(49)));
+        assert!(!usage.cannot_hold(of(2_000), at(50)));
+        assert!(usage.cannot_hold(of(6_001), at(50)), "larger than the whole minute");
     }
 
     #[test]
     fn tokens_under_way_are_counted_as_used() {
         let mut usage = learned(minute(3_000, 1, 30));
-        usage.take(2_000, at(0));
-        assert!(usage.cannot_hold(2_000, at(9)), "1,000 are left, and 1,000 come in ten seconds");
-        assert!(!usage.cannot_hold(2_000, at(10)));
-        usage.take(500, at(10));
-        usage.learn(&[minute(2_500, 11, 45)], 500, at(10), at(1_000_000));
-        assert!(usage.cannot_hold(600, at(10)), "the first one is still under way");
-        usage.release(2_000);
-        usage.release(500);
-        usage.learn(&[minute(2_500, 11, 45)], 0, at(11), at(1_000_000));
-        assert!(!usage.cannot_hold(600, at(10)));
+        usage.take(of(2_000), at(0));
+        assert!(
+            usage.cannot_hold(of(2_000), at(9)),
+            "1,000 are left, and 1,000 come in ten seconds"
+        );
+        assert!(!usage.cannot_hold(of(2_000), at(10)));
+        usage.take(of(500), at(10));
+        usage.learn(&[minute(2_500, 11, 45)], of(500), at(10), at(1_000_000));
+        assert!(usage.cannot_hold(of(600), at(10)), "the first one is still under way");
+        usage.release(of(2_000));
+        usage.release(of(500));
+        usage.learn(&[minute(2_500, 11, 45)], of(0), at(11), at(1_000_000));
+        assert!(!usage.cannot_hold(of(600), at(10)));
     }
 
     #[test]
     fn a_reply_that_was_overtaken_never_says_that_more_is_left() {
         let mut usage = Usage::default();
         let mut hear = |left, asked| {
-            usage.learn(&[minute(left, 40, 40)], 0, at(asked), at(1_000_000));
+            usage.learn(&[minute(left, 40, 40)], of(0), at(asked), at(1_000_000));
             usage.learned().next().and_then(|budget| budget.remaining)
         };
         assert_eq!(hear(0, 5), Some(0));
@@ -367,10 +381,10 @@ mod tests {
     fn what_no_minute_can_hold_is_not_said_to_wait_for_one() {
         let mut usage = Usage::default();
         usage.set_limits(&Limits { tokens_per_minute: Some(1_000), ..Limits::default() });
-        usage.take(300, at(0));
-        assert_eq!(usage.used_up(5_000, at(0)), None);
-        assert!(usage.cannot_hold(5_000, at(0)));
-        usage.take(700, at(0));
-        assert!(usage.used_up(5_000, at(0)).is_some(), "nothing at all is left");
+        usage.take(of(300), at(0));
+        assert_eq!(usage.used_up(of(5_000), at(0)), None);
+        assert!(usage.cannot_hold(of(5_000), at(0)));
+        usage.take(of(700), at(0));
+        assert!(usage.used_up(of(5_000), at(0)).is_some(), "nothing at all is left");
     }
 }

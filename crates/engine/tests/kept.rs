@@ -86,7 +86,7 @@ fn settle(world: &mut World, journey: usize, outcome: &Outcome) {
 }
 
 proptest! {
-    #![proptest_config(history::cases(300))]
+    #![proptest_config(history::cases(120))]
 
     #[test]
     fn what_was_kept_is_all_that_is_needed(

@@ -4,10 +4,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
     reason = "a test may fail loudly"
 )]
 
 mod common;
+#[path = "simulated_days/languages.rs"]
+mod languages;
 #[path = "simulated_days/upstream.rs"]
 mod upstream;
 

@@ -5,6 +5,7 @@
 //! ready to serve.
 
 pub mod app;
+mod buffers;
 pub mod cli;
 pub mod clock;
 mod lock;

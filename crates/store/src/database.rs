@@ -1,21 +1,18 @@
 //! One open database: what is written in one transaction, and what is read back.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Result, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Result, TransactionBehavior};
 
 use crate::record::{Kept, Record};
+use crate::rows::{put_requests, put_state, put_usage, read_state, read_usage, request};
 use crate::schema;
-use crate::usage::{COLUMNS, Fold, Slot, Tallies, UsageQuery, UsageRow, Used};
+use crate::usage::{Fold, Slot, Tallies, UsageQuery, UsageRow, Used};
 
 /// How long another program's lock is waited for.
 const BUSY: Duration = Duration::from_millis(500);
-/// Most rows of state that are read.
-const MOST_STATE: i64 = 100_000;
-/// Longest text of one row of state, in bytes.
-const MOST_VALUE: i64 = 1 << 20;
 
 /// Why a file is not used.
 #[derive(Debug)]
@@ -28,6 +25,17 @@ pub(crate) enum Unfit {
     Newer,
     /// The disk or the folder says no; the file itself may be well.
     Unusable(String),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(error) => write!(f, "is damaged ({error})"),
+            Self::Foreign => f.write_str("is not a file of this program"),
+            Self::Newer => f.write_str("was written by a newer version"),
+            Self::Unusable(error) => write!(f, "cannot be used ({error})"),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Unfit {
@@ -81,11 +89,12 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// Opens or creates the file and brings it to the newest version.
+    /// Opens or creates the file, that is to stay below `most_bytes`, and brings it to the newest
+    /// version.
     ///
     /// # Errors
     /// Says why the file is not used; it has not been changed then.
-    pub(crate) fn open(path: &Path) -> Result<Self, Unfit> {
+    pub(crate) fn open(path: &Path, most_bytes: u64) -> Result<Self, Unfit> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -99,9 +108,13 @@ impl Database {
                 schema::APPLICATION_ID
             ))?;
         }
-        connection.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=4194304;",
-        )?;
+        // The log takes a sixteenth of what the file may, 4 MiB at most.
+        let log = (most_bytes / 16).min(4 << 20);
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit={log};
+             PRAGMA wal_autocheckpoint={};",
+            log / 4096
+        ))?;
         schema::migrate(&mut connection, version)?;
         Ok(Self { connection })
     }
@@ -136,10 +149,10 @@ impl Database {
     ///
     /// # Errors
     /// Whatever the file answers; nothing was written then.
-    pub(crate) fn adopt(&mut self, usage: Vec<(Slot, Used)>) -> Result<()> {
+    pub(crate) fn adopt(&mut self, usage: &[(Slot, Used)]) -> Result<()> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        put_usage(&transaction, usage.into_iter())?;
+        put_usage(&transaction, usage.iter().map(|(slot, used)| (slot, used)))?;
         transaction.commit()
     }
 
@@ -205,199 +218,4 @@ fn inspect(connection: &Connection) -> Result<i64, Unfit> {
         return if version > schema::VERSION { Err(Unfit::Newer) } else { Ok(version.max(0)) };
     }
     if owner == 0 && version == 0 && tables == 0 { Ok(0) } else { Err(Unfit::Foreign) }
-}
-
-/// Reads rows of state; what is read before an error has been given to `each`.
-///
-/// # Errors
-/// Whatever the file answers.
-pub(crate) fn read_state(
-    connection: &Connection,
-    order: &str,
-    mut each: impl FnMut(&Kept),
-) -> Result<Vec<Kept>> {
-    let sql = format!(
-        "SELECT kind, provider, key, model, value FROM state
-         WHERE length(value) <= {MOST_VALUE} {order} LIMIT {MOST_STATE}"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    let mut kept = Vec::new();
-    while let Some(row) = rows.next()? {
-        let one = Kept {
-            kind: text(row, 0),
-            provider: text(row, 1),
-            key: text(row, 2),
-            model: text(row, 3),
-            value: Some(text(row, 4)),
-        };
-        each(&one);
-        kept.push(one);
-    }
-    Ok(kept)
-}
-
-/// Reads rows of usage, each given to `each`.
-///
-/// # Errors
-/// Whatever the file answers.
-pub(crate) fn read_usage(
-    connection: &Connection,
-    condition: &str,
-    bounds: &[i64],
-    mut each: impl FnMut(Slot, Used),
-) -> Result<()> {
-    let columns = COLUMNS.join(", ");
-    let sql =
-        format!("SELECT quarter_start, provider, key, model, {columns} FROM usage {condition}");
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
-    while let Some(row) = rows.next()? {
-        let mut used = Used::default();
-        for (index, sum) in used.columns().into_iter().enumerate() {
-            *sum = count(row, 4 + index).unwrap_or(0);
-        }
-        each((whole(row, 0).unwrap_or(0), text(row, 1), text(row, 2), text(row, 3)), used);
-    }
-    Ok(())
-}
-
-fn put_state(transaction: &Transaction<'_>, batch: &Batch<'_>) -> Result<()> {
-    if batch.anew {
-        transaction.execute("DELETE FROM state", [])?;
-    }
-    if batch.kept.is_empty() {
-        return Ok(());
-    }
-    let mut put = transaction.prepare(
-        "INSERT INTO state (kind, provider, key, model, value, saved_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO UPDATE SET value = excluded.value, saved_at = excluded.saved_at",
-    )?;
-    let mut forget = transaction.prepare(
-        "DELETE FROM state WHERE kind = ?1 AND provider = ?2 AND key = ?3 AND model = ?4",
-    )?;
-    for Kept { kind, provider, key, model, value } in batch.kept {
-        match value {
-            Some(value) => put.execute(params![kind, provider, key, model, value, batch.now])?,
-            None => forget.execute(params![kind, provider, key, model])?,
-        };
-    }
-    Ok(())
-}
-
-fn put_requests(transaction: &Transaction<'_>, records: &[Record]) -> Result<()> {
-    if records.is_empty() {
-        return Ok(());
-    }
-    let mut put = transaction.prepare(
-        "INSERT OR REPLACE INTO requests (at, endpoint, asked, stream, status, outcome, provider, key, model,
-            prompt_tokens, completion_tokens, total_tokens, estimated, cost_nanos,
-            first_token_ms, duration_ms, hops, skipped, id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-            ?19)",
-    )?;
-    for record in records {
-        put.execute(params![
-            record.at,
-            record.endpoint,
-            record.asked,
-            record.stream,
-            record.status,
-            record.outcome,
-            record.provider,
-            record.key,
-            record.model,
-            record.prompt_tokens.map(signed),
-            record.completion_tokens.map(signed),
-            record.total_tokens.map(signed),
-            record.estimated,
-            record.cost_nanos.map(signed),
-            record.first_token_ms.map(signed),
-            signed(record.duration_ms),
-            json(&record.hops),
-            json(&record.skipped),
-            (record.id != 0).then_some(record.id),
-        ])?;
-    }
-    Ok(())
-}
-
-fn put_usage(
-    transaction: &Transaction<'_>,
-    rows: impl Iterator<Item = (Slot, Used)>,
-) -> Result<()> {
-    let mut rows = rows.peekable();
-    if rows.peek().is_none() {
-        return Ok(());
-    }
-    let columns = COLUMNS.join(", ");
-    let places: Vec<String> = (5..17).map(|place| format!("?{place}")).collect();
-    let sums: Vec<String> =
-        COLUMNS.iter().map(|name| format!("{name} = {name} + excluded.{name}")).collect();
-    let mut put = transaction.prepare(&format!(
-        "INSERT INTO usage (quarter_start, provider, key, model, {columns})
-         VALUES (?1, ?2, ?3, ?4, {}) ON CONFLICT DO UPDATE SET {}",
-        places.join(", "),
-        sums.join(", ")
-    ))?;
-    for ((quarter, provider, key, model), mut used) in rows {
-        put.raw_bind_parameter(1, quarter)?;
-        put.raw_bind_parameter(2, provider)?;
-        put.raw_bind_parameter(3, key)?;
-        put.raw_bind_parameter(4, model)?;
-        for (index, sum) in used.columns().into_iter().enumerate() {
-            put.raw_bind_parameter(5 + index, signed(*sum))?;
-        }
-        put.raw_execute()?;
-    }
-    Ok(())
-}
-
-fn request(row: &Row<'_>) -> Record {
-    Record {
-        id: whole(row, 18).unwrap_or(0),
-        at: whole(row, 0).unwrap_or(0),
-        endpoint: text(row, 1),
-        asked: text(row, 2),
-        stream: whole(row, 3) == Some(1),
-        status: whole(row, 4).and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
-        outcome: text(row, 5),
-        provider: text(row, 6),
-        key: text(row, 7),
-        model: text(row, 8),
-        prompt_tokens: count(row, 9),
-        completion_tokens: count(row, 10),
-        total_tokens: count(row, 11),
-        estimated: whole(row, 12) == Some(1),
-        cost_nanos: count(row, 13),
-        first_token_ms: count(row, 14),
-        duration_ms: count(row, 15).unwrap_or(0),
-        hops: serde_json::from_str(&text(row, 16)).unwrap_or_default(),
-        skipped: serde_json::from_str(&text(row, 17)).unwrap_or_default(),
-    }
-}
-
-/// A column as text; empty where it is anything else, for the file may have been edited.
-fn text(row: &Row<'_>, index: usize) -> String {
-    row.get_ref(index).ok().and_then(|value| value.as_str().ok()).unwrap_or_default().to_owned()
-}
-
-fn whole(row: &Row<'_>, index: usize) -> Option<i64> {
-    match row.get_ref(index) {
-        Ok(ValueRef::Integer(number)) => Some(number),
-        _ => None,
-    }
-}
-
-fn count(row: &Row<'_>, index: usize) -> Option<u64> {
-    whole(row, index).and_then(|number| u64::try_from(number).ok())
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn json<T: serde::Serialize>(list: &[T]) -> Option<String> {
-    if list.is_empty() { None } else { serde_json::to_string(list).ok() }
 }

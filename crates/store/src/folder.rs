@@ -1,7 +1,7 @@
 //! The folder: who may see it, who holds it, and where damaged files go.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "llm-proxy.db";
@@ -42,8 +42,15 @@ pub(crate) fn claim(directory: &Path, holder: &str) -> io::Result<Claim> {
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Only for people to read: a full disk must not keep us from the folder.
-    let _ = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{holder}"));
+    let _ = name_holder(&mut lock, holder);
     Ok(Claim::Ours(lock))
+}
+
+/// Writes before it cuts: some systems flush a file that was cut to nothing first.
+fn name_holder(lock: &mut File, holder: &str) -> io::Result<()> {
+    let line = format!("{holder}\n");
+    lock.write_all(line.as_bytes())?;
+    lock.set_len(line.len() as u64)
 }
 
 /// Where the database lies.

@@ -1,6 +1,6 @@
 //! The durable memory: what the rules remember, what became of each request, what was used.
 //!
-//! One SQLite file, owned by one thread. Requests never wait for it: [`Store::touch`] is an
+//! One `SQLite` file, owned by one thread. Requests never wait for it: [`Store::touch`] is an
 //! atomic swap, [`Store::record`] a push onto a bounded queue, and questions are answered through
 //! a callback.
 //!
@@ -24,6 +24,7 @@ mod options;
 mod pace;
 mod prune;
 mod record;
+mod rows;
 mod salvage;
 mod schema;
 mod shared;

@@ -11,6 +11,9 @@ use crate::record::Kept;
 use crate::salvage::{self, Salvaged};
 use crate::usage::Tallies;
 
+/// The smallest page that a database can have, in bytes.
+const LEAST_BYTES: u64 = 512;
+
 /// Where things are kept from now on.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -32,11 +35,16 @@ impl Place {
 }
 
 /// Opens the folder's database, or says in `notes` why memory has to do.
-pub(crate) fn open(directory: &Path, holder: &str, notes: &mut Vec<Note>) -> (Place, Vec<Kept>) {
+pub(crate) fn open(
+    directory: &Path,
+    holder: &str,
+    most_bytes: u64,
+    notes: &mut Vec<Note>,
+) -> (Place, Vec<Kept>) {
     let path = folder::database(directory);
     let shown = path.display();
     let problem = match folder::claim(directory, holder) {
-        Ok(Claim::Ours(lock)) => match open_or_renew(&path, notes) {
+        Ok(Claim::Ours(lock)) => match open_or_renew(&path, most_bytes, notes) {
             Ok((database, kept)) => {
                 let (database, lock) = (Some(database), Some(lock));
                 return (Place { path: Some(path), lock, database, mode: Mode::File }, kept);
@@ -64,20 +72,26 @@ pub(crate) fn open(directory: &Path, holder: &str, notes: &mut Vec<Note>) -> (Pl
 /// Says why neither can be done.
 pub(crate) fn open_or_renew(
     path: &Path,
+    most_bytes: u64,
     notes: &mut Vec<Note>,
 ) -> Result<(Database, Vec<Kept>), String> {
     let length = folder::prepare(path).map_err(|error| error.to_string())?;
     if length == Some(0) {
         notes.push(Note::warning(format!("{} was empty and is begun anew", path.display())));
     }
-    let opened = Database::open(path).and_then(|database| {
-        let kept = database.state()?;
-        Ok((database, kept))
-    });
+    // SQLite takes a few stray bytes for an empty file.
+    let opened = if length.is_some_and(|length| (1..LEAST_BYTES).contains(&length)) {
+        Err(Unfit::Damaged("it is too short".to_owned()))
+    } else {
+        Database::open(path, most_bytes).and_then(|database| {
+            let kept = database.state()?;
+            Ok((database, kept))
+        })
+    };
     match opened {
         Ok(opened) => Ok(opened),
         Err(Unfit::Unusable(error)) => Err(error),
-        Err(why) => renew(path, &why, notes),
+        Err(why) => renew(path, &why, most_bytes, notes),
     }
 }
 
@@ -88,6 +102,7 @@ pub(crate) fn open_or_renew(
 pub(crate) fn renew(
     path: &Path,
     why: &Unfit,
+    most_bytes: u64,
     notes: &mut Vec<Note>,
 ) -> Result<(Database, Vec<Kept>), String> {
     let now = clock::wall();
@@ -96,13 +111,8 @@ pub(crate) fn renew(
         Unfit::Foreign => Salvaged::default(),
         Unfit::Damaged(_) | Unfit::Newer | Unfit::Unusable(_) => salvage::salvage(&aside),
     };
-    let reason = match why {
-        Unfit::Foreign => "is not a file of this program".to_owned(),
-        Unfit::Newer => "was written by a newer version".to_owned(),
-        Unfit::Damaged(error) | Unfit::Unusable(error) => format!("is damaged ({error})"),
-    };
     notes.push(Note::warning(format!(
-        "{} {reason}; it was renamed to {} and a new one begun with {} remembered facts and {} \
+        "{} {why}; it was renamed to {} and a new one begun with {} remembered facts and {} \
          rows of usage from it",
         path.display(),
         aside.display(),
@@ -110,11 +120,11 @@ pub(crate) fn renew(
         usage.len()
     )));
     folder::prepare(path).map_err(|error| error.to_string())?;
-    let mut database = Database::open(path).map_err(|unfit| format!("{unfit:?}"))?;
+    let mut database = Database::open(path, most_bytes).map_err(|unfit| unfit.to_string())?;
     let dropped = Tallies::default();
     let batch =
         Batch { kept: &kept, anew: true, records: &[], dropped: &dropped, now, synced: true };
-    let written = database.save(&batch).and_then(|()| database.adopt(usage));
+    let written = database.save(&batch).and_then(|()| database.adopt(&usage));
     written.map_err(|error| error.to_string())?;
     Ok((database, kept))
 }

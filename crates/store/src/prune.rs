@@ -41,6 +41,11 @@ impl Pruning {
         Self { bounds, looked: None, aging: false, shrinking: false }
     }
 
+    /// Most bytes that the file may take.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        self.bounds.bytes
+    }
+
     /// Whether a step is waiting.
     pub(crate) fn busy(&self) -> bool {
         self.aging || self.shrinking

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::database::{read_state, read_usage};
 use crate::record::Kept;
+use crate::rows::{read_state, read_usage};
 use crate::usage::{Slot, Used};
 
 /// Most rows of usage that are taken over.

@@ -101,3 +101,79 @@ pub(crate) fn migrate(connection: &mut Connection, from: i64) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database that has seen the first `version` steps.
+    fn old(version: usize) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..version] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", version as i64).unwrap();
+        connection
+    }
+
+    fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_older_version_becomes_the_newest_with_its_rows() {
+        for version in 1..STEPS.len() {
+            let mut connection = old(version);
+            connection
+                .execute_batch("INSERT INTO state VALUES ('kind', 'p', 'k', 'm', '{}', 1);")
+                .unwrap();
+            migrate(&mut connection, version as i64).unwrap();
+            assert_eq!(rows(&connection, "SELECT kind || value FROM state"), ["kind{}"]);
+            let done: i64 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(done, VERSION);
+        }
+    }
+
+    #[test]
+    fn usage_is_filled_from_the_requests_that_are_there() {
+        let mut connection = old(1);
+        let hops = r#"[{"provider":"x","key":"k2","model":"n","kind":"timeout"},
+                       {"provider":"p","key":"k","model":"m","result":"200"}]"#;
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO requests VALUES
+                 (1, 900001, '/', 'a', 0, 200, 'answered', 'p', 'k', 'm', 7, 3, NULL, 1, 50, 20, 90,
+                  NULL, NULL),
+                 (2, 900002, '/', 'a', 0, 200, 'answered', 'p', 'k', 'm', 7, 3, 11, 0, NULL, NULL,
+                  80, '{hops}', NULL),
+                 (3, 1800000, '/', 'a', 0, 503, 'refused', '', '', '', NULL, NULL, NULL, 0, NULL,
+                  NULL, 1, 'not JSON', NULL);"
+            ))
+            .unwrap();
+        migrate(&mut connection, 1).unwrap();
+        let sums = "SELECT concat_ws(' ', quarter_start, provider, attempts, failures, requests,
+            refused, prompt_tokens, completion_tokens, total_tokens, estimated_tokens, cost_nanos,
+            first_token_ms, first_token_count, duration_ms) FROM usage ORDER BY 1";
+        assert_eq!(
+            rows(&connection, sums),
+            [
+                "1800000  0 0 0 1 0 0 0 0 0 0 0 1",
+                "900000 p 2 0 2 0 14 6 21 10 50 20 1 170",
+                "900000 x 1 1 0 0 0 0 0 0 0 0 0 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let mut connection = old(1);
+        connection.execute_batch("CREATE TABLE usage (in_the_way);").unwrap();
+        assert!(migrate(&mut connection, 1).is_err());
+        let done: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(done, 1);
+    }
+}

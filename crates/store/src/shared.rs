@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     urgent: AtomicBool,
     stopping: AtomicBool,
     inbox: Mutex<Inbox>,
-    questions: Mutex<VecDeque<Question>>,
+    questions: Mutex<Vec<Question>>,
     health: Mutex<Health>,
     dropped: AtomicU64,
     started: Instant,
@@ -132,7 +132,7 @@ impl Shared {
             drop(questions);
             return question.refuse("too many questions are waiting");
         }
-        questions.push_back(question);
+        questions.push(question);
         drop(questions);
         self.wake();
         // The writer may have ended between the look and the push.
@@ -204,8 +204,8 @@ impl Shared {
         !held(&self.questions).is_empty()
     }
 
-    pub(crate) fn question(&self) -> Option<Question> {
-        held(&self.questions).pop_front()
+    pub(crate) fn take_questions(&self) -> Vec<Question> {
+        std::mem::take(&mut *held(&self.questions))
     }
 
     /// Everything asked for is saved, or it is known why not.
@@ -230,8 +230,9 @@ impl Shared {
     }
 
     fn refuse_questions(&self) {
-        while let Some(question) = self.question() {
-            question.refuse("the store has stopped");
+        let why = "the store has stopped";
+        for question in self.take_questions() {
+            question.refuse(why);
         }
     }
 }

@@ -50,17 +50,18 @@ impl fmt::Debug for Store {
 pub fn open(options: Options) -> (Store, Opened) {
     let mut opened = Opened::default();
     let Options { directory, history_days, most_bytes, holder, tell } = options;
+    let most_bytes = most_bytes.max(LEAST_BYTES);
     let place = match &directory {
         None => Place::memory(Mode::Memory),
         Some(directory) => {
-            let (place, kept) = opening::open(directory, &holder, &mut opened.notes);
+            let (place, kept) = opening::open(directory, &holder, most_bytes, &mut opened.notes);
             opened.kept = kept;
             place
         }
     };
     let history = i64::from(history_days) * DAY;
     let bounds = if place.mode == Mode::File {
-        Bounds { history, bytes: most_bytes.max(LEAST_BYTES), requests: None }
+        Bounds { history, bytes: most_bytes, requests: None }
     } else {
         Bounds { history, bytes: MEMORY.1, requests: Some(MEMORY.0) }
     };

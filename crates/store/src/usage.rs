@@ -160,57 +160,48 @@ pub(crate) type Slot = (i64, String, String, String);
 
 /// Sums by quarter and deployment, gathered in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Tallies(HashMap<i64, HashMap<String, Vec<(String, String, Used)>>>, usize);
+pub(crate) struct Tallies(HashMap<Slot, Used>);
 
 impl Tallies {
     /// Adds one request with all its attempts. Beyond 4,096 slots new ones are left out.
     pub(crate) fn add(&mut self, record: &Record) {
         let quarter = quarter(record.at);
-        self.put(quarter, record.deployment(), Used::of(record));
+        self.put(slot(quarter, record.deployment()), Used::of(record));
         for hop in &record.hops {
             let failures = u64::from(hop.kind.is_some());
             let used = Used { attempts: 1, failures, ..Used::default() };
-            self.put(quarter, hop.deployment(), used);
+            self.put(slot(quarter, hop.deployment()), used);
         }
     }
 
-    fn put(&mut self, quarter: i64, (provider, key, model): (&str, &str, &str), used: Used) {
-        let found = self
-            .0
-            .get_mut(&quarter)
-            .and_then(|providers| providers.get_mut(provider))
-            .and_then(|rows| rows.iter_mut().find(|row| row.0 == key && row.1 == model));
-        if let Some((_, _, sums)) = found {
+    fn put(&mut self, slot: Slot, used: Used) {
+        if let Some(sums) = self.0.get_mut(&slot) {
             sums.add(used);
-        } else if self.1 < MOST_HELD {
-            let rows = self.0.entry(quarter).or_default().entry(provider.to_owned()).or_default();
-            rows.push((key.to_owned(), model.to_owned(), used));
-            self.1 += 1;
+        } else if self.0.len() < MOST_HELD {
+            self.0.insert(slot, used);
         }
     }
 
     /// Adds all of `other`.
     pub(crate) fn absorb(&mut self, other: Self) {
-        for ((quarter, provider, key, model), used) in other.rows() {
-            self.put(quarter, (&provider, &key, &model), used);
+        for (slot, used) in other.0 {
+            self.put(slot, used);
         }
     }
 
     /// Every slot with its sums.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (Slot, Used)> + '_ {
-        self.0.iter().flat_map(|(quarter, providers)| {
-            providers.iter().flat_map(move |(provider, rows)| {
-                rows.iter().map(move |(key, model, used)| {
-                    ((*quarter, provider.clone(), key.clone(), model.clone()), *used)
-                })
-            })
-        })
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&Slot, &Used)> {
+        self.0.iter()
     }
 
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.1 == 0
+        self.0.is_empty()
     }
+}
+
+fn slot(quarter: i64, (provider, key, model): (&str, &str, &str)) -> Slot {
+    (quarter, provider.to_owned(), key.to_owned(), model.to_owned())
 }
 
 /// The start of the quarter of an hour that holds `at`.
@@ -280,5 +271,105 @@ impl<'a> Fold<'a> {
             a.start.cmp(&b.start).then(most).then(names)
         });
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The starts of the groups and how many of the quarters from `from` to `to` each holds.
+    fn groups(by: By, zone: &str, from: &str, to: &str) -> Vec<(String, u64)> {
+        let zone = TimeZone::get(zone).unwrap();
+        let query = UsageQuery { by: vec![by], since: None, until: None, zone: zone.clone() };
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let mut fold = Fold::new(&query);
+        for quarter in (moment(from)..moment(to)).step_by(900_000) {
+            let slot = (quarter, "a".to_owned(), String::new(), String::new());
+            fold.add(slot, Used { requests: 1, ..Used::default() });
+        }
+        let named = |row: UsageRow| {
+            let start = Timestamp::from_millisecond(row.start.unwrap()).unwrap();
+            let start = start.to_zoned(zone.clone()).strftime("%d %H:%M%:z").to_string();
+            (start, row.used.requests)
+        };
+        fold.rows().into_iter().map(named).collect()
+    }
+
+    fn expect(found: Vec<(String, u64)>, expected: &[(&str, u64)]) {
+        let expected: Vec<(String, u64)> =
+            expected.iter().map(|(start, quarters)| ((*start).to_owned(), *quarters)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn days_of_berlin_have_23_and_25_hours_when_the_clocks_change() {
+        expect(
+            groups(By::Day, "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-30T22:00:00Z"),
+            &[("29 00:00+01:00", 92), ("30 00:00+02:00", 96)],
+        );
+        expect(
+            groups(By::Day, "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-26T23:00:00Z"),
+            &[("25 00:00+02:00", 100), ("26 00:00+01:00", 96)],
+        );
+    }
+
+    #[test]
+    fn days_of_los_angeles_have_23_and_25_hours_when_the_clocks_change() {
+        expect(
+            groups(By::Day, "America/Los_Angeles", "2026-03-08T08:00:00Z", "2026-03-09T08:00:00Z"),
+            &[("08 00:00-08:00", 92), ("09 00:00-07:00", 4)],
+        );
+        expect(
+            groups(By::Day, "America/Los_Angeles", "2026-11-01T06:00:00Z", "2026-11-02T09:00:00Z"),
+            &[("31 00:00-07:00", 4), ("01 00:00-07:00", 100), ("02 00:00-08:00", 4)],
+        );
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_is_two_hours() {
+        expect(
+            groups(By::Hour, "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"),
+            &[("25 02:00+02:00", 4), ("25 02:00+01:00", 4)],
+        );
+        expect(
+            groups(By::Hour, "America/Los_Angeles", "2026-11-01T08:00:00Z", "2026-11-01T10:00:00Z"),
+            &[("01 01:00-07:00", 4), ("01 01:00-08:00", 4)],
+        );
+    }
+
+    #[test]
+    fn hours_and_days_of_kathmandu_begin_at_a_quarter() {
+        expect(
+            groups(By::Hour, "Asia/Kathmandu", "2026-06-01T18:00:00Z", "2026-06-01T19:30:00Z"),
+            &[("01 23:00+05:45", 1), ("02 00:00+05:45", 4), ("02 01:00+05:45", 1)],
+        );
+        expect(
+            groups(By::Day, "Asia/Kathmandu", "2026-06-01T18:15:00Z", "2026-06-02T18:30:00Z"),
+            &[("02 00:00+05:45", 96), ("03 00:00+05:45", 1)],
+        );
+    }
+
+    #[test]
+    fn quarters_begin_before_their_moments_also_before_1970() {
+        assert_eq!((quarter(899_999), quarter(900_000), quarter(-1)), (0, 900_000, -900_000));
+    }
+
+    #[test]
+    fn sums_stay_far_from_overflow() {
+        let most = Used { total_tokens: u64::MAX, ..Used::default() };
+        let mut sums = most;
+        sums.add(most);
+        assert!(i64::try_from(sums.total_tokens + sums.total_tokens).is_ok());
+    }
+
+    #[test]
+    fn held_sums_are_bounded() {
+        let mut tallies = Tallies::default();
+        for n in 0..10_000 {
+            let model = n.to_string();
+            tallies.add(&Record { provider: "a".into(), model, ..Record::default() });
+        }
+        assert_eq!(tallies.rows().count(), MOST_HELD);
     }
 }

@@ -101,7 +101,7 @@ impl Writer {
             }
         }
         self.save(true);
-        while let Some(question) = self.shared.question() {
+        for question in self.shared.take_questions() {
             self.reply(question);
         }
         if let Some(database) = self.place.database.take() {
@@ -234,9 +234,8 @@ impl Writer {
 
     fn failed(&mut self, unfit: &Unfit) {
         let error = match unfit {
-            Unfit::Damaged(error) | Unfit::Unusable(error) => error.clone(),
-            Unfit::Foreign => "the file belongs to another program".to_owned(),
-            Unfit::Newer => "the file was written by a newer version".to_owned(),
+            Unfit::Unusable(error) => error.clone(),
+            Unfit::Damaged(_) | Unfit::Foreign | Unfit::Newer => format!("the file {unfit}"),
         };
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
@@ -254,7 +253,7 @@ impl Writer {
         let (Some(path), Err(why)) = (self.place.path.clone(), &outcome) else { return outcome };
         self.place.database = None;
         let mut notes = Vec::new();
-        let renewed = opening::renew(&path, why, &mut notes);
+        let renewed = opening::renew(&path, why, self.pruning.most_bytes(), &mut notes);
         notes.into_iter().for_each(&self.tell);
         self.anew = true;
         self.unsaved = self.source.everything();
@@ -277,7 +276,7 @@ impl Writer {
             Err(error) => return Err(Unfit::Unusable(error.to_string())),
         }
         let mut notes = Vec::new();
-        let opened = opening::open_or_renew(&path, &mut notes);
+        let opened = opening::open_or_renew(&path, self.pruning.most_bytes(), &mut notes);
         notes.into_iter().for_each(&self.tell);
         self.place.database = Some(opened.map_err(Unfit::Unusable)?.0);
         Ok(())
@@ -302,10 +301,12 @@ impl Writer {
     }
 
     fn answer(&mut self) {
+        let questions = self.shared.take_questions();
         if self.retry.is_none() && self.shared.is_touched() {
             self.save(false);
         }
-        while let Some(question) = self.shared.question() {
+        // Those that come meanwhile wait for the next round, which saves first.
+        for question in questions {
             self.reply(question);
         }
     }
@@ -346,6 +347,9 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.place.lock = None;
+        if thread::panicking() {
+            self.shared.settled(Some("the thread that writes has broken".to_owned()), 0);
+        }
         self.shared.ended();
     }
 }

@@ -319,7 +319,7 @@ proptest! {
         let sent = sent % words.len();
         // Less than a few words are no repetition, but a chance.
         let again = overlap % (sent + 1);
-        let again = if again < 3 || again > 80 && again < sent { 0 } else { again };
+        let again = if again < 3 || again > 300 && again < sent { 0 } else { again };
         let told = words[..sent].concat();
         let mut came = words[sent - again..].concat();
         if drops_blank && again == 0 {

@@ -162,9 +162,14 @@ impl Rule {
         free || seen.body.is_labelled(self.labels) || self.is_said(seen)
     }
 
-    /// What sets nothing aside may be in the client's words: it is its request that is meant.
+    /// What sets nothing aside may be in words that the client has too, since it is its request
+    /// that is meant, but not in those that are given back to it.
     fn is_said(&self, seen: &Evidence<'_>) -> bool {
-        if matches!(self.whom, Whom::Request) { seen.says(self.any) } else { seen.tells(self.any) }
+        if matches!(self.whom, Whom::Request) {
+            seen.says_itself(self.any)
+        } else {
+            seen.tells(self.any)
+        }
     }
 
     fn scope(&self, seen: &Evidence<'_>) -> Scope {

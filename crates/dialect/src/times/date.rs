@@ -1,5 +1,5 @@
 //! Dates and times of day as they are written for people and for programs: RFC 3339, "22 Nov 2026
-//! 06:00 GMT", "November 23, 2026 at 12:00 AM PST", "5pm (America/New_York)".
+//! 06:00 GMT", "November 23, 2026 at 12:00 AM PST", "5pm PT".
 
 use engine::Timestamp;
 use jiff::civil::{Date, Time};
@@ -114,17 +114,14 @@ fn by_numbers(text: &str) -> Option<(Date, &str)> {
 
 /// `23 Nov 2026`, `23-Nov-2026`, `November 23rd, 2026` or without the year.
 fn by_name(text: &str, now: Timestamp) -> Option<(Date, &str)> {
-    let (month, day, rest) = match figure(text, 2) {
-        Some((day, rest)) => {
-            let rest = between(without_ordinal(rest));
-            let (month, rest) = month(rest.strip_prefix("of ").unwrap_or(rest))?;
-            (month, day, rest)
-        }
-        None => {
-            let (month, rest) = month(text)?;
-            let (day, rest) = figure(between(rest), 2)?;
-            (month, day, without_ordinal(rest))
-        }
+    let (month, day, rest) = if let Some((day, rest)) = figure(text, 2) {
+        let rest = between(without_ordinal(rest));
+        let (month, rest) = month(rest.strip_prefix("of ").unwrap_or(rest))?;
+        (month, day, rest)
+    } else {
+        let (month, rest) = month(text)?;
+        let (day, rest) = figure(between(rest), 2)?;
+        (month, day, without_ordinal(rest))
     };
     let after_year =
         |tail: &str| !tail.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':');
@@ -214,17 +211,15 @@ fn half_of_day(text: &str) -> (Option<u16>, &str) {
 /// Reads a zone, if one is there; `None` if what is there is an offset that no place has.
 fn zone(text: &str) -> Option<(Option<TimeZone>, &str)> {
     let start = text.trim_start_matches([' ', '(']);
-    if let Some(offset) = offset(start) {
-        let (offset, rest) = offset?;
+    if is_offset(start) {
+        let (offset, rest) = offset(start)?;
         return Some((Some(TimeZone::fixed(offset)), rest));
     }
     let end = start.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '_')));
     let (word, rest) = start.split_at(end.unwrap_or(start.len()));
     if let Some(&(_, hours)) = OFFSETS.iter().find(|(name, _)| *name == word) {
-        let (shift, rest) = match offset(rest) {
-            Some(shift) if hours == 0 => shift?,
-            _ => (Offset::constant(hours), rest),
-        };
+        let shifted = hours == 0 && is_offset(rest);
+        let (shift, rest) = if shifted { offset(rest)? } else { (Offset::constant(hours), rest) };
         return Some((Some(TimeZone::fixed(shift)), rest));
     }
     let place = PLACES.iter().find(|(name, _)| *name == word).map(|&(_, place)| place);
@@ -233,22 +228,23 @@ fn zone(text: &str) -> Option<(Option<TimeZone>, &str)> {
     Some(if zone.is_some() { (zone, rest) } else { (None, text) })
 }
 
-/// `+01:00`, `-0800` or `+8`; the inner `None` is for an offset that no place has.
-fn offset(text: &str) -> Option<Option<(Offset, &str)>> {
+fn is_offset(text: &str) -> bool {
+    text.strip_prefix(['+', '-']).is_some_and(|tail| tail.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// `+01:00`, `-0800` or `+8`; `None` for an offset that no place has.
+fn offset(text: &str) -> Option<(Offset, &str)> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let tail = text.strip_prefix(['+', '-'])?;
     let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ':')).unwrap_or(tail.len());
     let digits: String = tail[..end].chars().filter(char::is_ascii_digit).take(5).collect();
-    if digits.is_empty() {
-        return None;
-    }
     let (hours, minutes) =
         digits.split_at(if digits.len() > 2 { digits.len() - 2 } else { digits.len() });
     let hours: i32 = hours.parse().ok()?;
     let minutes: i32 = if minutes.is_empty() { 0 } else { minutes.parse().ok()? };
     let sound = hours <= 14 && minutes < 60;
     let offset = Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok();
-    Some(offset.filter(|_| sound).map(|offset| (offset, &tail[end..])))
+    Some((offset.filter(|_| sound)?, &tail[end..]))
 }
 
 /// A number of at most so many digits; a longer run of them is none.

@@ -29,17 +29,14 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
 /// The same, with a date as it lies ahead of the sender's own clock, if the sender told its time.
 pub(crate) fn moment_by(text: &str, sent: Option<&str>, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim().trim_matches('"');
-    let at = match number(text) {
-        Some((billionths, "")) => from_number(billionths, now)?,
-        _ => match span(text) {
-            Some(span) => now.after(span),
-            None => {
-                let sent = sent.and_then(|sent| dated(sent, now)).unwrap_or(now);
-                now.after(sent.until(dated(text, now)?))
-            }
-        },
-    };
-    believable(at, now)
+    if let Some((billionths, "")) = number(text) {
+        return believable(from_number(billionths, now)?, now);
+    }
+    let wait = span(text).or_else(|| {
+        let sent = sent.and_then(|sent| dated(sent, now)).unwrap_or(now);
+        Some(sent.until(dated(text, now)?))
+    });
+    believable(now.after(wait?), now)
 }
 
 fn from_number(billionths: u128, now: Timestamp) -> Option<Timestamp> {

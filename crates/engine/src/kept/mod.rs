@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use identity::{KeptIdentity, KeptKind};
 
+use crate::calibration::Calibration;
 use crate::cell::Cell;
 use crate::ledger::{LastError, Ledger, ProviderTally};
 use crate::pace::Pace;
@@ -67,6 +68,8 @@ pub struct KeptUse {
     pub tokens: u64,
     /// The usual time to the first word of a stream.
     pub first_word: Option<Duration>,
+    /// What requests cost beside what was estimated.
+    pub calibration: Calibration,
     /// How fast it was used.
     pub pace: Pace,
     /// What replies reported.

@@ -19,6 +19,7 @@ impl Usage {
             requests: self.requests_today,
             tokens: self.tokens_today,
             first_word: self.first_word,
+            calibration: self.calibration,
             pace: self.pace,
             learned: self.learned.iter().map(Learned::kept).collect(),
             counts: counts
@@ -35,6 +36,7 @@ impl Usage {
             requests_today: kept.requests,
             tokens_today: kept.tokens,
             first_word: kept.first_word,
+            calibration: kept.calibration,
             pace: kept.pace.believed(now),
             restored: kept.counts.iter().map(|count| count.believed(now)).collect(),
             ..Self::default()

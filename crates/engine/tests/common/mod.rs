@@ -212,6 +212,13 @@ impl World {
         self.ledger.learn(&journey.registry, lease, &[budget]);
     }
 
+    /// The provider reports budgets with a reply.
+    pub(crate) fn tell(&mut self, journey: usize, budgets: &[Budget]) {
+        let journey = &self.journeys[journey];
+        let lease = journey.lease.as_ref().unwrap();
+        self.ledger.learn(&journey.registry, lease, budgets);
+    }
+
     /// One whole request that is answered at once; the door that served it.
     pub(crate) fn served_by(&mut self) -> Option<String> {
         let journey = self.request();

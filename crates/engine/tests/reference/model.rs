@@ -60,6 +60,8 @@ struct Memory {
 struct Sent {
     door: Door,
     at: i64,
+    /// What the request itself seemed to need.
+    estimated: u64,
     tokens: u64,
     under_way: bool,
     probes: Vec<String>,
@@ -114,6 +116,8 @@ pub(crate) struct Model {
     sent: Vec<Sent>,
     /// Door, what was left, until when, and when the request began that was told so.
     left: Vec<(String, u64, i64, i64)>,
+    /// Door, estimated and really used.
+    reports: Vec<(String, u64, u64)>,
     off: Vec<String>,
     known: Vec<String>,
     journeys: Vec<Journey>,
@@ -230,6 +234,21 @@ impl Model {
         if half_open { State::HalfOpen } else { State::Open }
     }
 
+    /// What experience makes of an estimate: in a short history every report still counts.
+    fn foreseen(&self, door: &Door, estimated: u64) -> u64 {
+        let name = door.name();
+        let reports: Vec<_> = self.reports.iter().filter(|(door, ..)| *door == name).collect();
+        let shares = reports.iter().map(|(_, asked, used)| (used * 1_000).div_ceil(*asked.max(&1)));
+        let on_top = reports.iter().map(|(_, asked, used)| used.saturating_sub(*asked));
+        let (Some(share), Some(on_top)) = (shares.max(), on_top.max()) else {
+            return estimated;
+        };
+        let by_share = (estimated.max(1) * share.max(250)).div_ceil(1_000);
+        let likely = by_share.min(estimated + on_top);
+        let most = (4 * estimated).max(estimated + 8_192);
+        (likely + likely.div_ceil(100)).clamp(estimated, most)
+    }
+
     /// When every declared limit, and what the provider said is left, lets the request through.
     fn limit_until(&self, door: &Door, tokens: u64) -> Option<i64> {
         let limits = &door.limits;
@@ -241,6 +260,7 @@ impl Model {
         };
         // What no minute holds is passed over for that, unless nothing at all is left.
         let is_oversize = limits.tokens_per_minute.is_some_and(|limit| tokens > limit);
+        let tokens = self.foreseen(door, tokens);
         let in_a_minute = if is_oversize { 1 } else { tokens };
         let mut latest = None;
         for (limit, wanted, requests, counts_until) in [
@@ -295,6 +315,9 @@ impl Model {
             self.left.push(kept.unwrap_or((door.name(), left, self.now + wait, asked)));
         }
         self.forgive(&door, started);
+        if let Some(used) = tokens.filter(|used| *used > 0) {
+            self.reports.push((door.name(), self.sent[sent].estimated, used));
+        }
         self.end(sent, tokens);
     }
 

@@ -66,6 +66,7 @@ impl Model {
         journey.tries[index].count += 1;
         journey.trying = Some((index, self.sent.len()));
         let (door, tokens) = (journey.chain[index].clone(), journey.needs.tokens);
+        let (estimated, tokens) = (tokens, self.foreseen(&door, tokens));
         let name = door.name();
         for (_, left, ..) in self.left.iter_mut().filter(|(other, ..)| *other == name) {
             *left = left.saturating_sub(1);
@@ -78,7 +79,7 @@ impl Model {
         });
         let is_probe = !probes.is_empty();
         debug_assert!(is_probe || states[index] != State::HalfOpen);
-        self.sent.push(Sent { door, at: self.now, tokens, under_way: true, probes });
+        self.sent.push(Sent { door, at: self.now, estimated, tokens, under_way: true, probes });
         let after = self.states(number);
         let tries = &self.journeys[number].tries;
         let is_last = !(0..after.len()).any(|other| {

@@ -1,7 +1,7 @@
 //! Simulated providers with true limits, as pure state machines: they count for themselves and
 //! know nothing of the rules that they test.
 
-use engine::{Fault, FaultKind, Origin, Scope, Timestamp};
+use engine::{Budget, Dimension, Fault, FaultKind, Origin, Scope, Timestamp, Window};
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 
@@ -76,6 +76,29 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// What the provider says of it with an answer.
+    fn told(&mut self, now: i64) -> Budget {
+        self.look(now);
+        let left = self.most as i64 - (self.used as u64).div_ceil(MINUTE as u64) as i64;
+        let (next, full) = match self.span {
+            Span::Bucket => {
+                let full = (self.used as u64).div_ceil(self.most) as i64;
+                (full.min(MINUTE / self.most as i64 + 1), full)
+            }
+            Span::ClockMinute | Span::Day(_) => (self.mark - now, self.mark - now),
+        };
+        Budget {
+            dimension: if self.counts_tokens { Dimension::Tokens } else { Dimension::Requests },
+            window: if matches!(self.span, Span::Day(_)) { Window::Day } else { Window::Minute },
+            limit: Some(self.most),
+            remaining: Some(left.max(0) as u64),
+            next_at: Some(at(now + next)),
+            full_at: Some(at(now + full)),
+        }
+    }
+}
+
 fn next_midnight(zone: &TimeZone, now: i64) -> i64 {
     let local = jiff::Timestamp::from_millisecond(now).unwrap().to_zoned(zone.clone());
     let tomorrow = local.date().checked_add(1.day()).unwrap();
@@ -115,6 +138,11 @@ impl Upstream {
     pub(crate) fn spent_until(&mut self, now: i64, tokens: u64) -> Option<i64> {
         let limits = self.limits.iter_mut();
         limits.filter_map(|limit| limit.refuses_until(now, tokens)).max()
+    }
+
+    /// What it says with an answer of what is left.
+    pub(crate) fn told(&mut self, now: Timestamp) -> Vec<Budget> {
+        self.limits.iter_mut().map(|limit| limit.told(now.as_millis())).collect()
     }
 
     fn complaint(&mut self, now: i64, tokens: u64) -> Option<Fault> {

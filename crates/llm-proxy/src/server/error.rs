@@ -103,11 +103,8 @@ impl ProxyError {
         error
     }
 
-    pub(crate) fn unknown_provider(name: &str) -> Self {
-        let shown: String = name.chars().take(100).collect();
-        let message = format!(
-            "the provider {shown:?} is not configured here; GET /status lists those that are"
-        );
+    pub(crate) fn unknown_provider(header: &str, what: &str) -> Self {
+        let message = format!("{header}: {what}; GET /status lists those that are configured");
         Self::bad_request("unknown_provider", message)
     }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use engine::{Abilities, Needs, Timestamp};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use wire::Endpoint;
+use wire::json::View;
 use wire::request::RequestScan;
 
 use super::error::ProxyError;
+use crate::buffers::apart;
 
 /// Bytes of prompt per token, for estimates: English text has about four.
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
@@ -42,6 +44,20 @@ impl Intake {
             ProxyError::bad_request(code, message).about(problem.param)
         })?;
         Ok(Self { endpoint, headers, body, scan, arrived })
+    }
+
+    /// A top-level parameter's value; the last, should the name be there twice.
+    pub(crate) fn parameter(&self, name: &str) -> Option<View<'_>> {
+        self.scan.layout.named(name).last().and_then(|(_, member)| member.view(&self.body))
+    }
+
+    /// Lets go of the buffer that the headers were read into, for a request that is kept long.
+    pub(crate) fn keep_apart(&mut self) {
+        for value in self.headers.values_mut() {
+            if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = own;
+            }
+        }
     }
 
     /// What the request needs, as far as it decides who can serve it.
@@ -111,5 +127,5 @@ async fn read_up_to(body: &mut Incoming, limit: u64) -> Result<Bytes, ProxyError
             whole.extend_from_slice(&piece);
         }
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+    Ok(if whole.is_empty() { apart(first) } else { whole.freeze() })
 }

@@ -10,6 +10,7 @@ use engine::{
 use http::Response;
 use wire::Endpoint;
 use wire::history::Repair;
+use wire::json::View;
 
 use super::attempt::Failed;
 use super::body::ClientBody;
@@ -21,8 +22,8 @@ use super::report;
 use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
-use crate::refused::Mend;
-use crate::upstream::Original;
+use crate::refused::{Mend, Values};
+use crate::upstream::{Original, is_at_most};
 use crate::world::World;
 
 /// Parameters without which a request is not the same request.
@@ -56,7 +57,7 @@ impl Journey {
         let wishes = Wishes::of(&intake.headers);
         let no_recovery = refuses_recovery(&intake.headers)?;
         keep_able(&mut chain, &world, intake.endpoint);
-        wishes.narrow(&mut chain, &world)?;
+        wishes.narrow(&mut chain, &world, |name| app.unknown_provider(name))?;
         app.ledger().take_turns(&world.registry, &mut chain);
         let rotation = &world.settings.rotation;
         let deadline = intake.arrived.after(rotation.request_timeout);
@@ -167,24 +168,24 @@ impl Journey {
         true
     }
 
-    /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model.
+    /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model;
+    /// one whose value alone was refused, with that value only.
     fn mend_parameter(&self, failed: &Failed, body: &[u8]) -> bool {
-        let Some(name) = dialect::refused_parameter(body) else {
+        let Some(name) = dialect::refused_parameter(body, &self.intake.body) else {
             return false;
         };
-        let given = self.intake.scan.layout.named(&name).next().is_some();
+        let given = self.intake.parameter(&name);
         let ours = failed.asked_for_usage && name == "stream_options";
         // What was mended already and is refused again cannot be mended.
-        let mendable = (given || ours)
+        let mendable = (given.is_some() || ours)
             && !ESSENTIAL.contains(&name.as_str())
             && !failed.adapted.contains(&name);
         if !mendable {
             return false;
         }
-        let mend = match (dialect::replacement_for(&name, body), dialect::stated_ceiling(body)) {
-            (Some(new), _) => Mend::Rename(new),
-            (None, Some(most)) if name.starts_with("max_") => Mend::AtMost(most),
-            (None, _) => Mend::Drop,
+        let mend = match given {
+            Some(given) if !ours => self.mend_of(&name, given, body),
+            _ => Mend::Drop,
         };
         let provider = &failed.route.provider.name;
         self.app.log.info(format_args!(
@@ -192,6 +193,19 @@ impl Journey {
         ));
         self.app.refused.remember(provider, &failed.model, &name, mend);
         true
+    }
+
+    /// How a refused parameter of the client's is mended.
+    fn mend_of(&self, name: &str, given: View<'_>, body: &[u8]) -> Mend {
+        let request = &self.intake.body;
+        if let Some(new) = dialect::replacement_for(name, body, request) {
+            return Mend::Rename(new);
+        }
+        match dialect::stated_ceiling(name, body, request) {
+            Some(most) if !is_at_most(given, most) => Mend::AtMost(most),
+            _ if dialect::refuses_value_only(body) => Mend::DropIf(Values::of(given.raw())),
+            _ => Mend::Drop,
+        }
     }
 
     /// The provider's own answer to a request that is at fault itself.

@@ -97,7 +97,11 @@ async fn serve(app: Arc<App>, stream: TcpStream, stop: CancellationToken) {
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Relaxed);
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(routes::respond(&app, request).await) }
+        async move {
+            // Boxed, for the connection keeps room for this future as long as it lives, and a
+            // stream needs it only until its head is sent.
+            Ok::<_, Infallible>(Box::pin(routes::respond(&app, request)).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -85,7 +85,7 @@ impl fmt::Debug for Relayed {
 
 impl Relayed {
     pub(crate) fn new(
-        journey: Journey,
+        mut journey: Journey,
         held: Held,
         route: Arc<Route>,
         stream: Box<EventStream>,
@@ -95,7 +95,10 @@ impl Relayed {
         let ending = Box::pin(app.ending.clone().cancelled_owned());
         let prompt_tokens = journey.intake.prompt_tokens();
         let (journey, recording) = match journey.recovery() {
-            Recovery::Possible => (Some(Box::new(journey)), None),
+            Recovery::Possible => {
+                journey.intake.keep_apart();
+                (Some(Box::new(journey)), None)
+            }
             Recovery::Off | Recovery::Continuing(_) => (None, Some(journey.recording)),
         };
         let state = State::Playing(Playing { route, held, stream });

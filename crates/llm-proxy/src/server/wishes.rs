@@ -31,18 +31,23 @@ impl Wishes {
         }
     }
 
-    /// Takes the providers that are not wished for out of the chain.
+    /// Takes the providers that are not wished for out of the chain. A name that nobody has is an
+    /// error in either header, with what `unknown` says of it: a slip must not pass for a wish.
     pub(crate) fn narrow(
         &self,
         chain: &mut Vec<Candidate>,
         world: &World,
+        unknown: impl Fn(&str) -> String,
     ) -> Result<(), ProxyError> {
         if self.pinned.is_empty() && self.skipped.is_empty() {
             return Ok(());
         }
-        let known = |name: &&String| world.registry.provider_named(name).is_none();
-        if let Some(name) = self.pinned.iter().find(known) {
-            return Err(ProxyError::unknown_provider(name));
+        let is_unknown = |name: &&String| world.registry.provider_named(name).is_none();
+        let headers = [(PIN, &self.pinned), (SKIP, &self.skipped)];
+        for (header, names) in headers {
+            if let Some(name) = names.iter().find(is_unknown) {
+                return Err(ProxyError::unknown_provider(header, &unknown(name)));
+            }
         }
         chain.retain(|candidate| {
             let deployment = &world.registry.deployments()[candidate.deployment];

@@ -95,6 +95,10 @@ impl Adaptation<'_> {
         }
         let edits = match mend {
             Mend::Drop => Edit::unset(layout, name),
+            Mend::DropIf(values) => match self.intake.parameter(name) {
+                Some(given) if values.hold(given.raw()) => Edit::unset(layout, name),
+                _ => Vec::new(),
+            },
             // What is there under the new name already is not overridden.
             Mend::Rename(new) if layout.named(new).next().is_some() => Edit::unset(layout, name),
             Mend::Rename(new) => layout
@@ -110,14 +114,19 @@ impl Adaptation<'_> {
     }
 
     fn lowered(&self, name: &str, most: u64) -> Vec<Edit> {
-        let layout = &self.intake.scan.layout;
-        let given =
-            layout.named(name).last().and_then(|(_, member)| member.view(&self.intake.body));
-        if given.and_then(View::as_u64).is_some_and(|given| given <= most) {
+        if self.intake.parameter(name).is_some_and(|given| is_at_most(given, most)) {
             return Vec::new();
         }
-        Edit::set(layout, name, &Bytes::from(most.to_string()))
+        Edit::set(&self.intake.scan.layout, name, &Bytes::from(most.to_string()))
     }
+}
+
+/// Whether a value is a number that a provider who takes at most this one takes too.
+#[expect(clippy::cast_precision_loss, reason = "no provider's bound has 16 digits")]
+pub(crate) fn is_at_most(given: View<'_>, most: u64) -> bool {
+    let number =
+        std::str::from_utf8(given.raw()).ok().and_then(|raw| raw.trim().parse::<f64>().ok());
+    number.is_some_and(|number| number <= most as f64)
 }
 
 /// Asks for the token counts of a stream where the client did not. Returns whether it did.
@@ -129,7 +138,8 @@ fn ask_for_usage(
     edits: &mut Vec<Edit>,
 ) -> bool {
     const NAME: &str = "stream_options";
-    let is_left_out = adapted.iter().chain(mends.keys()).any(|name| name == NAME);
+    let is_refused = matches!(mends.get(NAME), Some(Mend::Drop));
+    let is_left_out = is_refused || adapted.iter().any(|name| name == NAME);
     let asks = intake.scan.stream
         && !intake.scan.client_wants_usage
         && route.provider.stream_usage == StreamUsage::Ask

@@ -15,6 +15,7 @@ use super::decode::Decoder;
 use super::failure::Failure;
 use super::opened::Opened;
 use super::send::describe;
+use crate::buffers::apart;
 
 /// The largest single event.
 const LARGEST_EVENT: usize = 16 << 20;
@@ -49,7 +50,7 @@ impl Source {
     /// Events that are all there.
     pub(super) fn whole(events: Bytes) -> Self {
         let mut framer = Framer::new(LARGEST_EVENT);
-        framer.push(events);
+        framer.push(apart(events));
         Self { body: None, decoder: Decoder::Identity, framer, grown: 0, lines: 0 }
     }
 
@@ -81,7 +82,7 @@ impl Source {
     fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
         let piece = self.decoder.push(piece).map_err(|error| Failure::lost(error.to_string()))?;
         self.grown += piece.len();
-        self.framer.push(piece);
+        self.framer.push(apart(piece));
         Ok(())
     }
 

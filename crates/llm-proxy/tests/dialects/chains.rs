@@ -100,6 +100,24 @@ async fn a_pinned_provider_is_the_only_one_asked() {
 }
 
 #[tokio::test]
+async fn a_slip_in_a_providers_name_is_an_error_that_names_the_nearest() {
+    let a = good("a").await;
+    let lines = "api_key: sk-key-one-0123456\n    model: m";
+    let proxy =
+        Setup::new().provider_with("groq", a.address(), lines).provider("other", &a).start().await;
+    for header in ["x-provider", "X-Skip-Provider"] {
+        let heard = ask_with(&proxy, &question(false), header, "other, grok").await;
+        assert_eq!(heard.status, 400, "{}", heard.text());
+        let error = heard.json()["error"].clone();
+        assert_eq!(error["code"], "unknown_provider");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(&header.to_lowercase()), "{message}");
+        assert!(message.contains("did you mean \"groq\"?"), "{message}");
+    }
+    assert_eq!(a.count(), 0);
+}
+
+#[tokio::test]
 async fn a_skipped_provider_is_not_asked() {
     let house = house(None).await;
     ask_with(&house.proxy, &question(false), "X-Skip-Provider", "a").await.assert_says("b");

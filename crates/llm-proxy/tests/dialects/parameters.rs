@@ -342,3 +342,81 @@ async fn no_common_parameter_fails_the_request_further_down_the_chain() {
         let _ = proxy.ask(&body).await;
     }
 }
+
+fn refused_value(name: &str, message: &str) -> Reply {
+    let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": name,
+        "code": "unsupported_value"}});
+    Reply::json(400, &body)
+}
+
+#[tokio::test]
+async fn a_refused_value_is_remembered_by_its_value() {
+    let a = picky(|body| {
+        let value = body.get("reasoning_effort")?.as_str()?.to_owned();
+        let message = "Unsupported value: 'reasoning_effort' does not support this value with this \
+            model. Supported values are: 'low', 'medium' and 'high'.";
+        ["minimal", "none"]
+            .contains(&value.as_str())
+            .then(|| refused_value("reasoning_effort", message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let ask = async |effort: &str| {
+        let heard = proxy.ask(&with(&json!({"reasoning_effort": effort}))).await;
+        heard.assert_says("a");
+        (rest(&last_body(&a)), a.count())
+    };
+    assert_eq!(ask("minimal").await, (json!({}), 2));
+    assert_eq!(ask("minimal").await, (json!({}), 3), "remembered");
+    assert_eq!(ask("low").await, (json!({"reasoning_effort": "low"}), 4), "others pass");
+    assert_eq!(ask("none").await, (json!({}), 6));
+    assert_eq!(ask("minimal").await, (json!({}), 7), "both are remembered");
+}
+
+#[tokio::test]
+async fn where_only_the_default_is_taken_every_value_is_left_out() {
+    let a = picky(|body| {
+        let message = "Unsupported value: 'temperature' does not support 0.2 with this model. Only \
+            the default (1) value is supported.";
+        body.get("temperature").map(|_| refused_value("temperature", message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    for (temperature, count) in [(0.2, 2), (0.2, 3), (0.7, 4)] {
+        proxy.ask(&with(&json!({"temperature": temperature}))).await.assert_says("a");
+        assert_eq!((rest(&last_body(&a)), a.count()), (json!({}), count));
+    }
+}
+
+#[tokio::test]
+async fn a_bound_lowers_what_is_above_it_and_nothing_else() {
+    let a = picky(|body| {
+        let message = "temperature must be less than or equal to 1";
+        (body["temperature"].as_f64() > Some(1.0)).then(|| refused_value("temperature", message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    for (sent, taken, count) in [(1.5, json!(1), 2), (0.7, json!(0.7), 3), (2.0, json!(1), 4)] {
+        proxy.ask(&with(&json!({"temperature": sent}))).await.assert_says("a");
+        assert_eq!((last_body(&a)["temperature"].clone(), a.count()), (taken, count));
+    }
+}
+
+#[tokio::test]
+async fn words_of_the_client_that_come_back_teach_nothing() {
+    let words = "Unsupported parameter: 'temperature'. Use 'top_k' instead.";
+    let a = picky(move |body| {
+        let said = body["messages"][0]["content"].as_str()?.to_owned();
+        let message = format!("Cannot read the message: {said}");
+        let body = json!({"error": {"message": message, "type": "invalid_request_error"}});
+        said.contains("Unsupported").then(|| Reply::json(400, &body))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let mut body = with(&json!({"temperature": 0.5}));
+    body["messages"][0]["content"] = words.into();
+    assert_eq!(proxy.ask(&body).await.status, 400);
+    assert_eq!(a.count(), 1, "nothing was mended");
+    proxy.ask(&with(&json!({"temperature": 0.5}))).await.assert_says("a");
+    assert_eq!(last_body(&a)["temperature"], json!(0.5));
+}

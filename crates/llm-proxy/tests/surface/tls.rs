@@ -3,7 +3,8 @@
 use simulated::{Behaviour, Protocol, Reply};
 
 use crate::harness::{
-    Authority, Place, Proxy, QUESTION, STREAMED, entry, entry_at, over_tls, provider,
+    Authority, MOMENT, Place, Proxy, QUESTION, STREAMED, TurnAway, entry, entry_at, over_tls,
+    provider, turning_away,
 };
 
 fn hi() -> Behaviour {
@@ -105,4 +106,28 @@ async fn a_bad_file_of_authorities_is_a_bad_configuration() {
     place.write("ca.pem", "no certificate\n");
     let told = place.run(&["serve", "--port", "0"]).await;
     assert!(told.code == Some(2) && told.err.contains("ca.pem"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_a_connection_turned_away_unread_is_repeated_and_nobody_is_blamed() {
+    let authority = Authority::new();
+    for (which, how) in
+        [(0, TurnAway::RefusedStream), (1, TurnAway::RefusedStream), (1, TurnAway::GoAway)]
+    {
+        let port = turning_away(&authority, which, how).await;
+        let second = provider(&["second"]).await;
+        let one = entry_at("one", &format!("https://localhost:{port}"));
+        let providers = format!("{one}{}", entry("second", &second));
+        let proxy = Proxy::start(trusting(&authority, &providers)).await;
+        for _ in 0..3 {
+            let answer = proxy.chat(QUESTION).await;
+            assert_eq!(answer.provider(), "one", "{which} {how:?}");
+            assert_eq!(answer.header("x-attempts"), Some("1"), "{which} {how:?}");
+            tokio::time::sleep(MOMENT * 2).await;
+        }
+        let state = proxy.state("one").await;
+        assert_eq!(state["consecutive_errors"], 0, "{state}");
+        assert_eq!(state["last_error"], serde_json::Value::Null, "{which} {how:?}: {state}");
+        assert_eq!(second.count(), 0);
+    }
 }

@@ -1,5 +1,6 @@
 //! A source that tests fill, and questions that wait for their answers.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only for tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,23 +11,26 @@ use jiff::tz::TimeZone;
 use store::{By, Kept, Opened, Options, Record, Source, Store, UsageQuery, UsageRow};
 
 /// How long a test waits before it fails; long, since the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first of January 2100 in UTC: what lies in the future is never too old to be kept.
-pub const NEW_YEAR: i64 = 4_102_444_800_000;
+pub(crate) const NEW_YEAR: i64 = 4_102_444_800_000;
 
 /// State that tests change; a clone is the same state.
-#[derive(Clone, Default)]
-pub struct Facts(Arc<Mutex<(BTreeMap<String, String>, Vec<Kept>)>>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts(Arc<Mutex<Told>>);
+
+/// Everything, and what changed since it was last asked for.
+type Told = (BTreeMap<String, String>, Vec<Kept>);
 
 impl Facts {
-    pub fn set(&self, key: &str, value: &str) {
+    pub(crate) fn set(&self, key: &str, value: &str) {
         let mut facts = self.0.lock().unwrap();
         facts.0.insert(key.to_owned(), value.to_owned());
         facts.1.push(kept(key, Some(value)));
     }
 
-    pub fn forget(&self, key: &str) {
+    pub(crate) fn forget(&self, key: &str) {
         let mut facts = self.0.lock().unwrap();
         facts.0.remove(key);
         facts.1.push(kept(key, None));
@@ -45,7 +49,7 @@ impl Source for Facts {
     }
 }
 
-pub fn kept(key: &str, value: Option<&str>) -> Kept {
+pub(crate) fn kept(key: &str, value: Option<&str>) -> Kept {
     Kept {
         kind: "cooldown".into(),
         provider: "groq".into(),
@@ -55,12 +59,12 @@ pub fn kept(key: &str, value: Option<&str>) -> Kept {
     }
 }
 
-pub fn options(directory: &Path) -> Options {
+pub(crate) fn options(directory: &Path) -> Options {
     Options { directory: Some(directory.to_owned()), ..Options::default() }
 }
 
 /// Opens a store in `directory` and starts it.
-pub fn begin(directory: &Path) -> (Store, Facts, Opened) {
+pub(crate) fn begin(directory: &Path) -> (Store, Facts, Opened) {
     let (store, opened) = store::open(options(directory));
     let facts = Facts::default();
     store.start(Box::new(facts.clone()));
@@ -68,25 +72,25 @@ pub fn begin(directory: &Path) -> (Store, Facts, Opened) {
 }
 
 /// What a fresh start would remember: keys and values.
-pub fn remembered(opened: &Opened) -> BTreeMap<String, String> {
+pub(crate) fn remembered(opened: &Opened) -> BTreeMap<String, String> {
     opened.kept.iter().map(|kept| (kept.key.clone(), kept.value.clone().unwrap())).collect()
 }
 
-pub fn recent(store: &Store, limit: usize) -> Vec<Record> {
+pub(crate) fn recent(store: &Store, limit: usize) -> Vec<Record> {
     let (reply, answer) = mpsc::channel();
     store.recent(limit, Box::new(move |records| reply.send(records).unwrap()));
     answer.recv_timeout(PATIENCE).unwrap().unwrap()
 }
 
-pub fn usage(store: &Store, by: By, zone: TimeZone) -> Vec<UsageRow> {
+pub(crate) fn usage(store: &Store, by: By, zone: TimeZone) -> Vec<UsageRow> {
     let (reply, answer) = mpsc::channel();
-    let query = UsageQuery { by, since: None, until: None, zone };
+    let query = UsageQuery { by: vec![by], since: None, until: None, zone };
     store.usage(query, Box::new(move |rows| reply.send(rows).unwrap()));
     answer.recv_timeout(PATIENCE).unwrap().unwrap()
 }
 
 /// A request that `provider` answered `at` milliseconds into 2100, with 10 tokens.
-pub fn answered(at: i64, provider: &str) -> Record {
+pub(crate) fn answered(at: i64, provider: &str) -> Record {
     Record {
         at: NEW_YEAR + at,
         endpoint: "/v1/chat/completions".into(),
@@ -107,7 +111,7 @@ pub fn answered(at: i64, provider: &str) -> Record {
 }
 
 /// Waits until `done`, and fails when that takes far too long.
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..PATIENCE.as_millis() / 5 {
         if done() {
             return;

@@ -10,7 +10,7 @@ use super::NO_COINCIDENCE;
 
 /// Bytes at the end of the text among which a repetition of the end only is looked for. It bounds
 /// what is held back, too.
-const LONGEST_TAIL: usize = 1024;
+const LONGEST_TAIL: usize = 4096;
 
 /// Bytes of several words that do not come again by chance.
 const SEVERAL_WORDS: usize = 12;
@@ -69,7 +69,8 @@ impl Seam {
         if is_undecided && self.held.len() - self.words().len() <= LONGEST_TAIL {
             return ControlFlow::Continue(());
         }
-        if self.repeated == 0 {
+        if !self.is_repetition() {
+            self.repeated = 0;
             let is_other = self.began_alike();
             return ControlFlow::Break(if is_other { Err(Other) } else { Ok(self.joint()) });
         }
@@ -83,8 +84,11 @@ impl Seam {
     /// What is new of all that came, now that nothing more comes.
     pub(super) fn end(&mut self) -> Result<String, Other> {
         let is_begun_anew = self.open.first() == Some(&0) && says_much(self.words());
-        if self.repeated == 0 && (is_begun_anew || self.began_alike()) {
-            return Err(Other);
+        if !self.is_repetition() {
+            self.repeated = 0;
+            if is_begun_anew || self.began_alike() {
+                return Err(Other);
+            }
         }
         Ok(self.joint())
     }
@@ -122,25 +126,24 @@ impl Seam {
             if at == 0 {
                 self.like_beginning = same;
             }
-            if is_over && self.is_repetition(at) {
+            if is_over {
                 self.repeated = self.repeated.max(same);
             }
             if is_open && !is_over {
                 still.push(at);
             }
         }
-        // One that is shorter than what has come to its end is of no interest.
-        still.retain(|at| self.sent.len() - at > self.repeated);
         self.open = still;
     }
 
-    /// Whether the end of `sent` from `at` on, which came again, did so by no chance: it says
-    /// enough, and `sent` does not say it more than once itself.
-    fn is_repetition(&self, at: usize) -> bool {
-        let end = &self.sent[at..];
+    /// Whether what came again did so by no chance: it says enough, and `sent` does not say it more
+    /// than once itself. If the longest repetition is one of chance, so are the shorter ones.
+    fn is_repetition(&self) -> bool {
+        let at = self.sent.len() - self.repeated;
         if at == 0 && self.may_repeat {
             return true;
         }
+        let end = &self.sent[at..];
         says_much(end) && memmem::find(self.sent.as_bytes(), end.as_bytes()) == Some(at)
     }
 

@@ -12,7 +12,7 @@ pub(crate) use client::{Answer, Wire, get, post, send};
 pub(crate) use place::{Done, Place};
 pub(crate) use proxy::{Proxy, signal};
 use simulated::{Behaviour, Reply, SimulatedProvider};
-pub(crate) use tls::{Authority, Tunnel, over_tls};
+pub(crate) use tls::{Authority, MOMENT, Tunnel, TurnAway, over_tls, turning_away};
 
 /// Longer than anything takes that works, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,9 @@
 //! Providers behind TLS with an authority of their own, and a proxy on the way to them.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -132,4 +134,63 @@ async fn tunnel(mut client: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
     };
     let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+}
+
+/// Long enough for an answer to be sent on an idle machine.
+pub(crate) const MOMENT: Duration = Duration::from_millis(100);
+
+/// How a connection of HTTP/2 turns a request away that it has not looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum TurnAway {
+    /// It resets that stream alone.
+    RefusedStream,
+    /// It says that it goes away, after the requests before.
+    GoAway,
+}
+
+/// A provider of HTTP/2 behind TLS that turns this one of its requests away, counted from 0, and
+/// answers the others; its port.
+pub(crate) async fn turning_away(authority: &Authority, which: usize, how: TurnAway) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = authority.acceptor("localhost", &["h2"]);
+    let count: Arc<AtomicUsize> = Arc::default();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                serve_turning_away(stream, which, how, &count).await;
+            });
+        }
+    });
+    port
+}
+
+async fn serve_turning_away(
+    stream: tokio_rustls::server::TlsStream<TcpStream>,
+    which: usize,
+    how: TurnAway,
+    count: &AtomicUsize,
+) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        let at = count.fetch_add(1, Ordering::Relaxed);
+        if at == which {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+            continue;
+        }
+        let head = http::Response::builder().header("content-type", "application/json");
+        let mut body = respond.send_response(head.body(()).unwrap(), false).unwrap();
+        let text = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
+        body.send_data(text.into(), true).unwrap();
+        if at + 1 == which && how == TurnAway::GoAway {
+            // Until the answer is sent, and the next request has come without being read.
+            let sending = std::future::poll_fn(|cx| connection.poll_closed(cx));
+            let _ = tokio::time::timeout(MOMENT, sending).await;
+            tokio::time::sleep(MOMENT * 5).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+        }
+    }
 }
