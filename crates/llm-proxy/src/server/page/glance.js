@@ -38,7 +38,9 @@ export function showGlance(status) {
 
 function limited({ providers, available_providers: available, total_providers: total }) {
   const closed = providers.filter((one) => !one.disabled).flatMap(closings);
-  const waiting = closed.filter((one) => one.until).sort((one, other) => Date.parse(one.until) - Date.parse(other.until));
+  const isLimited = (one) => Number(one.state === 'limited');
+  const waiting = closed.filter((one) => one.until)
+    .sort((one, other) => isLimited(other) - isLimited(one) || Date.parse(one.until) - Date.parse(other.until));
   const standing = closed.filter((one) => !one.until);
   const off = providers.filter((one) => one.disabled).length;
   put(parts.limited.lead, available === 0 ? 'No provider can take a request now.'
