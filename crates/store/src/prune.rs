@@ -67,7 +67,8 @@ impl Pruning {
         }
         if let Some(most) = self.bounds.requests {
             connection.execute(
-                "DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?1",
+                "DELETE FROM requests
+                 WHERE id <= (SELECT id FROM requests ORDER BY id DESC LIMIT 1 OFFSET ?1)",
                 [most],
             )?;
         }
@@ -119,8 +120,7 @@ fn shrink(connection: &Connection, enough: u64) -> Result<bool> {
         return Ok(false);
     }
     let held: i64 =
-        connection
-            .query_row("SELECT ifnull(max(id) - min(id), 0) FROM requests", [], |row| row.get(0))?;
+        connection.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
     let deleted = if held >= FEW_REQUESTS {
         connection.execute(
             "DELETE FROM requests WHERE id IN (SELECT id FROM requests ORDER BY id LIMIT ?1)",
