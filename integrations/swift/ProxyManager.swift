@@ -357,11 +357,13 @@ public final class ProxyManager: @unchecked Sendable {
             try started.run(program, arguments: places.arguments(port: port), in: places)
         } catch {
             child = nil
-            return settle(.failed(.ended("\(program.path) cannot be started: \(error.localizedDescription)")))
+            let why = "\(program.path) cannot be started: \(error.localizedDescription)"
+            return settle(.failed(.ended(why)))
         }
         let limit = current.startTimeout
         queue.asyncAfter(deadline: .now() + limit) { [weak self, weak started] in
-            guard let self, let started, self.child === started, self.phase == .starting else { return }
+            guard let self, let started, self.child === started else { return }
+            guard self.phase == .starting else { return }
             self.discardChild()
             self.settle(.failed(.silent(limit)))
         }
