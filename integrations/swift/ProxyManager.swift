@@ -625,6 +625,7 @@ private struct Places {
     func arguments(port: UInt16) -> [String] {
         let arguments = [
             "serve", "--host", "127.0.0.1", "--port", String(port), "--exit-with-parent",
+            "--state", folder.appendingPathComponent("state").path,
         ]
         return arguments + (configuration.map { ["--config", $0.path] } ?? [])
     }
