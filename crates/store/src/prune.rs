@@ -119,8 +119,7 @@ fn shrink(connection: &Connection, enough: u64) -> Result<bool> {
     if bytes <= enough {
         return Ok(false);
     }
-    let held: i64 =
-        connection.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
+    let held: i64 = connection.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
     let deleted = if held >= FEW_REQUESTS {
         connection.execute(
             "DELETE FROM requests WHERE id IN (SELECT id FROM requests ORDER BY id LIMIT ?1)",

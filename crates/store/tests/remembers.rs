@@ -110,7 +110,9 @@ fn without_a_folder_everything_works_in_memory() {
     assert_eq!(opened.notes, []);
     store.start(Box::new(Facts::default()));
     for at in 0..2_500 {
-        store.record(answered(at, "groq"));
+        // Numbers as the program gives them, far apart.
+        let id = (NEW_YEAR + at) * 1_000;
+        store.record(Record { id, ..answered(at, "groq") });
     }
     assert_eq!(recent(&store, 10_000).len(), 2_000);
     assert_eq!(usage(&store, By::Model, TimeZone::UTC)[0].used.requests, 2_500);
