@@ -11,6 +11,7 @@ mod fields;
 mod headers;
 mod history;
 mod limits;
+mod pairs;
 mod parameter;
 mod profile;
 mod quoted;

@@ -4,6 +4,7 @@ use engine::Timestamp;
 
 use super::duration::leading;
 use super::instant::{believable, written};
+use crate::pairs::Pairs;
 
 /// What stands before a span that says when to come back, the more telling first.
 const RETRY: &[&str] = &[
@@ -69,7 +70,8 @@ fn instants(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
 
 /// What follows each phrase, without the filling words.
 fn tails<'a>(phrases: &'a [&'a str], text: &'a str) -> impl Iterator<Item = &'a str> {
-    phrases.iter().flat_map(move |phrase| {
+    let pairs = Pairs::of([text]);
+    phrases.iter().filter(move |phrase| pairs.may_hold(phrase)).flat_map(move |phrase| {
         let found = text.match_indices(phrase).take(TRIES);
         found
             .filter(|&(at, _)| begins_word(text, at))

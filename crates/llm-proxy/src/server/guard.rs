@@ -66,8 +66,7 @@ fn without_port(host: &str) -> &str {
 
 fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_name =
-        || name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let is_name = || name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     let ends = |end: &str| {
         let start = name.len().checked_sub(end.len());
         start.and_then(|at| name.get(at..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end))

@@ -193,13 +193,29 @@ fn goes_on(name: &HeaderName) -> bool {
         | "transfer-encoding" | "upgrade" | "expect" | "http2-settings" => false,
         // Set anew for the provider.
         "host" | "content-length" | "content-type" | "accept-encoding" => false,
-        "authorization" | "proxy-authenticate" | "proxy-authorization" | "x-api-key"
-        | "api-key" | "x-goog-api-key" | "openai-organization" | "openai-project" | "cookie"
+        "authorization"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "x-api-key"
+        | "api-key"
+        | "x-goog-api-key"
+        | "openai-organization"
+        | "openai-project"
+        | "cookie"
         | "cookie2" => false,
         // Of where the client is.
-        "origin" | "referer" | "forwarded" | "via" | "x-forwarded-for" | "x-forwarded-host"
-        | "x-forwarded-proto" | "x-forwarded-port" | "x-real-ip" | "dnt"
-        | "access-control-request-method" | "access-control-request-headers" => false,
+        "origin"
+        | "referer"
+        | "forwarded"
+        | "via"
+        | "x-forwarded-for"
+        | "x-forwarded-host"
+        | "x-forwarded-proto"
+        | "x-forwarded-port"
+        | "x-real-ip"
+        | "dnt"
+        | "access-control-request-method"
+        | "access-control-request-headers" => false,
         other => !other.starts_with("sec-"),
     }
 }
