@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt bench build clean
+.PHONY: help run demo test check fmt bench count build clean
 
 export CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -35,6 +35,10 @@ bench: build ## compare with a direct call and with nginx; prints one table
 	@scripts/need.sh python3 wrk
 	@scripts/nginx.sh $(TARGET)/bench
 	@exec python3 bench/run.py --binaries $(TARGET) $(ARGS)
+
+count: build ## count the instructions of a request; more than bench/bounds.json allows fails
+	@scripts/need.sh python3 valgrind
+	@exec python3 bench/instructions.py --binaries $(TARGET) $(ARGS)
 
 # One invocation for the proxy and for the simulated upstream, so that nothing is built twice.
 build: ## build the release binary

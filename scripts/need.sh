@@ -18,7 +18,7 @@ debian_packages() {
     cc) echo build-essential ;;
     python3) echo python3 python3-venv ;;
     node) echo nodejs npm ;;
-    wrk) echo wrk ;;
+    wrk | valgrind) echo "$1" ;;
   esac
 }
 
