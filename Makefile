@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-swift check fmt bench build clean
+.PHONY: help run demo test test-swift check fmt bench count build clean
 
 export CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -42,6 +42,10 @@ bench: build ## compare with a direct call, nginx and HAProxy; prints one table
 	@$(CARGO) build --quiet --release --locked -p simulated --example pace
 	@scripts/nginx.sh $(TARGET)/bench
 	@exec python3 bench/run.py --binaries $(TARGET) $(ARGS)
+
+count: build ## count the instructions of a request; more than bench/bounds.json allows fails
+	@scripts/need.sh python3 valgrind
+	@exec python3 bench/instructions.py --binaries $(TARGET) $(ARGS)
 
 # One invocation for the proxy and for the simulated upstream, so that nothing is built twice.
 build: ## build the release binary

@@ -19,7 +19,7 @@ debian_packages() {
     cc) echo build-essential ;;
     python3) echo python3 python3-venv ;;
     node) echo nodejs npm ;;
-    wrk | haproxy | chromium | shellcheck) echo "$1" ;;
+    wrk | haproxy | chromium | shellcheck | valgrind) echo "$1" ;;
   esac
 }
 
