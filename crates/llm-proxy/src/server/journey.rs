@@ -251,8 +251,7 @@ impl Journey {
     fn remember_passed(&mut self) {
         let end = self.rotation.chain().len();
         let now = self.app.clock.now();
-        let passed =
-            self.rotation.passed_over(end, &self.world.registry, &self.app.ledger(), now);
+        let passed = self.rotation.passed_over(end, &self.world.registry, &self.app.ledger(), now);
         self.recording.walked_to(end, passed);
     }
 
