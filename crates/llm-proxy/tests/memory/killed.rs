@@ -158,7 +158,7 @@ async fn saved_after(proxy: &Proxy) -> Duration {
     assert_eq!(proxy.chat(QUESTION).await.status, 429);
     let answered = tokio::time::Instant::now();
     eventually("the cooldown in the file", async || {
-        holds(&bytes(&proxy.place), r#""kind":"RateLimited""#)
+        holds(&bytes(&proxy.place), r#""kind":"rate_limited""#)
     })
     .await;
     answered.elapsed()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::{Place, Proxy, entry, provider};
-use crate::parts::{config, stopped};
+use crate::parts::{config, killed, stopped};
 
 /// What `/status` says of the memory.
 async fn state(proxy: &Proxy) -> Value {
@@ -92,7 +92,7 @@ async fn the_demo_keeps_nothing() {
     let command = place.command(&["demo", "--port", "0"]);
     let proxy = Proxy::of_command(place, command).await;
     assert_eq!(state(&proxy).await["mode"], "memory");
-    let place = stopped(proxy).await;
+    let place = killed(proxy).await;
     let is_empty = |folder: &Path| std::fs::read_dir(folder).unwrap().next().is_none();
     assert!(is_empty(&place.home()) && is_empty(&place.work()));
 }

@@ -148,7 +148,8 @@ async fn a_stream_tells_when_its_first_word_came_and_whether_it_broke_off() {
 
 #[tokio::test]
 async fn a_wrong_number_of_requests_is_an_error() {
-    let proxy = remembering(&[entry("one", &provider(&["hi"]).await)]).await;
+    let upstream = provider(&["hi"]).await;
+    let proxy = remembering(&[entry("one", &upstream)]).await;
     for limit in ["0", "2001", "-1", "many", "99999999999999999999"] {
         let answer = proxy.get(&format!("/requests?limit={limit}")).await;
         assert_eq!(answer.error(), (400, "invalid_limit".to_owned()), "{limit}");
