@@ -103,7 +103,7 @@ fn field(value: &Value, absent: &str) -> String {
     match value {
         Value::Null => absent.to_owned(),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -132,8 +132,8 @@ pub(crate) async fn usage(
 ) -> Result<Response<ClientBody>, ProxyError> {
     let zone = world.zone();
     let now = app.clock.now();
-    let word = query_value(query, "by").unwrap_or_else(|| "day".to_owned());
-    let by = groups(&word)?;
+    let grouping = query_value(query, "by").unwrap_or_else(|| "day".to_owned());
+    let by = groups(&grouping)?;
     let since = instant(query, "since", now, &zone)?.unwrap_or_else(|| back(now, USUAL_SPAN));
     let until = instant(query, "until", now, &zone)?;
     let asked = UsageQuery {
@@ -146,7 +146,7 @@ pub(crate) async fn usage(
     let rows = found.map_err(|problem| ProxyError::no_history(&problem))?;
     let told: Vec<Value> = rows.iter().map(|row| row_json(row, &by, &zone)).collect();
     let body = json!({
-        "by": word,
+        "by": grouping,
         "since": moment(since, &zone),
         "until": moment(until.unwrap_or(now), &zone),
         "rows": told,

@@ -176,10 +176,10 @@ async fn the_command_prints_the_same_as_a_table_as_json_and_for_spreadsheets() {
     let csv = proxy.tell(&[&by[..], &["--format", "csv"]].concat()).await.good();
     let mut lines = csv.lines();
     let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let plain = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let plain = |value: &Value| match value.as_str() {
+        _ if value.is_null() => String::new(),
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
     };
     for (line, row) in lines.zip(&rows) {
         let fields: Vec<String> = columns.iter().map(|name| plain(&row[*name])).collect();

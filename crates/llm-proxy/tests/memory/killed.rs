@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use simulated::{Behaviour, Reply, SimulatedProvider};
 
 use crate::harness::{Proxy, QUESTION, acting, entry, eventually, provider};
-use crate::parts::{bytes, error, holds, killed, killed_and_back, remembering, saved, start};
+use crate::parts::{bytes, error, holds, killed, killed_and_back, now, remembering, saved, start};
 
 /// Who asks at once.
 const CLIENTS: u64 = 4;
@@ -156,7 +156,7 @@ async fn what_was_set_aside_stays_so_after_a_kill() {
 /// How long after its answer a stated cooldown was in the file.
 async fn saved_after(proxy: &Proxy) -> Duration {
     assert_eq!(proxy.chat(QUESTION).await.status, 429);
-    let answered = tokio::time::Instant::now();
+    let answered = now();
     eventually("the cooldown in the file", async || {
         holds(&bytes(&proxy.place), r#""kind":"rate_limited""#)
     })

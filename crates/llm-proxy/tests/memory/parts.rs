@@ -20,8 +20,20 @@ pub(crate) fn config(entries: &[String]) -> String {
 
 /// Tests of counts of a day must not run over its end.
 fn daytime_zone() -> &'static str {
-    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    let hour = wall().to_zoned(jiff::tz::TimeZone::UTC).hour();
     if (2..22).contains(&hour) { "UTC" } else { "Etc/GMT-12" }
+}
+
+/// The present moment of the calendar.
+#[expect(clippy::disallowed_methods, reason = "tests compare what they are told with the clock")]
+pub(crate) fn wall() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// The present moment.
+#[expect(clippy::disallowed_methods, reason = "tests time what they wait for")]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// Starts the proxy on a folder for its memory.

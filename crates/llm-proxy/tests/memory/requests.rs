@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulated::{Behaviour, Events, Reply, SimulatedProvider};
 
 use crate::harness::{QUESTION, STREAMED, acting, entry, eventually, provider};
-use crate::parts::{error, killed_and_back, leave, remembering, told};
+use crate::parts::{error, killed_and_back, leave, remembering, told, wall};
 
 async fn limited() -> SimulatedProvider {
     acting(Behaviour::always(Reply::rate_limited(Some("3600")))).await
@@ -32,7 +32,7 @@ fn skipped(request: &Value) -> Value {
 /// How far in the future a time lies, in seconds.
 fn ahead(time: &Value) -> i64 {
     let then: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
-    then.as_second() - jiff::Timestamp::now().as_second()
+    then.as_second() - wall().as_second()
 }
 
 #[tokio::test]

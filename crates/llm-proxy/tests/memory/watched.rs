@@ -5,10 +5,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use simulated::{Behaviour, Reply};
-use tokio::time::Instant;
 
 use crate::harness::{Place, Proxy, QUESTION, Wire, acting, entry, eventually, get, provider};
-use crate::parts::{config, remembering};
+use crate::parts::{config, now, remembering};
 
 /// A watcher with its answer's head read.
 async fn watch(proxy: &Proxy) -> Wire {
@@ -58,7 +57,7 @@ async fn a_watcher_is_told_the_state_at_once_each_request_and_each_change() {
     assert_eq!(request["hops"][0]["provider"], newest["hops"][0]["provider"]);
 
     assert_eq!(proxy.chat(QUESTION).await.status, 429);
-    let changed = Instant::now();
+    let changed = now();
     let status = loop {
         let status = event(&mut wire, "status").await;
         if provider_of(&status)["available"] == false {
@@ -79,7 +78,7 @@ async fn a_watcher_does_not_hold_up_the_end() {
     let mut wire = watch(&proxy).await;
     event(&mut wire, "status").await;
     let mut deaf = watch(&proxy).await;
-    let told = Instant::now();
+    let told = now();
     proxy.signal(Signal::TERM);
     assert!(proxy.ended().await.success());
     // A few milliseconds by design; ten seconds would be the patience with requests.
