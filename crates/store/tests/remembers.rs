@@ -121,6 +121,17 @@ fn without_a_folder_everything_works_in_memory() {
 }
 
 #[test]
+fn numbers_with_gaps_are_no_count_of_what_is_held() {
+    let (store, _) = store::open(Options::default());
+    store.start(Box::new(Facts::default()));
+    for at in 1..=2_100 {
+        store.record(Record { id: at * 1_000_000, ..answered(at, "groq") });
+    }
+    let held = recent(&store, 10_000);
+    assert_eq!((held.len(), held[0].at, held[1_999].at), (2_000, NEW_YEAR + 2_100, NEW_YEAR + 101));
+}
+
+#[test]
 fn a_touch_is_saved_without_a_stop() {
     let folder = tempfile::tempdir().unwrap();
     let (store, facts, _) = begin(folder.path());

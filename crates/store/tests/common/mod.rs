@@ -76,6 +76,7 @@ pub(crate) fn remembered(opened: &Opened) -> BTreeMap<String, String> {
     opened.kept.iter().map(|kept| (kept.key.clone(), kept.value.clone().unwrap())).collect()
 }
 
+/// The newest records, without the numbers that they were given.
 pub(crate) fn recent(store: &Store, limit: usize) -> Vec<Record> {
     let (reply, answer) = mpsc::channel();
     store.recent(limit, Box::new(move |records| reply.send(records).unwrap()));
