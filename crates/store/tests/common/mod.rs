@@ -82,7 +82,9 @@ pub(crate) fn recent(store: &Store, limit: usize) -> Vec<Record> {
     store.recent(limit, Box::new(move |records| reply.send(records).unwrap()));
     let mut records = answer.recv_timeout(PATIENCE).unwrap().unwrap();
     // Most tests let the file choose the numbers.
-    records.iter_mut().for_each(|record| record.id = 0);
+    for record in &mut records {
+        record.id = 0;
+    }
     records
 }
 
