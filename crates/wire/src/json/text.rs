@@ -17,11 +17,8 @@ pub fn quote(text: &str) -> Bytes {
 /// Half of a surrogate pair, which no Rust string can hold, becomes U+FFFD.
 pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
     let body = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    let bytes = body.as_bytes();
-    // Most are too short for a vector search to pay.
-    let is_short = bytes.len() < 32;
-    if is_short && bytes.contains(&b'\\') || !is_short && memchr::memchr(b'\\', bytes).is_some() {
-        return Cow::Owned(unescape(bytes));
+    if body.as_bytes().contains(&b'\\') {
+        return Cow::Owned(unescape(body.as_bytes()));
     }
     Cow::Borrowed(body)
 }
