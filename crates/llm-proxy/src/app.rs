@@ -86,6 +86,7 @@ impl App {
             discovered: Mutex::default(),
         });
         app.memory.start(&app);
+        app.forget_refused(|provider| !app.is_known(provider));
         Ok(app)
     }
 
@@ -132,6 +133,7 @@ impl App {
         self.world.store(Arc::new(world));
         drop(ledger);
         lock(&self.discovered).clear();
+        self.forget_refused(|provider| !self.is_known(provider));
         self.news.notify_waiters();
         Ok(loaded)
     }
@@ -152,11 +154,18 @@ impl App {
         self.adopt(settings).map_err(|problem| vec![problem])
     }
 
-    /// Forgets cooldowns and parked marks of one provider, or of all.
+    /// Forgets cooldowns, parked marks and refused parameters of one provider, or of all.
     pub(crate) fn reset(&self, provider: Option<&str>) {
         self.ledger().reset(provider);
+        self.forget_refused(|name| provider.is_none_or(|provider| provider == name));
         self.log.info(format_args!("Reset by a person: {}", provider.unwrap_or("all providers")));
         self.news.notify_waiters();
+    }
+
+    fn forget_refused(&self, is_meant: impl Fn(&str) -> bool) {
+        if self.refused.forget(is_meant) {
+            self.memory.touch();
+        }
     }
 
     /// Switches a provider off or on.

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::app::App;
 use crate::observe::log::Log;
+use crate::refused::KeptMends;
 use crate::server::record_json;
 
 /// Requests that a slow watcher may be behind.
@@ -188,6 +189,6 @@ fn of_ledger(kept: &engine::Kept) -> Kept {
     Kept { kind, provider, key, model, value }
 }
 
-fn of_refused((provider, model, value): (String, String, String)) -> Kept {
-    Kept { kind: REFUSED.to_owned(), provider, key: String::new(), model, value: Some(value) }
+fn of_refused(KeptMends { provider, model, mends }: KeptMends) -> Kept {
+    Kept { kind: REFUSED.to_owned(), provider, key: String::new(), model, value: mends }
 }

@@ -65,7 +65,7 @@ pub(crate) type Mends = BTreeMap<String, Mend>;
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     by_model: Mutex<HashMap<(String, String), Mends>>,
-    /// Whose mends changed since they were last kept.
+    /// Whose mends changed since they were last kept. Locked after the mends.
     changed: Mutex<BTreeSet<(String, String)>>,
 }
 
@@ -100,16 +100,31 @@ impl Refused {
         }
     }
 
-    /// Provider, model and mends as text, of what changed since the last call.
-    pub(crate) fn take_changes(&self) -> Vec<(String, String, String)> {
-        let changed = std::mem::take(&mut *lock(&self.changed));
-        let by_model = lock(&self.by_model);
-        changed.iter().filter_map(|at| Some(as_text(at, by_model.get(at)?))).collect()
+    /// Forgets all of the providers of which `is_meant` says so. Returns whether there was any.
+    pub(crate) fn forget(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        let mut by_model = lock(&self.by_model);
+        let before = by_model.len();
+        let mut changed = lock(&self.changed);
+        by_model.retain(|at, _| {
+            let stays = !is_meant(&at.0);
+            if !stays {
+                changed.insert(at.clone());
+            }
+            stays
+        });
+        by_model.len() < before
     }
 
-    /// The same of everything.
-    pub(crate) fn everything(&self) -> Vec<(String, String, String)> {
-        lock(&self.by_model).iter().map(|(at, mends)| as_text(at, mends)).collect()
+    /// What changed since the last call.
+    pub(crate) fn take_changes(&self) -> Vec<KeptMends> {
+        let by_model = lock(&self.by_model);
+        let changed = std::mem::take(&mut *lock(&self.changed));
+        changed.into_iter().map(|at| KeptMends::of(&at, by_model.get(&at))).collect()
+    }
+
+    /// Everything that is known.
+    pub(crate) fn everything(&self) -> Vec<KeptMends> {
+        lock(&self.by_model).iter().map(|(at, mends)| KeptMends::of(at, Some(mends))).collect()
     }
 
     /// Takes back what an earlier run kept, as far as it is understood.
@@ -124,13 +139,25 @@ impl Refused {
     }
 }
 
-fn as_text((provider, model): &(String, String), mends: &Mends) -> (String, String, String) {
-    (provider.clone(), model.clone(), serde_json::to_string(mends).unwrap_or_default())
+/// The mends of one provider's model, to be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KeptMends {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+    /// As JSON; `None` if there are none any longer.
+    pub(crate) mends: Option<String>,
+}
+
+impl KeptMends {
+    fn of((provider, model): &(String, String), mends: Option<&Mends>) -> Self {
+        let mends = mends.and_then(|mends| serde_json::to_string(mends).ok());
+        Self { provider: provider.clone(), model: model.clone(), mends }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_VALUES, Mend, Refused, Values};
+    use super::{KeptMends, MOST_VALUES, Mend, Refused, Values};
 
     #[test]
     fn refused_values_add_up_and_the_oldest_go_first() {
@@ -145,5 +172,18 @@ mod tests {
         assert!(!values.hold(b"33"));
         refused.remember("a", "m", "seed", Mend::Drop);
         assert_eq!(refused.of("a", "m").get("seed"), Some(&Mend::Drop));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_told_to_who_keeps_it() {
+        let refused = Refused::default();
+        refused.remember("a", "m", "seed", Mend::Drop);
+        refused.remember("b", "m", "seed", Mend::Drop);
+        assert_eq!(refused.take_changes().len(), 2);
+        assert!(refused.forget(|provider| provider == "a"));
+        assert!(!refused.forget(|provider| provider == "a"));
+        assert!(refused.of("a", "m").is_empty() && !refused.of("b", "m").is_empty());
+        let (provider, model) = ("a".to_owned(), "m".to_owned());
+        assert_eq!(refused.take_changes(), [KeptMends { provider, model, mends: None }]);
     }
 }

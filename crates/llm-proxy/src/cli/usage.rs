@@ -22,8 +22,9 @@ pub(super) enum Form {
 }
 
 /// The columns after those that are grouped by.
-const COUNTS: [&str; 10] = [
+const COUNTS: [&str; 11] = [
     "requests",
+    "refused",
     "attempts",
     "failures",
     "prompt_tokens",
@@ -45,9 +46,17 @@ pub(super) async fn usage(proxy: Proxy, by: &str, since: Option<&str>, form: For
     }
 }
 
+/// The columns that are grouped by, and then the counts. A key or model is told with its provider.
 fn columns(told: &Value) -> Vec<&str> {
     let by = told["by"].as_str().unwrap_or("day");
-    by.split(',').chain(COUNTS).collect()
+    let mut columns: Vec<&str> = by.split(',').map(str::trim).collect();
+    if let Some(at) = columns.iter().position(|name| ["key", "model"].contains(name))
+        && !columns.contains(&"provider")
+    {
+        columns.insert(at, "provider");
+    }
+    columns.extend(COUNTS);
+    columns
 }
 
 fn table(told: &Value) -> String {
@@ -123,8 +132,8 @@ mod tests {
         ]});
         let text = csv(&told);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("model,requests,attempts"));
-        assert_eq!(lines[1], "\"a,\"\"b\"\"\",3,,,,,,,,,");
-        assert!(lines[2].starts_with("'=1+1,"));
+        assert!(lines[0].starts_with("provider,model,requests,refused,attempts"));
+        assert_eq!(lines[1], ",\"a,\"\"b\"\"\",3,,,,,,,,,,");
+        assert!(lines[2].starts_with(",'=1+1,"));
     }
 }

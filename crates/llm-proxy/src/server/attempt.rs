@@ -77,7 +77,7 @@ impl Journey {
         let sent = self.send(&mut target, limits, told).await;
         let took = started.until(self.app.clock.now());
         let hop = self.hop(&target, &sent.outcome, took);
-        self.recording.hops.push(hop);
+        self.recording.tried(hop);
         let Target { route, model, .. } = target;
         let Sent { outcome, adapted, asked_for_usage } = sent;
         match outcome.result {
@@ -104,12 +104,13 @@ impl Journey {
         }
     }
 
-    async fn send(&self, target: &mut Target, limits: Limits, told: Option<&Told>) -> Sent {
+    async fn send(&mut self, target: &mut Target, limits: Limits, told: Option<&Told>) -> Sent {
         if let Err(failure) = self.find_model(target, limits).await {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
             return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
         }
         let Target { deployment, route, key, model, .. } = target;
+        self.recording.tries(route, *key, model);
         let continued = told.map(|told| continued(&self.intake, route, model, told));
         let (intake, recovery) = match &continued {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
@@ -172,6 +173,7 @@ impl Journey {
             model: Arc::clone(&target.model),
             word,
             kind: failure.map(|failure| failure.fault.kind),
+            answered: failure.is_none(),
             detail: failure.map(|failure| failure.fault.detail.clone()).unwrap_or_default(),
             until,
             wait: until.map(|until| self.app.clock.now().until(until)),

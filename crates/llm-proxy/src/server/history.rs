@@ -250,7 +250,7 @@ fn row_json(row: &UsageRow, by: &[By], zone: &TimeZone) -> Value {
         "estimated_tokens": used.estimated_tokens,
         "cost_usd": (used.cost_nanos > 0).then(|| dollars(used.cost_nanos)),
         "average_first_token_ms": average(used.first_token_ms, used.first_token_count),
-        "average_duration_ms": average(used.duration_ms, used.requests),
+        "average_duration_ms": average(used.duration_ms, used.requests + used.refused),
     });
     if let Value::Object(counts) = counts {
         told.extend(counts);

@@ -192,6 +192,7 @@ impl Journey {
             "{provider}: refuses {name} as it was sent, repeating with that mended"
         ));
         self.app.refused.remember(provider, &failed.model, &name, mend);
+        self.app.memory.touch();
         true
     }
 
@@ -230,6 +231,7 @@ impl Journey {
     pub(crate) fn refuse(mut self, refusal: &Refusal) -> Response<ClientBody> {
         let message = report::refusal_message(refusal, &self.recording.hops);
         self.app.log.error(format_args!("{message}"));
+        self.remember_passed();
         let error = match (refusal.why, refusal.retry_after) {
             (Why::RequestsOwn { attempt }, _) => {
                 return self.answer_with_original(attempt);
@@ -243,6 +245,15 @@ impl Journey {
         let attempts =
             report::attempts(self.rotation.chain(), &self.world, &self.recording.hops, refusal);
         self.told(error.with_attempts(attempts))
+    }
+
+    /// Nobody is left: all that were not tried were passed over.
+    fn remember_passed(&mut self) {
+        let end = self.rotation.chain().len();
+        let now = self.app.clock.now();
+        let passed =
+            self.rotation.passed_over(end, &self.world.registry, &self.app.ledger(), now);
+        self.recording.walked_to(end, passed);
     }
 
     fn told(&mut self, error: ProxyError) -> Response<ClientBody> {

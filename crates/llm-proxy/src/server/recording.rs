@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Closed, FaultKind, Timestamp};
+use engine::{Closed, Fault, FaultKind, Timestamp, policy};
 use store::{Record, Skipped};
 use wire::Endpoint;
 use wire::usage::Usage;
@@ -57,8 +57,10 @@ pub(crate) struct Hop {
     pub(crate) model: Arc<str>,
     /// A status, or a word such as `timeout`.
     pub(crate) word: Cow<'static, str>,
-    /// What was wrong; `None` of an attempt that was answered.
+    /// What was wrong; `None` of an attempt that was answered and whose answer did not break off.
     pub(crate) kind: Option<FaultKind>,
+    /// Whether there was an answer, be it one that broke off.
+    pub(crate) answered: bool,
     /// The provider's own words.
     pub(crate) detail: String,
     /// When the provider said it is open again.
@@ -78,13 +80,15 @@ impl Hop {
     }
 
     fn remembered(self) -> store::Hop {
+        // What is said of a request that is at fault itself may quote it.
+        let may_quote = self.kind.is_some_and(policy::is_requests_own);
         store::Hop {
             provider: self.provider().to_owned(),
             key: self.key().to_owned(),
             model: self.model.as_ref().to_owned(),
             result: self.word.into_owned(),
             kind: self.kind.map(|kind| kind.as_str().to_owned()),
-            detail: self.detail,
+            detail: if may_quote { String::new() } else { self.detail },
             until: self.until.map(Timestamp::as_millis),
             took_ms: millis(self.took),
         }
@@ -102,7 +106,11 @@ pub(crate) struct Recording {
     stream: bool,
     /// The attempts, in order.
     pub(crate) hops: Vec<Hop>,
+    /// The attempt that is under way, and since when: remembered if the client leaves meanwhile.
+    under_way: Option<(Hop, Timestamp)>,
     skipped: Vec<Skipped>,
+    /// The deployments that `skipped` tells of.
+    passed: Vec<usize>,
     /// The deployments of the chain that the walk has come past.
     walked: usize,
     outcome: Outcome,
@@ -122,11 +130,13 @@ impl Recording {
             asked: shortened(intake.scan.model.as_deref().unwrap_or_default()),
             stream: intake.scan.stream,
             hops: Vec::new(),
+            under_way: None,
             skipped: Vec::new(),
+            passed: Vec::new(),
             walked: 0,
             // Unless somebody says otherwise, the client went away.
             outcome: Outcome::Left,
-            status: CLIENT_LEFT,
+            status: 0,
             usage: Usage::default(),
             is_estimated: false,
             first_word: None,
@@ -138,9 +148,11 @@ impl Recording {
         candidate > self.walked
     }
 
-    /// The walk has come to `candidate`; `passed` were not tried.
-    pub(crate) fn walked_to(&mut self, candidate: usize, passed: Vec<(usize, Closed)>) {
+    /// The walk has come to `candidate`; `passed` were not tried so far.
+    pub(crate) fn walked_to(&mut self, candidate: usize, mut passed: Vec<(usize, Closed)>) {
+        passed.retain(|(deployment, _)| !self.passed.contains(deployment));
         for (deployment, closed) in passed.into_iter().take(MOST_SKIPPED - self.skipped.len()) {
+            self.passed.push(deployment);
             let deployment = &self.world.registry.deployments()[deployment];
             let spec = &self.world.registry.provider_of(deployment).spec;
             self.skipped.push(Skipped {
@@ -153,6 +165,37 @@ impl Recording {
             });
         }
         self.walked = candidate;
+    }
+
+    /// An attempt begins. Until it ends, it is one that the client did not wait for.
+    pub(crate) fn tries(&mut self, route: &Arc<Route>, key: usize, model: &Arc<str>) {
+        let hop = Hop {
+            route: Arc::clone(route),
+            key,
+            model: Arc::clone(model),
+            word: "left".into(),
+            kind: None,
+            answered: false,
+            detail: String::new(),
+            until: None,
+            wait: None,
+            took: Duration::ZERO,
+        };
+        self.under_way = Some((hop, self.app.clock.now()));
+    }
+
+    /// The attempt has ended so.
+    pub(crate) fn tried(&mut self, hop: Hop) {
+        self.under_way = None;
+        self.hops.push(hop);
+    }
+
+    /// The answer that was given last broke off.
+    pub(crate) fn broke(&mut self, fault: &Fault) {
+        if let Some(hop) = self.hops.iter_mut().rev().find(|hop| hop.answered) {
+            hop.kind = Some(fault.kind);
+            hop.detail.clone_from(&fault.detail);
+        }
     }
 
     /// The answer has begun with this status.
@@ -194,7 +237,7 @@ impl Recording {
 
     /// The attempt that served last, if one did.
     fn served(&self) -> Option<&Hop> {
-        self.hops.iter().rev().find(|hop| hop.kind.is_none())
+        self.hops.iter().rev().find(|hop| hop.answered)
     }
 }
 
@@ -204,6 +247,10 @@ const CLIENT_LEFT: u16 = 499;
 impl Drop for Recording {
     fn drop(&mut self) {
         let now = self.app.clock.now();
+        if let Some((mut hop, since)) = self.under_way.take() {
+            hop.took = since.until(now);
+            self.hops.push(hop);
+        }
         let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
         let record = Record {
             id: self.app.next_record(self.arrived),
@@ -214,7 +261,7 @@ impl Drop for Recording {
             model: word(|hop| &hop.model),
             asked: std::mem::take(&mut self.asked),
             stream: self.stream,
-            status: self.status,
+            status: if self.outcome == Outcome::Left { CLIENT_LEFT } else { self.status },
             outcome: self.outcome.word().to_owned(),
             prompt_tokens: self.usage.prompt_tokens,
             completion_tokens: self.usage.completion_tokens,

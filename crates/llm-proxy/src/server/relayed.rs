@@ -260,6 +260,9 @@ impl Relayed {
         self.app.metrics.attempt(name, "interrupted");
         self.broken.get_or_insert_with(|| (name.clone(), detail.clone()));
         playing.held.broken(&failure.fault);
+        if let Some(recording) = self.recording() {
+            recording.broke(&failure.fault);
+        }
         self.count(playing.held, &playing.stream);
         let told = playing.stream.take_told();
         match (told, self.journey.take()) {
