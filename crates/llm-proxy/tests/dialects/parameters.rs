@@ -425,7 +425,8 @@ async fn words_of_the_client_that_come_back_teach_nothing() {
 async fn an_answer_longer_than_the_declared_maximum_is_asked_for_as_the_maximum() {
     let (a, b) = (good("a").await, good("b").await);
     let lines = format!("{ONE}\n    limits: {{max_output: 100}}");
-    let proxy = Setup::new().provider_with("a", a.address(), &lines).provider("b", &b).start().await;
+    let proxy =
+        Setup::new().provider_with("a", a.address(), &lines).provider("b", &b).start().await;
     for (asked, sent, named) in [(5000, 100, "max_tokens"), (99, 99, "")] {
         let heard = proxy.ask(&with(&json!({"max_tokens": asked}))).await;
         assert_eq!(last_body(&a)["max_tokens"], sent);
