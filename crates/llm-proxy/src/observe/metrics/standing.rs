@@ -9,18 +9,15 @@ use store::{Health, Mode};
 use super::text::Page;
 use crate::server::report::{dimension_word, state_word};
 
-/// The states of deployments, as in `/status`.
-const STATES: [&str; 6] = ["open", "half_open", "cooling", "parked", "busy", "unfit"];
+/// The states of deployments: those of `/status`, and one that a person or the configuration wants
+/// passed over.
+const STATES: [&str; 7] = ["open", "half_open", "cooling", "parked", "busy", "unfit", "unwanted"];
 
 /// Who is open, and who is back when.
 pub(super) fn standing(page: &mut Page, views: &[ProviderView], now: Timestamp) {
     page.gauge("llm_proxy_provider_available", "Whether the provider may be tried.");
     for view in views {
         page.sample(&[("provider", &view.name)], u8::from(view.closed.is_none()));
-    }
-    page.gauge("llm_proxy_provider_disabled", "Whether a person switched the provider off.");
-    for view in views {
-        page.sample(&[("provider", &view.name)], u8::from(view.disabled));
     }
     page.gauge(
         "llm_proxy_provider_back_seconds",
@@ -57,6 +54,7 @@ fn state_of(availability: &Availability) -> &'static str {
     match availability {
         Availability::Open => "open",
         Availability::HalfOpen => "half_open",
+        Availability::Closed(closed) if closed.is_unwanted() => "unwanted",
         Availability::Closed(closed) => state_word(closed),
     }
 }
