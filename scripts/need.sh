@@ -20,6 +20,7 @@ debian_packages() {
     python3) echo python3 python3-venv ;;
     node) echo nodejs npm ;;
     wrk | haproxy | chromium | shellcheck | valgrind) echo "$1" ;;
+    promtool) echo prometheus ;;
   esac
 }
 
@@ -57,6 +58,7 @@ advice() {
     cc) echo "a C compiler: 'apt-get install build-essential', or 'xcode-select --install' on macOS" ;;
     python3) echo "Python 3.11 or newer with venv: 'apt-get install python3 python3-venv', or 'brew install python' on macOS" ;;
     node) echo "Node 18 or newer with npm: 'apt-get install nodejs npm', or 'brew install node' on macOS" ;;
+    promtool) echo "promtool: 'apt-get install prometheus', or 'brew install prometheus' on macOS" ;;
     *) echo "$1: 'apt-get install $1', or 'brew install $1' on macOS" ;;
   esac
 }

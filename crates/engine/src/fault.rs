@@ -50,6 +50,29 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 19] = [
+        Self::RateLimited,
+        Self::TokensLimited,
+        Self::DailyLimit,
+        Self::OutOfCredit,
+        Self::NoAllowance,
+        Self::KeyRejected,
+        Self::ModelMissing,
+        Self::Overloaded,
+        Self::ServerError,
+        Self::Unreachable,
+        Self::ConnectionLost,
+        Self::TimedOut,
+        Self::NotAnAnswer,
+        Self::RequestTooLarge,
+        Self::ContextTooLong,
+        Self::ParameterRefused,
+        Self::CapabilityMissing,
+        Self::ContentFiltered,
+        Self::CallerMistake,
+    ];
+
     /// The word used for this kind in `/status`, logs and error bodies.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -173,5 +196,18 @@ impl Fault {
     pub fn until(mut self, at: Timestamp, origin: Origin) -> Self {
         self.resume = Some(Resume { at, origin });
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FaultKind;
+
+    #[test]
+    fn every_kind_stands_at_its_place() {
+        let places = FaultKind::ALL.map(|kind| kind as usize);
+        assert!(places.iter().copied().eq(0..FaultKind::ALL.len()));
+        // The last one; a kind after it is missing from the list.
+        assert_eq!(FaultKind::CallerMistake as usize + 1, FaultKind::ALL.len());
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::calibration::Demand;
+use crate::cell::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
@@ -152,8 +153,11 @@ impl Ledger {
             return;
         };
         let cell = self.cell_mut(slot);
+        let was_shut = matches!(cell.gate(now), Gate::Shut(_));
         cell.strike(fault, lease.started, now, patience.default_cooldown);
+        let begins = !was_shut && matches!(cell.gate(now), Gate::Shut(_));
         self.is_urgent |= cell.was_shut_for_long(now);
+        self.cooldowns_begun += u64::from(begins);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = tally.consecutive_errors.saturating_add(1);
         tally.last_error = Some(crate::ledger::LastError {

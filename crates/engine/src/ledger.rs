@@ -105,6 +105,7 @@ pub struct Ledger {
     /// Whether a store has to learn of another day than that of the clock.
     pub(crate) today_changed: bool,
     pub(crate) is_urgent: bool,
+    pub(crate) cooldowns_begun: u64,
 }
 
 impl Ledger {
@@ -119,7 +120,13 @@ impl Ledger {
             today,
             today_changed: false,
             is_urgent: false,
+            cooldowns_begun: 0,
         }
+    }
+
+    /// How many times something that was open was set aside, since the beginning.
+    pub const fn cooldowns_begun(&self) -> u64 {
+        self.cooldowns_begun
     }
 
     /// The current day, `YYYY-MM-DD`, as of the last change.

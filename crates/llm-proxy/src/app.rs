@@ -298,13 +298,15 @@ impl Held {
         }
     }
 
-    /// The answer broke off after it had begun; what it used is still to be told.
-    pub(crate) fn broken(&mut self, fault: &engine::Fault) {
+    /// The answer broke off after it had begun; what it used is still to be told. Whether that
+    /// began a cooldown.
+    pub(crate) fn broken(&mut self, fault: &engine::Fault) -> bool {
         let now = self.app.clock.now();
-        if let Some(lease) = &mut self.lease {
-            let mut ledger = self.app.ledger();
-            ledger.strike(&self.world.registry, lease, fault, &self.world.patience, now);
-        }
+        let Some(lease) = &mut self.lease else { return false };
+        let mut ledger = self.app.ledger();
+        let before = ledger.cooldowns_begun();
+        ledger.strike(&self.world.registry, lease, fault, &self.world.patience, now);
+        ledger.cooldowns_begun() > before
     }
 }
 

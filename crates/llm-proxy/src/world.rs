@@ -15,6 +15,7 @@ use settings::{
 };
 use wire::redact::Redactor;
 
+use crate::observe::metrics::RouteMeters;
 use crate::upstream::{Client, ClientOptions};
 
 /// The model name of a deployment whose model is chosen from the provider's own list.
@@ -31,6 +32,7 @@ pub(crate) struct Route {
     /// One per key; `None` where nothing is sent.
     pub(crate) credentials: Vec<Option<(HeaderName, HeaderValue)>>,
     pub(crate) redactor: Redactor,
+    pub(crate) meters: RouteMeters,
 }
 
 /// One configuration made ready to serve.
@@ -53,7 +55,12 @@ impl World {
         ledger: &mut Ledger,
         before: Option<&Self>,
     ) -> Result<Self, String> {
-        let routes = settings.providers.iter().map(route).collect::<Result<Vec<_>, _>>()?;
+        let routes: Result<Vec<_>, _> = settings
+            .providers
+            .iter()
+            .map(|provider| route(provider, meters(provider, &settings, before)))
+            .collect();
+        let routes = routes?;
         let client = match before.filter(|before| same_connections(&before.settings, &settings)) {
             Some(before) => before.client.clone(),
             None => Client::new(client_options(&settings)?),
@@ -261,7 +268,16 @@ fn limits(provider: &Provider) -> Limits {
     }
 }
 
-fn route(provider: &Provider) -> Result<Arc<Route>, String> {
+/// The meters of a provider, which go on counting after a reload.
+fn meters(provider: &Provider, settings: &Settings, before: Option<&World>) -> RouteMeters {
+    let mut routes = before.into_iter().flat_map(|before| &before.routes);
+    let before = routes.find(|route| route.provider.name == provider.name);
+    let listed: Vec<String> = provider.models.iter().map(model_name).collect();
+    let of_chains = chain_models(provider, settings, &listed);
+    RouteMeters::new(listed.into_iter().chain(of_chains), before.map(|route| &route.meters))
+}
+
+fn route(provider: &Provider, meters: RouteMeters) -> Result<Arc<Route>, String> {
     let name = &provider.name;
     let uri = |text: &str| {
         text.parse::<Uri>().map_err(|error| format!("provider {name}: {text} is no URL: {error}"))
@@ -291,6 +307,7 @@ fn route(provider: &Provider) -> Result<Arc<Route>, String> {
             secrets.chain(provider.headers.iter().map(|(_, value)| value.expose())),
         ),
         provider: provider.clone(),
+        meters,
     }))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::Timestamp;
 use http::StatusCode;
+use wire::usage::Usage;
 
 use super::discover::discover;
 use super::journey::Journey;
@@ -44,6 +45,8 @@ struct Target {
     route: Arc<Route>,
     key: usize,
     model: Arc<str>,
+    /// Where the model counts, under the name that the configuration gives it.
+    series: usize,
     /// How long it has shown to think before its first word.
     shown: Option<Duration>,
 }
@@ -76,7 +79,7 @@ impl Journey {
         let limits = self.limits(&target, is_last, started);
         let sent = self.send(&mut target, limits, told).await;
         let took = started.until(self.app.clock.now());
-        let hop = self.hop(&target, &sent.outcome, took);
+        let hop = self.hop(&target, &sent.outcome, started, took);
         self.recording.tried(hop);
         let Target { route, model, .. } = target;
         let Sent { outcome, adapted, asked_for_usage } = sent;
@@ -95,11 +98,14 @@ impl Journey {
     fn target(&self, lease: &engine::Lease) -> Target {
         let deployment = &self.world.registry.deployments()[lease.deployment];
         let asked = self.rotation.chain()[lease.candidate].model.as_ref();
+        let model = asked.unwrap_or(&deployment.model).as_str();
+        let route = &self.world.routes[deployment.provider];
         Target {
             deployment: lease.deployment,
-            route: Arc::clone(&self.world.routes[deployment.provider]),
+            route: Arc::clone(route),
             key: deployment.key,
-            model: asked.unwrap_or(&deployment.model).as_str().into(),
+            model: model.into(),
+            series: route.meters.index_of(model),
             shown: self.app.ledger().usual_first_word(deployment),
         }
     }
@@ -109,8 +115,8 @@ impl Journey {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
             return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
         }
-        let Target { deployment, route, key, model, .. } = target;
-        self.recording.tries(route, *key, model);
+        let Target { deployment, route, key, model, series, .. } = target;
+        self.recording.tries(route, *key, model, *series);
         let continued = told.map(|told| continued(&self.intake, route, model, told));
         let (intake, recovery) = match &continued {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
@@ -159,7 +165,7 @@ impl Journey {
         Limits { first, stall: self.world.stall_limit(route), attempt }
     }
 
-    fn hop(&self, target: &Target, outcome: &Outcome, took: Duration) -> Hop {
+    fn hop(&self, target: &Target, outcome: &Outcome, started: Timestamp, took: Duration) -> Hop {
         let failure = outcome.result.as_ref().err();
         let until = failure.and_then(|failure| failure.fault.resume).map(|resume| resume.at);
         let word = match &outcome.result {
@@ -178,6 +184,12 @@ impl Journey {
             until,
             wait: until.map(|until| self.app.clock.now().until(until)),
             took,
+            started,
+            series: target.series,
+            set_aside: false,
+            broke_at: None,
+            usage: Usage::default(),
+            estimated: 0,
         }
     }
 }

@@ -32,7 +32,6 @@ pub(crate) fn deliver(mut journey: Journey, answered: Answered) -> Response<Clie
     let name = &route.provider.name;
     let status_number = status.as_u16();
     journey.app.log.info(format_args!("{name}: Request successful (status {status_number})"));
-    journey.app.metrics.attempt(name, "answered");
     journey.recording.began(status_number);
     let body = match answer {
         Answer::Plain(reply) => {
@@ -40,7 +39,6 @@ pub(crate) fn deliver(mut journey: Journey, answered: Answered) -> Response<Clie
             journey.recording.ended(Outcome::Answered);
             journey.recording.used(&reply.usage.unwrap_or_default());
             held.finished(tokens);
-            journey.app.metrics.tokens(name, tokens.unwrap_or(0));
             ClientBody::from(reply.body)
         }
         Answer::Stream(stream) => {

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::body::ClientBody;
+use crate::app::App;
 
 /// OpenAI's SDKs obey it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -167,6 +168,12 @@ impl ProxyError {
     pub(crate) fn with_attempts(mut self, attempts: Vec<Value>) -> Self {
         self.attempts = attempts;
         self
+    }
+
+    /// The answer to a request that is turned away before any provider is considered.
+    pub(crate) fn into_counted(self, app: &App) -> Response<ClientBody> {
+        app.metrics.rejected(self.code);
+        self.into_response()
     }
 
     pub(crate) fn into_response(self) -> Response<ClientBody> {

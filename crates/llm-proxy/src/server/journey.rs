@@ -92,13 +92,15 @@ impl Journey {
     }
 
     /// Waits until `moment`, or until there is news.
-    pub(crate) async fn wait(&self, moment: Timestamp) {
-        let wait = self.app.clock.now().until(moment);
+    pub(crate) async fn wait(&mut self, moment: Timestamp) {
+        let began = self.app.clock.now();
+        let wait = began.until(moment);
         self.app.log.info(format_args!("Nobody can answer now: waiting {}", report::span(wait)));
         tokio::select! {
             () = self.app.clock.sleep_until(moment) => {}
             () = self.app.news.notified() => {}
         }
+        self.recording.waited += began.until(self.app.clock.now());
     }
 
     /// Tells the rules what came of a failed attempt.
@@ -113,20 +115,25 @@ impl Journey {
             &self.recording.hops,
             failure.fault.kind,
         ));
-        self.app.metrics.attempt(&route.provider.name, failure.fault.kind.as_str());
         let Some(lease) = held.take() else {
             return Verdict::Rotate;
         };
         let was_probe = lease.is_probe();
         let now = self.app.clock.now();
+        let mut ledger = self.app.ledger();
+        let before = ledger.cooldowns_begun();
         let verdict = self.rotation.settle(
             &self.world.registry,
-            &mut self.app.ledger(),
+            &mut ledger,
             lease,
             failure.fault,
             remedy,
             now,
         );
+        if ledger.cooldowns_begun() > before {
+            self.recording.set_aside();
+        }
+        drop(ledger);
         if was_probe {
             self.app.news.notify_waiters();
         }

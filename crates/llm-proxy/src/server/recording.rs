@@ -4,6 +4,8 @@
 //! It goes with the request, and is handed over when it is dropped: whichever way a request ends,
 //! it is remembered, and exactly once.
 
+mod counted;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +68,19 @@ pub(crate) struct Hop {
     /// When the provider said it is open again.
     pub(crate) until: Option<Timestamp>,
     pub(crate) wait: Option<Duration>,
+    /// The time to its result: to the first event of a stream, else to its end.
     pub(crate) took: Duration,
+    pub(crate) started: Timestamp,
+    /// Where its model counts among the meters of the route.
+    pub(crate) series: usize,
+    /// Whether it began a cooldown.
+    pub(crate) set_aside: bool,
+    /// When its answer broke off.
+    pub(crate) broke_at: Option<Timestamp>,
+    /// The tokens that the provider reported.
+    pub(crate) usage: Usage,
+    /// The tokens that nobody counted.
+    pub(crate) estimated: u64,
 }
 
 impl Hop {
@@ -106,8 +120,8 @@ pub(crate) struct Recording {
     stream: bool,
     /// The attempts, in order.
     pub(crate) hops: Vec<Hop>,
-    /// The attempt that is under way, and since when: remembered if the client leaves meanwhile.
-    under_way: Option<(Hop, Timestamp)>,
+    /// The attempt that is under way: remembered if the client leaves meanwhile.
+    under_way: Option<Hop>,
     skipped: Vec<Skipped>,
     /// The deployments that `skipped` tells of.
     passed: Vec<usize>,
@@ -118,10 +132,13 @@ pub(crate) struct Recording {
     usage: Usage,
     is_estimated: bool,
     first_word: Option<Duration>,
+    /// How long it waited for a cooldown.
+    pub(crate) waited: Duration,
 }
 
 impl Recording {
     pub(crate) fn begin(app: &Arc<App>, world: &Arc<World>, intake: &Intake) -> Self {
+        app.metrics.began();
         Self {
             app: Arc::clone(app),
             world: Arc::clone(world),
@@ -140,6 +157,7 @@ impl Recording {
             usage: Usage::default(),
             is_estimated: false,
             first_word: None,
+            waited: Duration::ZERO,
         }
     }
 
@@ -168,7 +186,13 @@ impl Recording {
     }
 
     /// An attempt begins. Until it ends, it is one that the client did not wait for.
-    pub(crate) fn tries(&mut self, route: &Arc<Route>, key: usize, model: &Arc<str>) {
+    pub(crate) fn tries(
+        &mut self,
+        route: &Arc<Route>,
+        key: usize,
+        model: &Arc<str>,
+        series: usize,
+    ) {
         let hop = Hop {
             route: Arc::clone(route),
             key,
@@ -180,8 +204,14 @@ impl Recording {
             until: None,
             wait: None,
             took: Duration::ZERO,
+            started: self.app.clock.now(),
+            series,
+            set_aside: false,
+            broke_at: None,
+            usage: Usage::default(),
+            estimated: 0,
         };
-        self.under_way = Some((hop, self.app.clock.now()));
+        self.under_way = Some(hop);
     }
 
     /// The attempt has ended so.
@@ -190,9 +220,19 @@ impl Recording {
         self.hops.push(hop);
     }
 
-    /// The answer that was given last broke off.
-    pub(crate) fn broke(&mut self, fault: &Fault) {
-        if let Some(hop) = self.hops.iter_mut().rev().find(|hop| hop.answered) {
+    /// The newest attempt, which failed, began a cooldown.
+    pub(crate) fn set_aside(&mut self) {
+        if let Some(hop) = self.hops.last_mut() {
+            hop.set_aside = true;
+        }
+    }
+
+    /// The answer that was given last broke off, which may have begun a cooldown.
+    pub(crate) fn broke(&mut self, fault: &Fault, set_aside: bool) {
+        let now = self.app.clock.now();
+        if let Some(hop) = self.playing() {
+            hop.set_aside = set_aside;
+            hop.broke_at = Some(now);
             hop.kind = Some(fault.kind);
             hop.detail.clone_from(&fault.detail);
         }
@@ -202,6 +242,7 @@ impl Recording {
     pub(crate) fn began(&mut self, status: u16) {
         self.status = status;
         if self.stream {
+            self.app.metrics.stream_began();
             self.first_word = Some(self.arrived.until(self.app.clock.now()));
         }
     }
@@ -219,20 +260,24 @@ impl Recording {
 
     /// Adds the tokens of an answer, or of a part of it.
     pub(crate) fn used(&mut self, usage: &Usage) {
-        let sum = |slot: &mut Option<u64>, more: Option<u64>| {
-            if let Some(more) = more {
-                *slot = Some(slot.unwrap_or(0).saturating_add(more));
-            }
-        };
-        sum(&mut self.usage.prompt_tokens, usage.prompt_tokens);
-        sum(&mut self.usage.completion_tokens, usage.completion_tokens);
-        sum(&mut self.usage.total_tokens, usage.total());
+        if let Some(hop) = self.playing() {
+            add(&mut hop.usage, usage);
+        }
+        add(&mut self.usage, usage);
     }
 
     /// Adds tokens that nobody counted.
     pub(crate) fn used_about(&mut self, tokens: u64) {
-        self.used(&Usage { total_tokens: Some(tokens), ..Usage::default() });
+        if let Some(hop) = self.playing() {
+            hop.estimated = hop.estimated.saturating_add(tokens);
+        }
+        add(&mut self.usage, &Usage { total_tokens: Some(tokens), ..Usage::default() });
         self.is_estimated = true;
+    }
+
+    /// The attempt whose answer goes to the client.
+    fn playing(&mut self) -> Option<&mut Hop> {
+        self.hops.iter_mut().rev().find(|hop| hop.answered)
     }
 
     /// The attempt that served last, if one did.
@@ -247,10 +292,11 @@ const CLIENT_LEFT: u16 = 499;
 impl Drop for Recording {
     fn drop(&mut self) {
         let now = self.app.clock.now();
-        if let Some((mut hop, since)) = self.under_way.take() {
-            hop.took = since.until(now);
+        if let Some(mut hop) = self.under_way.take() {
+            hop.took = hop.started.until(now);
             self.hops.push(hop);
         }
+        self.count(now);
         let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
         let record = Record {
             id: self.app.next_record(self.arrived),
@@ -261,7 +307,7 @@ impl Drop for Recording {
             model: word(|hop| &hop.model),
             asked: std::mem::take(&mut self.asked),
             stream: self.stream,
-            status: if self.outcome == Outcome::Left { CLIENT_LEFT } else { self.status },
+            status: self.told_status(),
             outcome: self.outcome.word().to_owned(),
             prompt_tokens: self.usage.prompt_tokens,
             completion_tokens: self.usage.completion_tokens,
@@ -275,6 +321,18 @@ impl Drop for Recording {
         };
         self.app.remember(record, &self.world);
     }
+}
+
+/// Adds the tokens of a part.
+fn add(sum: &mut Usage, part: &Usage) {
+    let add = |slot: &mut Option<u64>, more: Option<u64>| {
+        if let Some(more) = more {
+            *slot = Some(slot.unwrap_or(0).saturating_add(more));
+        }
+    };
+    add(&mut sum.prompt_tokens, part.prompt_tokens);
+    add(&mut sum.completion_tokens, part.completion_tokens);
+    add(&mut sum.total_tokens, part.total());
 }
 
 /// A name from outside, of which no more is kept than a person reads.

@@ -19,7 +19,7 @@ use crate::app::App;
 pub(crate) async fn relay(app: &Arc<App>, intake: Intake) -> Response<ClientBody> {
     let mut journey = match Journey::begin(app, intake) {
         Ok(journey) => journey,
-        Err(error) => return error.into_response(),
+        Err(error) => return error.into_counted(app),
     };
     loop {
         match journey.next() {

@@ -13,7 +13,6 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::sse::data_event;
-use wire::usage::Usage;
 
 use super::attempt::Answered;
 use super::heartbeat::Beat;
@@ -213,8 +212,6 @@ impl Relayed {
         let State::Playing(mut playing) = std::mem::replace(&mut self.state, State::Over) else {
             return None;
         };
-        let tokens = playing.stream.usage().and_then(Usage::total);
-        self.app.metrics.tokens(&playing.route.provider.name, tokens.unwrap_or(0));
         match playing.stream.take_end() {
             Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure),
             Some(StreamEnd::Complete) | None => {
@@ -257,11 +254,10 @@ impl Relayed {
             "{name}: the stream was interrupted ({}): {detail}",
             failure.word
         ));
-        self.app.metrics.attempt(name, "interrupted");
         self.broken.get_or_insert_with(|| (name.clone(), detail.clone()));
-        playing.held.broken(&failure.fault);
+        let set_aside = playing.held.broken(&failure.fault);
         if let Some(recording) = self.recording() {
-            recording.broke(&failure.fault);
+            recording.broke(&failure.fault, set_aside);
         }
         self.count(playing.held, &playing.stream);
         let told = playing.stream.take_told();
@@ -288,7 +284,6 @@ impl Relayed {
         };
         let name = &route.provider.name;
         self.app.log.info(format_args!("{name}: goes on with the stream"));
-        self.app.metrics.attempt(name, "answered");
         self.state = State::Playing(Playing { route, held, stream });
         None
     }

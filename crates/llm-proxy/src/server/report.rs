@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use engine::{Abilities, Candidate, Closed, FaultKind, Reason, Refusal, Timestamp, Why, policy};
+use engine::{
+    Abilities, Candidate, Closed, Dimension, FaultKind, Reason, Refusal, Timestamp, Why, policy,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -130,10 +132,7 @@ pub(crate) fn reason(closed: &Closed) -> String {
         Reason::Probing => "another request is probing whether it is back".to_owned(),
         Reason::Disabled => "switched off".to_owned(),
         Reason::LimitUsedUp(used) => {
-            let what = match used.dimension {
-                engine::Dimension::Requests => "requests",
-                engine::Dimension::Tokens => "tokens",
-            };
+            let what = dimension_word(used.dimension);
             let limit = used.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
             format!("{what} per {}{limit} used up", used.window.as_str())
         }
@@ -162,6 +161,30 @@ pub(crate) fn reason_word(closed: &Closed) -> &'static str {
         Reason::PaidForbidden => "paid_forbidden",
         Reason::DoesNotFit => "does_not_fit",
         Reason::Lacks(_) => "lacks_ability",
+    }
+}
+
+/// The word for the state of a deployment that is passed over.
+pub(crate) fn state_word(closed: &Closed) -> &'static str {
+    if closed.is_parked() {
+        return "parked";
+    }
+    match closed.reason {
+        Reason::Probing => "half_open",
+        Reason::Busy => "busy",
+        Reason::DoesNotFit | Reason::Lacks(_) => "unfit",
+        Reason::Fault { .. }
+        | Reason::LimitUsedUp(_)
+        | Reason::Disabled
+        | Reason::PaidForbidden => "cooling",
+    }
+}
+
+/// The word for what a limit counts.
+pub(crate) const fn dimension_word(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Requests => "requests",
+        Dimension::Tokens => "tokens",
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) async fn respond(app: &Arc<App>, request: Request<Incoming>) -> Respo
         Ok(()) => answer(app, &world, parts, body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(ProxyError::into_response);
+    let mut response = answered.unwrap_or_else(|error| error.into_counted(app));
     if let Some(origin) = origin {
         grant(response.headers_mut(), origin);
     }

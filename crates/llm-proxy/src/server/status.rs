@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use super::body::ClientBody;
 use super::error::{ProxyError, json_response};
 use super::query::query_value;
-use super::report::{moment, reason, reason_word};
+use super::report::{dimension_word, moment, reason, reason_word, state_word};
 use crate::app::App;
+use crate::observe::metrics::page;
 use crate::world::World;
 
 /// `GET /health`
@@ -155,21 +156,6 @@ fn closed_json(closed: &Closed, zone: &TimeZone) -> Value {
     })
 }
 
-fn state_word(closed: &Closed) -> &'static str {
-    if closed.is_parked() {
-        return "parked";
-    }
-    match closed.reason {
-        Reason::Probing => "half_open",
-        Reason::Busy => "busy",
-        Reason::DoesNotFit | Reason::Lacks(_) => "unfit",
-        Reason::Fault { .. }
-        | Reason::LimitUsedUp(_)
-        | Reason::Disabled
-        | Reason::PaidForbidden => "cooling",
-    }
-}
-
 /// Whom the fault concerned that closed a deployment.
 fn scope_word(closed: &Closed) -> Option<&'static str> {
     if let Reason::Fault { scope, .. } = &closed.reason { Some(scope.as_str()) } else { None }
@@ -240,13 +226,6 @@ fn quota_json(quota: &Quota, outlook: Option<&Outlook>, zone: &TimeZone) -> Valu
         "pace_per_hour": pace.filter(|pace| *pace > 0.0),
         "runs_out_at": at(outlook.and_then(|outlook| outlook.runs_out_at)),
     })
-}
-
-const fn dimension_word(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Requests => "requests",
-        Dimension::Tokens => "tokens",
-    }
 }
 
 /// The limit that matters most, in words: `212 of 1000 requests left today, at this pace until
@@ -330,9 +309,7 @@ pub(crate) fn explain(
 
 /// `GET /metrics`
 pub(crate) fn metrics(app: &Arc<App>, world: &World) -> Response<ClientBody> {
-    let views = view(&world.registry, &mut app.ledger(), &world.plain_needs(), app.clock.now());
-    let text = app.metrics.render(&views);
-    let mut response = Response::new(ClientBody::from(Bytes::from(text)));
+    let mut response = Response::new(ClientBody::from(Bytes::from(page(app, world))));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));

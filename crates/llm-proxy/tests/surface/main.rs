@@ -14,6 +14,7 @@ mod http_rules;
 mod lifecycle;
 mod live_check;
 mod logs;
+mod metrics;
 mod pages;
 mod reload;
 mod start;
