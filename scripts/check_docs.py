@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 PROXY = str(Path(sys.argv[1]).resolve())
-PAGES = [Path(name) for name in subprocess.check_output(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], text=True).split()]
+PAGES = sorted([*Path(".").glob("*.md"), *Path("docs").rglob("*.md")])
 # The keys that begin a configuration, and not the file of another program.
 OURS = ("providers", "models", "server", "rotation", "state", "history")
 OTHERS = ("name", "scrape_configs", "model_list", "model_id", "version", "services")
