@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt bench build clean
+.PHONY: help run demo test test-swift check fmt bench count build clean
 
 export CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -10,6 +10,8 @@ PROXY := $(TARGET)/release/llm-proxy
 PYTHON := .venv/ready
 NODE_MODULES := tests/sdk/node/node_modules/.package-lock.json
 SDK := tests/sdk
+BROWSER := tests/browser
+BROWSER_MODULES := $(BROWSER)/node_modules/.package-lock.json
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +23,12 @@ run: build ## build and run the proxy
 demo: build ## see it rotate, without keys or network
 	@exec $(PROXY) demo $(ARGS)
 
-test: $(PYTHON) $(NODE_MODULES) ## everything: check, the tests of the crates, the OpenAI SDKs
+test: $(PYTHON) $(NODE_MODULES) $(BROWSER_MODULES) ## all tests but the slow one below
 	@scripts/test.sh
+
+test-swift: build ## the Swift file for Mac apps, with a compiler that is fetched once
+	@LLM_PROXY=$(abspath $(PROXY)) SIMULATED_UPSTREAM=$(abspath $(TARGET)/release/examples/upstream) \
+	  tests/swift/run.sh
 
 check: ## formatting, lints, documentation, licences
 	@scripts/check.sh
@@ -37,6 +43,10 @@ bench: build ## compare with a direct call, nginx and HAProxy; prints one table
 	@scripts/nginx.sh $(TARGET)/bench
 	@exec python3 bench/run.py --binaries $(TARGET) $(ARGS)
 
+count: build ## count the instructions of a request; more than bench/bounds.json allows fails
+	@scripts/need.sh python3 valgrind
+	@exec python3 bench/instructions.py --binaries $(TARGET) $(ARGS)
+
 # One invocation for the proxy and for the simulated upstream, so that nothing is built twice.
 build: ## build the release binary
 	@scripts/need.sh cargo cc
@@ -44,12 +54,16 @@ build: ## build the release binary
 
 clean: ## remove all that the other targets made here
 	@$(CARGO) clean
-	@rm -rf .venv $(SDK)/node/node_modules
+	@rm -rf .venv $(SDK)/node/node_modules $(BROWSER)/node_modules
 	@find $(SDK) bench -name __pycache__ -prune -exec rm -rf {} +
 
 $(PYTHON): $(SDK)/requirements.txt $(SDK)/requirements-llama.txt
 	@scripts/need.sh python3
 	@scripts/venv.sh
+
+$(BROWSER_MODULES): $(BROWSER)/package-lock.json
+	@scripts/need.sh node chromium
+	@cd $(BROWSER) && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
 
 $(NODE_MODULES): $(SDK)/node/package-lock.json
 	@scripts/need.sh node

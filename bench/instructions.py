@@ -99,9 +99,8 @@ def measures(bench, upstream, refusing):
 
     def hop():
         chain = [refusing] * HOPS + [upstream]
-        hops = bench.each(chain, [chat(), reset], few=2, many=22)
         none = bench.each([upstream], [chat(), reset], few=10, many=110)
-        return (hops - none) / HOPS
+        return (bench.each(chain, [chat(), reset], few=2, many=22) - none) / HOPS
 
     def event():
         upstream.answer({"events": run.stream()})

@@ -7,6 +7,7 @@ has() {
   case $1 in
     python3) python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' ;;
     node) node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' && npm --version ;;
+    chromium) test -x "${CHROMIUM:-/usr/bin/chromium}" ;;
     rustfmt) "${CARGO:-cargo}" fmt --version ;;
     clippy) "${CARGO:-cargo}" clippy --version ;;
     *) command -v "$1" ;;
@@ -18,7 +19,7 @@ debian_packages() {
     cc) echo build-essential ;;
     python3) echo python3 python3-venv ;;
     node) echo nodejs npm ;;
-    wrk | haproxy) echo "$1" ;;
+    wrk | haproxy | chromium | shellcheck | valgrind) echo "$1" ;;
     promtool) echo prometheus ;;
   esac
 }

@@ -39,10 +39,22 @@ node_sdk() {
   (cd tests/sdk/node && node --test --test-reporter=spec)
 }
 
+browser() {
+  (cd tests/browser && node --test --test-reporter=spec)
+}
+
+packages() {
+  tests/packages/run.sh "$LLM_PROXY"
+}
+
 closing_lines() {
   sed -nE 's/^ *(Summary|test result)/crates:     \1/p' "$logs/crates"
   sed -n '$s/^/python SDK: /p' "$logs/python_sdk"
-  sed -nE 's/^ℹ (tests|pass|fail|skipped) /\1 /p' "$logs/node_sdk" | paste -sd ' ' - | sed 's/^/node SDK:   /'
+  local suite
+  for suite in node_sdk browser; do
+    sed -nE 's/^ℹ (tests|pass|fail|skipped) /\1 /p' "$logs/$suite" | paste -sd ' ' - | sed "s/^/$suite: /"
+  done
+  sed -n '$p' "$logs/packages"
 }
 
 step check scripts/check.sh
@@ -50,6 +62,8 @@ step crates crates
 make --no-print-directory build
 step python_sdk python_sdk
 step node_sdk node_sdk
+step browser browser
+step packages packages
 closing_lines
 echo "took $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then

@@ -357,11 +357,13 @@ public final class ProxyManager: @unchecked Sendable {
             try started.run(program, arguments: places.arguments(port: port), in: places)
         } catch {
             child = nil
-            return settle(.failed(.ended("\(program.path) cannot be started: \(error.localizedDescription)")))
+            let why = "\(program.path) cannot be started: \(error.localizedDescription)"
+            return settle(.failed(.ended(why)))
         }
         let limit = current.startTimeout
         queue.asyncAfter(deadline: .now() + limit) { [weak self, weak started] in
-            guard let self, let started, self.child === started, self.phase == .starting else { return }
+            guard let self, let started, self.child === started else { return }
+            guard self.phase == .starting else { return }
             self.discardChild()
             self.settle(.failed(.silent(limit)))
         }
@@ -623,6 +625,7 @@ private struct Places {
     func arguments(port: UInt16) -> [String] {
         let arguments = [
             "serve", "--host", "127.0.0.1", "--port", String(port), "--exit-with-parent",
+            "--state", folder.appendingPathComponent("state").path,
         ]
         return arguments + (configuration.map { ["--config", $0.path] } ?? [])
     }
@@ -726,7 +729,7 @@ private final class Child: @unchecked Sendable {
             gone.leave()
             throw error
         }
-        follow(output) { $0.read($1) }
+        follow(output) { $0.awaitAddress(in: $1) }
         follow(errors) { $0.note($1) }
     }
 
@@ -751,27 +754,28 @@ private final class Child: @unchecked Sendable {
         _ = gone.wait(timeout: .now() + Patience.glance)
     }
 
+    /// Reads on a thread of its own. Two that sleep cost less than the care that sources of events
+    /// on descriptors take when these are closed, and `read` neither raises nor autoreleases.
     private func follow(_ pipe: Pipe, _ take: @escaping @Sendable (Child, Data) -> Void) {
         let handle = pipe.fileHandleForReading
-        let stream = DispatchIO(
-            type: .stream, fileDescriptor: handle.fileDescriptor, queue: queue,
-            cleanupHandler: { _ in try? handle.close() })
-        stream.setLimit(lowWater: 1)
-        stream.read(offset: 0, length: Int.max, queue: queue) { isOver, data, _ in
-            if let data, !data.isEmpty {
-                let data = Data(data)
-                self.log.write(data)
-                take(self, data)
+        Thread.detachNewThread {
+            var buffer = [UInt8](repeating: 0, count: Self.limit)
+            while true {
+                let count = read(handle.fileDescriptor, &buffer, buffer.count)
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { break }
+                let data = Data(buffer.prefix(count))
+                self.queue.sync {
+                    self.log.write(data)
+                    take(self, data)
+                }
             }
-            if isOver {
-                stream.close()
-                self.close()
-            }
+            self.queue.async { self.close() }
         }
     }
 
     /// Waits for the one line of stdout that matters here.
-    private func read(_ data: Data) {
+    private func awaitAddress(in data: Data) {
         guard onListening != nil else { return }
         for byte in data {
             if byte != UInt8(ascii: "\n") {
@@ -818,8 +822,10 @@ private final class Child: @unchecked Sendable {
             .trimmingCharacters(in: .whitespacesAndNewlines)
         let status = process.terminationStatus
         let exited = process.terminationReason == .exit
-        let how = exited ? "llm-proxy ended with exit code \(status)" : "llm-proxy was ended by signal \(status)"
-        return Ending(code: exited ? status : nil, message: words.isEmpty ? how : words)
+        let how = exited ? "ended with exit code" : "was ended by signal"
+        return Ending(
+            code: exited ? status : nil,
+            message: words.isEmpty ? "llm-proxy \(how) \(status)" : words)
     }
 }
 

@@ -89,3 +89,13 @@ export const overflow = (page) => page.evaluate(() => {
   const out = visible.find((node) => node.getBoundingClientRect().right > root.clientWidth + 1 && !scrolled(node.parentElement));
   return out ? `${out.tagName} ${out.className} ${out.textContent.slice(0, 40)}` : '';
 });
+
+/** The row of a provider in the table. */
+export const row = (name) => `#rows > tr:has(th b:text-is("${name}"))`;
+
+/** The least time of three that something took, since a loaded machine may hold up any one. */
+export async function fastest(measure) {
+  const times = [];
+  for (let round = 0; round < 3; round += 1) times.push(await measure(round));
+  return Math.min(...times);
+}

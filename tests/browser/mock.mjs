@@ -82,6 +82,7 @@ export class Mock {
   key = null;
   done = [];
   fault = null;
+  late = false;
   #streams = new Set();
 
   static async start(fields = {}) {
@@ -149,7 +150,8 @@ export class Mock {
       answer.writeHead(200, { 'content-type': 'text/event-stream' });
       this.#streams.add(answer);
       asked.on('close', () => this.#streams.delete(answer));
-      this.send('status', { ...this.status, now: moment(Date.now()) }, [answer]);
+      answer.flushHeaders();
+      if (!this.late) this.send('status', { ...this.status, now: moment(Date.now()) }, [answer]);
     } else json(404, { error: { message: 'unknown path' } });
   }
 

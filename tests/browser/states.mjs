@@ -1,6 +1,7 @@
 // States of the proxy that take long to bring about for real: many providers, a day of traffic.
 
-import { closed, deployment, hop, moment, provider, quota, request, skip, statusOf } from './mock.mjs';
+import { later } from './browser.mjs';
+import { Mock, closed, deployment, hop, moment, provider, quota, request, skip, statusOf } from './mock.mjs';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -77,4 +78,20 @@ export function usage(status, now = Date.now()) {
     for (let hour = 0; hour < 24; hour += 1) add({ hour: `${moment(now - hour * HOUR).slice(0, 13)}:00:00+01:00` }, place, hour, 40);
   });
   return rows;
+}
+
+/** A request that rotated, and one provider was skipped. */
+export const rotated = (more = {}) => {
+  const now = Date.now();
+  return request([
+    hop('groq', '429', { kind: 'rate_limited', detail: WORDS, until: moment(now + 30_000), took_ms: 0 }),
+    hop('cerebras', '200', { took_ms: 412 }),
+  ], { time: moment(now), skipped: [skip('mistral', 'daily_limit', now + 7_200_000, 'daily limit: Used up.')], ...more });
+};
+
+/** A stand-in for the proxy that is in this state. */
+export async function mocked(t, status = three(), fields = {}) {
+  const mock = await Mock.start({ status, usage: usage(status), ...fields });
+  later(t, () => mock.stop());
+  return mock;
 }

@@ -58,7 +58,8 @@ class AppDelegate: NSObject, NSApplicationDelegate {
             if let httpResponse = response as? HTTPURLResponse {
                 let provider = httpResponse.value(forHTTPHeaderField: "X-Provider")
                 let model = httpResponse.value(forHTTPHeaderField: "X-Model")
-                print("answered: \(httpResponse.statusCode) by \(provider ?? "?") with \(model ?? "?")")
+                let status = httpResponse.statusCode
+                print("answered: \(status) by \(provider ?? "?") with \(model ?? "?")")
             }
             DispatchQueue.main.async {
                 self.refreshProviderStats()

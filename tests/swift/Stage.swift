@@ -30,7 +30,10 @@ func variable(_ name: String) -> String {
 /// Seconds for anything that should happen soon, on a loaded machine.
 let patience: TimeInterval = 20
 
-func eventually(_ what: String, within: TimeInterval = patience, line: Int = #line, _ holds: () throws -> Bool) throws {
+func eventually(
+    _ what: String, within: TimeInterval = patience, line: Int = #line,
+    _ holds: () throws -> Bool
+) throws {
     let end = Date(timeIntervalSinceNow: within)
     while try !holds() {
         try check(Date() < end, "not within \(within) s: \(what)", line: line)
@@ -43,7 +46,9 @@ private final class Box<T>: @unchecked Sendable {
 }
 
 /// Waits for a completion.
-func completed<T>(line: Int = #line, _ start: (@escaping @Sendable (T) -> Void) -> Void) throws -> T {
+func completed<T>(
+    line: Int = #line, _ start: (@escaping @Sendable (T) -> Void) -> Void
+) throws -> T {
     let box = Box<T>()
     let done = DispatchSemaphore(value: 0)
     start { box.value = $0; done.signal() }
@@ -154,7 +159,9 @@ final class Stage {
 
     deinit {
         managers.forEach { $0.stopProxy() }
-        for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        for process in processes where process.isRunning {
+            kill(process.processIdentifier, SIGKILL)
+        }
         try? FileManager.default.removeItem(at: folder)
     }
 
@@ -205,7 +212,9 @@ final class Stage {
     }
 
     /// Starts a program and returns it with its stdout.
-    func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> (Process, Pipe) {
+    func run(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:]
+    ) throws -> (Process, Pipe) {
         let process = Process()
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: program)
@@ -240,8 +249,9 @@ func chat(_ base: URL, stream: Bool = false) throws -> Answer {
     var request = URLRequest(url: base.appendingPathComponent("v1/chat/completions"))
     request.httpMethod = "POST"
     request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+    let messages = #"[{"role":"user","content":"Hello"}]"#
     request.httpBody = Data(
-        #"{"model":"default","stream":\#(stream),"messages":[{"role":"user","content":"Hello"}]}"#.utf8)
+        #"{"model":"default","stream":\#(stream),"messages":\#(messages)}"#.utf8)
     return try completed { done in
         URLSession.shared.dataTask(with: request) { data, response, _ in
             let response = response as? HTTPURLResponse

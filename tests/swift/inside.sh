@@ -35,7 +35,8 @@ for language in 5 6; do
   swiftc -swift-version "$language" -parse-as-library "$manager" "$tests/OldApp.swift" "${cocoa[@]}" \
     -o "old-app-$language"
 done
-swiftc -swift-version 5 -warnings-as-errors -module-name Tests "$manager" "$tests/Stage.swift" "$tests/main.swift" -o tests
+swiftc -swift-version 5 -warnings-as-errors -module-name Tests \
+  "$manager" "$tests/Stage.swift" "$tests/main.swift" -o tests
 
 export VICTIM=$built/victim EXAMPLE=$built/Example OLD_APP_5=$built/old-app-5 OLD_APP_6=$built/old-app-6
 exec ./tests "$chosen"

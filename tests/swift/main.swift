@@ -133,10 +133,12 @@ let tests: [(String, (Stage) throws -> Void)] = [
         let began = Date()
         _ = try manager.ensured()
         try eventually("it gives up") { if case .failed = manager.state { true } else { false } }
-        try check(Date().timeIntervalSince(began) >= 1.4, "0.2 + 0.4 + 0.8 seconds were not waited")
+        let waited = Date().timeIntervalSince(began)
+        try check(waited >= 1.4, "\(waited), not 0.2 + 0.4 + 0.8 seconds")
         guard case .failed(.ended(let message)) = manager.state else { return }
         try check(message.contains("again and again") && message.contains("out of luck"), message)
-        let runs = try String(contentsOf: stage.folder.appendingPathComponent("runs"), encoding: .utf8)
+        let list = stage.folder.appendingPathComponent("runs")
+        let runs = try String(contentsOf: list, encoding: .utf8)
         try check(runs == "run\nrun\nrun\nrun\n", runs)
     }),
     ("one_that_was_ended_in_good_order_by_somebody_else_stays_ended", { stage in
@@ -212,7 +214,9 @@ let tests: [(String, (Stage) throws -> Void)] = [
         let stranger = try stage.stranger(port: settings.preferredPort)
         let manager = stage.manager(settings)
         let used = try manager.mustRun()
-        let started: Bool = try completed { done in manager.startProxy { success, _ in done(success) } }
+        let started: Bool = try completed { done in
+            manager.startProxy { success, _ in done(success) }
+        }
         try check(started && manager.baseURL != used, "\(manager.state)")
         settings.reusesRunningProxy = false
         let other = try stage.manager(settings).mustRun()
@@ -230,7 +234,8 @@ let tests: [(String, (Stage) throws -> Void)] = [
         settings.clientKey = "a-key-for-clients"
         let manager = stage.manager(settings)
         try check(manager.mustRun().port == Int(settings.preferredPort), "it has a key for it")
-        try check(try awaited { try await manager.status()["total_providers"] as? Int } == 1, "status")
+        let count = try awaited { try await manager.status()["total_providers"] as? Int }
+        try check(count == 1, "\(count ?? -1) providers")
         try check(stranger.isRunning, "it was stopped")
     }),
     ("many_callers_at_once_get_one_proxy", { stage in
@@ -295,7 +300,8 @@ let tests: [(String, (Stage) throws -> Void)] = [
             """)
         _ = try stage.manager(settings).mustRun()
         for file in [stage.logFile, stage.logFile.appendingPathExtension("1")] {
-            let size = try value(FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
+            let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+            let size = try value(attributes[.size] as? Int)
             try check((1...70_000).contains(size), "\(file.path) has \(size) bytes")
         }
     }),
@@ -323,7 +329,8 @@ let tests: [(String, (Stage) throws -> Void)] = [
             print("  a stop amid a stream took \(Date().timeIntervalSince(began)) s")
         }
         try check(try commandLine(of: process) == nil, "it is still there")
-        try check(answer.body.contains("upstream_stream_interrupted") || answer.status == 0, answer.body)
+        let isCut = answer.body.contains("upstream_stream_interrupted") || answer.status == 0
+        try check(isCut, answer.body)
     }),
     ("changes_of_the_state_are_posted_on_the_main_queue", { stage in
         let manager = stage.manager()
@@ -351,12 +358,11 @@ let tests: [(String, (Stage) throws -> Void)] = [
         try FileManager.default.createDirectory(at: support, withIntermediateDirectories: true)
         try FileManager.default.copyItem(
             at: stage.configuration, to: support.appendingPathComponent("config.yaml"))
+        let path = URL(fileURLWithPath: variable("LLM_PROXY")).deletingLastPathComponent().path
         let (process, output) = try stage.run(
-            variable("EXAMPLE"), [], environment: [
-                "HOME": stage.folder.path, "FIRST_KEY": Stage.key,
-                "PATH": URL(fileURLWithPath: variable("LLM_PROXY")).deletingLastPathComponent().path,
-            ])
-        let said = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            variable("EXAMPLE"), [],
+            environment: ["HOME": stage.folder.path, "FIRST_KEY": Stage.key, "PATH": path])
+        let said = try all(of: output)
         process.waitUntilExit()
         try check(said.contains("first says: Hello there."), said)
         try check(process.terminationStatus == 0, "exit code \(process.terminationStatus)")
@@ -371,11 +377,12 @@ func runOldApp(_ app: String, _ stage: Stage) throws {
     try files.createDirectory(at: resources, withIntermediateDirectories: true)
     let copy = bundle.appendingPathComponent("Old")
     try files.copyItem(atPath: app, toPath: copy.path)
-    try files.copyItem(atPath: variable("LLM_PROXY"), toPath: resources.appendingPathComponent("llm-proxy").path)
+    let program = resources.appendingPathComponent("llm-proxy")
+    try files.copyItem(atPath: variable("LLM_PROXY"), toPath: program.path)
     try files.copyItem(at: stage.configuration, to: resources.appendingPathComponent("config.yaml"))
     try stage.write("FIRST_KEY=\(Stage.key)\n", to: resources.appendingPathComponent(".env"))
     let (process, output) = try stage.run(copy.path, [], environment: ["HOME": bundle.path])
-    let said = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    let said = try all(of: output)
     process.waitUntilExit()
     let expected = """
         ready: true, running: true
@@ -386,6 +393,10 @@ func runOldApp(_ app: String, _ stage: Stage) throws {
 
         """
     try check(said == expected, said)
+}
+
+func all(of pipe: Pipe) throws -> String {
+    String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
 }
 
 /// Counts from any thread.

@@ -50,7 +50,8 @@ make_root() {
 [ "$(uname)" = Linux ] || skip "there is no swiftc"
 [ "$(id -u)" = 0 ] || skip "there is no swiftc, and unpacking one needs root"
 [ "$(dpkg --print-architecture 2>/dev/null)" ] || skip "there is no swiftc, and this is no Debian"
-unshare --mount --net --pid --fork true 2>/dev/null || skip "this machine allows no namespaces"
+unshare --mount --net --pid --fork ip link set lo up 2>/dev/null ||
+  skip "this machine allows no namespaces, or has no ip (iproute2)"
 [ -d "$root" ] || make_root
 
 work=$root/work

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::nested;
+use crate::pairs::Pairs;
 use crate::quoted::without_quotations;
 use crate::tree::{scalar, walk};
 
@@ -259,7 +260,9 @@ fn joined(said: &[String], part: impl Fn(&str) -> &str) -> String {
 }
 
 fn unsold(text: &str) -> &str {
-    let end = PITCHES.iter().filter_map(|pitch| text.find(pitch)).min();
+    let pairs = Pairs::of([text]);
+    let pitches = PITCHES.iter().filter(|pitch| pairs.may_hold(pitch));
+    let end = pitches.filter_map(|pitch| text.find(pitch)).min();
     &text[..end.unwrap_or(text.len())]
 }
 

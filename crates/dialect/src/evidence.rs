@@ -1,5 +1,6 @@
 //! All that one reply tells, gathered once for the rules to look at.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use engine::{Budget, Dimension, Scope, Timestamp, Window};
@@ -8,6 +9,7 @@ use crate::Reply;
 use crate::body::{ErrorBody, Form};
 use crate::echo::{self, Whose};
 use crate::headers::Headers;
+use crate::pairs::Pairs;
 use crate::profile::{self, Bucket, Profile};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
@@ -119,10 +121,13 @@ pub(crate) struct Evidence<'a> {
     pub(crate) status: u16,
     pub(crate) within_success: bool,
     pub(crate) body: ErrorBody,
-    pub(crate) headers: Headers,
+    pub(crate) headers: Headers<'a>,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) profile: Profile,
     pub(crate) sent: Sent<'a>,
+    /// Of all forms of the body's text.
+    pairs: Pairs,
+    window: OnceCell<Option<Window>>,
     /// Whether the request may be at fault, and the text may have the client's words in it.
     doubtful: bool,
 }
@@ -145,7 +150,10 @@ impl<'a> Evidence<'a> {
         let headers = Headers::of(reply.headers, &body.value);
         let budgets = limits::read(&headers, &profile, reply.now);
         let (provider, now, status) = (reply.provider, reply.now, reply.status);
+        let forms = [&body.text, &body.claim, &body.own_text, &body.own_claim];
         Self {
+            pairs: Pairs::of(forms.map(String::as_str)),
+            window: OnceCell::new(),
             provider,
             now,
             status,
@@ -160,11 +168,13 @@ impl<'a> Evidence<'a> {
     }
 
     pub(crate) fn window(&self) -> Option<Window> {
-        words::window(|phrase| self.claim().contains(phrase) && self.is_own(phrase))
+        *self.window.get_or_init(|| {
+            words::window(|phrase| self.holds(self.claim(), phrase) && self.is_own(phrase))
+        })
     }
 
     pub(crate) fn says(&self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| self.body.text.contains(phrase))
+        phrases.iter().any(|phrase| self.holds(&self.body.text, phrase))
     }
 
     /// Whether one of the phrases is said, also in quotation marks, and not only as the client's.
@@ -177,7 +187,12 @@ impl<'a> Evidence<'a> {
 
     /// Whether the provider itself says one of the phrases, in words that are not the client's.
     pub(crate) fn tells(&self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| self.text().contains(phrase) && self.is_own(phrase))
+        phrases.iter().any(|phrase| self.holds(self.text(), phrase) && self.is_own(phrase))
+    }
+
+    /// Whether one of the body's texts holds a phrase.
+    fn holds(&self, text: &str, phrase: &str) -> bool {
+        self.pairs.may_hold(phrase) && text.contains(phrase)
     }
 
     /// What counts of the text.
@@ -233,7 +248,7 @@ impl<'a> Evidence<'a> {
 
     /// The scope of a rate limit: as the text says, else as the provider counts.
     pub(crate) fn bucket(&self) -> Scope {
-        let named = ACCOUNT.iter().any(|phrase| self.claim().contains(phrase));
+        let named = ACCOUNT.iter().any(|phrase| self.holds(self.claim(), phrase));
         let account = named || self.profile.bucket == Bucket::Key;
         if account && !self.says(MODEL) { Scope::Key } else { Scope::Deployment }
     }

@@ -1,5 +1,6 @@
 //! The headers of a reply and those that an aggregator has put into its body, as one list.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use engine::Timestamp;
@@ -15,17 +16,18 @@ const COUNT: usize = 128;
 
 /// Header names in lower case with their values; the reply's own come first.
 #[derive(Debug)]
-pub(crate) struct Headers(Vec<(String, String)>);
+pub(crate) struct Headers<'r>(Vec<(Cow<'r, str>, Cow<'r, str>)>);
 
-impl Headers {
-    pub(crate) fn of(own: &HeaderMap, body: &Value) -> Self {
+impl<'r> Headers<'r> {
+    pub(crate) fn of(own: &'r HeaderMap, body: &Value) -> Self {
         let own = own.iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            Some((Cow::from(name.as_str()), Cow::from(value.to_str().ok()?)))
         });
         let nested = walk(body).filter(|(key, _)| *key == "headers");
         let nested = nested.filter_map(|(_, value)| value.as_object()).flatten();
-        let nested =
-            nested.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), scalar(value)?)));
+        let nested = nested.filter_map(|(name, value)| {
+            Some((name.to_ascii_lowercase().into(), scalar(value)?.into()))
+        });
         let short = own.chain(nested).filter(|(name, value)| name.len().max(value.len()) <= LENGTH);
         Self(short.take(COUNT).collect())
     }
@@ -35,7 +37,7 @@ impl Headers {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// `retry-after-ms`, else `retry-after` in any of its forms.

@@ -13,6 +13,7 @@ mod headers;
 mod history;
 mod limits;
 mod nested;
+mod pairs;
 mod parameter;
 mod profile;
 mod quoted;

@@ -47,7 +47,7 @@ struct Row {
 }
 
 /// All budgets that the headers tell of.
-pub(crate) fn read(headers: &Headers, profile: &Profile, now: Timestamp) -> Vec<Budget> {
+pub(crate) fn read(headers: &Headers<'_>, profile: &Profile, now: Timestamp) -> Vec<Budget> {
     let mut rows: Vec<Row> = Vec::new();
     for (name, value) in headers.iter() {
         let Some((role, subject)) = meaning(name) else {
@@ -76,9 +76,14 @@ fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {
 }
 
 fn meaning(name: &str) -> Option<(Role, Subject)> {
-    let (words, dimension) = FAMILIES.iter().find_map(|&(family, dimension)| {
-        name.find(family).map(|at| (&name[at + family.len()..], dimension))
-    })?;
+    // By the hyphens: most names have none that ends a family, and this is asked of every reply.
+    let after = |family: &str| {
+        let hyphens = name.bytes().enumerate().filter(|(_, byte)| *byte == b'-');
+        hyphens.map(|(at, _)| at + 1).find(|&end| name[..end].ends_with(family))
+    };
+    let (words, dimension) = FAMILIES
+        .iter()
+        .find_map(|&(family, dimension)| after(family).map(|end| (&name[end..], dimension)))?;
     let mut role = None;
     let mut subject = Subject {
         dimension: dimension.unwrap_or(Dimension::Requests),

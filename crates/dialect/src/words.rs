@@ -2,6 +2,8 @@
 
 use engine::{Dimension, Window};
 
+use crate::pairs::Pairs;
+
 const MONTH: &[&str] = &[
     "per month",
     "/month",
@@ -120,7 +122,8 @@ pub(crate) fn window(is_said: impl Fn(&str) -> bool) -> Option<Window> {
 
 /// What a sentence says is counted.
 pub(crate) fn dimension(text: &str) -> Dimension {
-    let tokens = TOKENS.iter().any(|phrase| text.contains(phrase));
+    let pairs = Pairs::of([text]);
+    let tokens = TOKENS.iter().any(|phrase| pairs.may_hold(phrase) && text.contains(phrase));
     if tokens { Dimension::Tokens } else { Dimension::Requests }
 }
 

@@ -66,8 +66,10 @@ impl Pruning {
             self.aging = true;
         }
         if let Some(most) = self.bounds.requests {
+            // Numbers may have gaps, so they are no count.
             connection.execute(
-                "DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?1",
+                "DELETE FROM requests
+                 WHERE id <= (SELECT id FROM requests ORDER BY id DESC LIMIT 1 OFFSET ?1)",
                 [most],
             )?;
         }
@@ -118,9 +120,11 @@ fn shrink(connection: &Connection, enough: u64) -> Result<bool> {
     if bytes <= enough {
         return Ok(false);
     }
-    let held: i64 =
-        connection
-            .query_row("SELECT ifnull(max(id) - min(id), 0) FROM requests", [], |row| row.get(0))?;
+    let held: i64 = connection.query_row(
+        "SELECT count(*) FROM (SELECT 1 FROM requests LIMIT ?1)",
+        [STEP_ROWS * 10],
+        |row| row.get(0),
+    )?;
     let deleted = if held >= FEW_REQUESTS {
         connection.execute(
             "DELETE FROM requests WHERE id IN (SELECT id FROM requests ORDER BY id LIMIT ?1)",

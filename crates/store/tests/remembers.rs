@@ -110,12 +110,25 @@ fn without_a_folder_everything_works_in_memory() {
     assert_eq!(opened.notes, []);
     store.start(Box::new(Facts::default()));
     for at in 0..2_500 {
-        store.record(answered(at, "groq"));
+        // Numbers as the program gives them, far apart.
+        let id = (NEW_YEAR + at) * 1_000;
+        store.record(Record { id, ..answered(at, "groq") });
     }
     assert_eq!(recent(&store, 10_000).len(), 2_000);
     assert_eq!(usage(&store, By::Model, TimeZone::UTC)[0].used.requests, 2_500);
     let health = store.health();
     assert_eq!((health.mode, health.bytes, health.last_error), (Mode::Memory, 0, None));
+}
+
+#[test]
+fn numbers_with_gaps_are_no_count_of_what_is_held() {
+    let (store, _) = store::open(Options::default());
+    store.start(Box::new(Facts::default()));
+    for at in 1..=2_100 {
+        store.record(Record { id: at * 1_000_000, ..answered(at, "groq") });
+    }
+    let held = recent(&store, 10_000);
+    assert_eq!((held.len(), held[0].at, held[1_999].at), (2_000, NEW_YEAR + 2_100, NEW_YEAR + 101));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What one stream event means, before and after the first byte goes to the client.
 
 use crate::json::{Kind, View};
-use crate::output::{Output, finish_reason, tells_error};
-use crate::usage::Usage;
+use crate::output::{Output, member_tells_error, tells_error};
+use crate::usage::{self, Usage};
 
 /// The meaning of one event's data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,9 +85,12 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
 }
 
 fn of_object(object: View<'_>) -> ChunkFacts {
-    let mut facts = ChunkFacts { usage: Usage::of(object), ..ChunkFacts::default() };
-    let mut has_choices = false;
+    let mut facts = ChunkFacts::default();
+    let mut told = usage::Told::default();
+    let (mut has_choices, mut has_error) = (false, false);
     for (key, value) in object.members() {
+        told.note(&key, value);
+        has_error |= member_tells_error(&key, value);
         match key.as_ref() {
             "id" => facts.id = value.as_str().map(Into::into),
             "model" => facts.model = value.as_str().map(Into::into),
@@ -100,7 +103,8 @@ fn of_object(object: View<'_>) -> ChunkFacts {
             _ => {}
         }
     }
-    facts.kind = kind(&facts, has_choices, tells_error(object));
+    facts.usage = told.usage();
+    facts.kind = kind(&facts, has_choices, has_error);
     facts
 }
 
@@ -122,22 +126,21 @@ fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
 
 fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
     let output = Output::of_choice(choice);
-    let index = choice.get("index").and_then(View::as_u64).unwrap_or(0);
-    let is_first = index == 0;
-    let bit = 1 << index.min(127);
+    let is_first = output.index == 0;
+    let bit = 1 << output.index.min(127);
     facts.choices |= bit;
     facts.other_choices |= !is_first;
     facts.reasoning |= output.reasoning;
     facts.tool_call |= output.tool_call;
     facts.other_output |= output.other;
     if !output.text.is_empty() {
-        if is_first {
-            facts.text.get_or_insert_default().push_str(&output.text);
-        } else {
-            facts.other_output = true;
+        match &mut facts.text {
+            _ if !is_first => facts.other_output = true,
+            Some(text) => text.push_str(&output.text),
+            none => *none = Some(output.text),
         }
     }
-    let reason = finish_reason(choice);
+    let reason = output.finish_reason;
     if reason.is_some() {
         facts.ended |= bit;
     }

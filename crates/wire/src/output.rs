@@ -13,6 +13,9 @@ pub(crate) struct Output {
     pub(crate) tool_call: bool,
     /// A refusal, sound, images, or a content part of another kind.
     pub(crate) other: bool,
+    /// The choice's own number, 0 where it has none.
+    pub(crate) index: u64,
+    pub(crate) finish_reason: Option<String>,
 }
 
 impl Output {
@@ -23,6 +26,8 @@ impl Output {
             match key.as_ref() {
                 "delta" | "message" => output.add_message(value),
                 "text" => output.text.push_str(&value.as_str().unwrap_or_default()),
+                "index" => output.index = value.as_u64().unwrap_or(0),
+                "finish_reason" => output.finish_reason = finish_reason(value),
                 _ => {}
             }
         }
@@ -70,8 +75,10 @@ fn has_text(value: View<'_>) -> bool {
 }
 
 /// Why a choice ended; an empty string, which some send with every chunk, is no reason.
-pub(crate) fn finish_reason(choice: View<'_>) -> Option<String> {
-    let reason = choice.get("finish_reason").filter(|reason| !reason.is_null())?;
+fn finish_reason(reason: View<'_>) -> Option<String> {
+    if reason.is_null() {
+        return None;
+    }
     let text = reason.as_str().unwrap_or_else(|| String::from_utf8_lossy(reason.raw()));
     Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
@@ -79,12 +86,17 @@ pub(crate) fn finish_reason(choice: View<'_>) -> Option<String> {
 /// Whether an object that has no output is an error: an `error` that says something, in the
 /// object or in Groq's `x_groq`, or an object that calls itself one.
 pub(crate) fn tells_error(object: View<'_>) -> bool {
-    object.members().any(|(key, value)| match key.as_ref() {
+    object.members().any(|(key, value)| member_tells_error(&key, value))
+}
+
+/// The same of one member.
+pub(crate) fn member_tells_error(key: &str, value: View<'_>) -> bool {
+    match key {
         "error" => is_error(value),
         "x_groq" => value.get("error").is_some_and(is_error),
         "object" | "type" => value.raw() == b"\"error\"",
         _ => false,
-    })
+    }
 }
 
 fn is_error(value: View<'_>) -> bool {

@@ -19,16 +19,9 @@ impl Usage {
     /// Reads the counts of a completion or chunk object: `usage`, else `x_groq.usage`, else
     /// `usageMetadata`. `None` if none of them holds a count.
     pub fn of(object: View<'_>) -> Option<Self> {
-        let mut found = [None; 3];
-        for (key, value) in object.members() {
-            match key.as_ref() {
-                "usage" => found[0] = Self::counts(value),
-                "x_groq" => found[1] = value.get("usage").and_then(Self::counts),
-                "usageMetadata" => found[2] = Self::counts(value),
-                _ => {}
-            }
-        }
-        found.into_iter().flatten().next()
+        let mut told = Told::default();
+        object.members().for_each(|(key, value)| told.note(&key, value));
+        told.usage()
     }
 
     /// All tokens: as stated, else the sum of what is known, `None` if nothing is.
@@ -107,6 +100,26 @@ impl Spent {
             total_tokens: Some(total.saturating_add(unknown)),
             reasoning_tokens: last.reasoning_tokens,
         }
+    }
+}
+
+/// What the members of an object tell of usage, each in its own dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Told([Option<Usage>; 3]);
+
+impl Told {
+    /// Notes one member, if it is one that tells.
+    pub(crate) fn note(&mut self, key: &str, value: View<'_>) {
+        match key {
+            "usage" => self.0[0] = Usage::counts(value),
+            "x_groq" => self.0[1] = value.get("usage").and_then(Usage::counts),
+            "usageMetadata" => self.0[2] = Usage::counts(value),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn usage(self) -> Option<Usage> {
+        self.0.into_iter().flatten().next()
     }
 }
 

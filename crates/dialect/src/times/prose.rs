@@ -5,6 +5,7 @@ use engine::Timestamp;
 use super::date::written;
 use super::duration::leading;
 use super::instant::believable;
+use crate::pairs::Pairs;
 
 /// What stands before a span that says when to come back, the more telling first.
 const RETRY: &[&str] = &[
@@ -136,7 +137,8 @@ fn postponed(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 /// What follows each phrase, without the filling words.
 fn tails<'a>(phrases: &'a [&'a str], text: &'a str) -> impl Iterator<Item = &'a str> {
-    phrases.iter().flat_map(move |phrase| {
+    let pairs = Pairs::of([text]);
+    phrases.iter().filter(move |phrase| pairs.may_hold(phrase)).flat_map(move |phrase| {
         let found = text.match_indices(phrase).take(TRIES);
         found
             .filter(|&(at, _)| begins_word(text, at))

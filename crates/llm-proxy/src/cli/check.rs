@@ -98,11 +98,11 @@ fn next(settings: &Settings, source: Option<&Path>, findings: Option<&[Finding]>
     match findings {
         _ if settings.providers.is_empty() => told.push_str("to try it without a key: llm-proxy demo\n"),
         None => {
-            let _ = writeln!(told, "next: llm-proxy{config} starts the proxy");
             let _ = writeln!(
                 told,
-                "before: llm-proxy check --live{config} asks whether the keys are taken, at no cost"
+                "next: llm-proxy check --live{config} asks whether the keys are taken, at no cost"
             );
+            let _ = writeln!(told, "then: llm-proxy{config} starts the proxy");
         }
         Some(findings) if findings.iter().all(|finding| finding.good) => {
             let _ = writeln!(told, "next: llm-proxy{config} starts the proxy");

@@ -78,7 +78,9 @@ fn variable(settings: &Settings) -> &'static str {
     let skipped = settings.skipped.iter().filter_map(|one| catalogue.find(&one.name));
     let mut entries = skipped.filter(|entry| !entry.key_variables.is_empty());
     let mut all = entries.clone();
-    let found = entries.find(|entry| entry.free_tier.is_some()).or_else(|| all.next());
+    let found = entries
+        .find(|entry| entry.free_tier.as_ref().is_some_and(|free| !free.limits.is_empty()))
+        .or_else(|| all.next());
     found.map_or("GROQ_API_KEY", |entry| entry.key_variables[0].as_str())
 }
 

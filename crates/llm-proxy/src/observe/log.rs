@@ -19,7 +19,7 @@ use crate::clock::Clock;
 const MOST_PENDING: usize = 1 << 20;
 
 /// Lines that come close together are written together.
-const LINGER: Duration = Duration::from_millis(5);
+const LINGER: Duration = Duration::from_millis(20);
 
 /// How long the last lines may take at the end.
 const LAST_CHANCE: Duration = Duration::from_millis(500);

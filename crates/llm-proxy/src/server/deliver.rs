@@ -102,21 +102,33 @@ fn end_to_end(mut headers: HeaderMap, route: &Route) -> HeaderMap {
 }
 
 fn is_for_client(name: &HeaderName) -> bool {
-    match name.as_str() {
-        "connection" | "content-length" | "set-cookie" | "set-cookie2" | "te" | "trailer"
-        | "transfer-encoding" | "upgrade" | "keep-alive" => false,
-        // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
+    let is_of_one_hop = matches!(
+        name.as_str(),
+        "connection"
+            | "content-length"
+            | "set-cookie"
+            | "set-cookie2"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+    );
+    // A provider's CORS grants and its site's policies speak of its own origin, not of ours.
+    let is_of_its_site = matches!(
+        name.as_str(),
         "clear-site-data"
-        | "www-authenticate"
-        | "alt-svc"
-        | "strict-transport-security"
-        | "report-to"
-        | "nel" => false,
-        other => {
-            let prefixes = ["access-control-", "proxy-", "cross-origin-"];
-            !report::OURS.contains(name) && !prefixes.iter().any(|one| other.starts_with(one))
-        }
-    }
+            | "www-authenticate"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "report-to"
+            | "nel"
+    );
+    let prefixes = ["access-control-", "proxy-", "cross-origin-"];
+    !is_of_one_hop
+        && !is_of_its_site
+        && !report::OURS.contains(name)
+        && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 /// Takes any key that the provider echoes out of a header's value.

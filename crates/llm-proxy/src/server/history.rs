@@ -73,7 +73,12 @@ pub(crate) fn record_json(record: &Record, zone: &TimeZone) -> Value {
 /// The attempts. A single one that was answered is not kept apart.
 fn hops(record: &Record, zone: &TimeZone) -> Vec<Value> {
     if !record.hops.is_empty() || record.provider.is_empty() {
-        return record.hops.iter().map(|hop| hop_json(hop, zone)).collect();
+        let mut ended = record.at;
+        let told = record.hops.iter().map(|hop| {
+            ended = ended.saturating_add_unsigned(hop.took_ms);
+            hop_json(hop, ended, zone)
+        });
+        return told.collect();
     }
     let only = Hop {
         provider: record.provider.clone(),
@@ -85,10 +90,11 @@ fn hops(record: &Record, zone: &TimeZone) -> Vec<Value> {
         until: None,
         took_ms: record.first_token_ms.unwrap_or(record.duration_ms),
     };
-    vec![hop_json(&only, zone)]
+    vec![hop_json(&only, record.at, zone)]
 }
 
-fn hop_json(hop: &Hop, zone: &TimeZone) -> Value {
+/// An attempt that ended at about `ended`.
+fn hop_json(hop: &Hop, ended: i64, zone: &TimeZone) -> Value {
     json!({
         "provider": hop.provider,
         "key": filled(&hop.key),
@@ -97,6 +103,7 @@ fn hop_json(hop: &Hop, zone: &TimeZone) -> Value {
         "kind": hop.kind,
         "detail": hop.detail,
         "until": hop.until.and_then(|until| at(until, zone)),
+        "wait_ms": hop.until.map(|until| until.saturating_sub(ended).max(0)),
         "took_ms": hop.took_ms,
     })
 }

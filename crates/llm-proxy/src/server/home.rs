@@ -113,3 +113,30 @@ fn endpoints() -> Response<ClientBody> {
     });
     json_response(StatusCode::OK, &list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named_in<'t>(text: &'t str, before: &'t str) -> impl Iterator<Item = &'t str> {
+        text.split(before).skip(1).filter_map(|rest| rest.split(['\'', '"']).next())
+    }
+
+    #[test]
+    fn every_file_that_the_page_names_is_served() {
+        let in_html = named_in(PAGE.text, "\"page/");
+        let in_modules = ASSETS.iter().flat_map(|asset| named_in(asset.text, " from './"));
+        let named: Vec<_> = in_html.chain(in_modules).collect();
+        assert!(named.len() > ASSETS.len(), "{named:?}");
+        for name in named {
+            assert!(find_asset(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_file_of_the_page_names_another_host() {
+        for asset in ASSETS.iter().chain([&PAGE]) {
+            assert!(!asset.text.contains("://"), "{}", asset.name);
+        }
+    }
+}

@@ -96,11 +96,8 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, journey: &Journey) {
         add_server(headers, hop);
     }
     let tried = journey.deployments_tried();
-    if tried == 1 {
-        headers.insert(X_ATTEMPTS, HeaderValue::from_static("1"));
-        return;
-    }
-    headers.insert(X_ATTEMPTS, tried.into());
+    let attempts = if tried == 1 { HeaderValue::from_static("1") } else { tried.into() };
+    headers.insert(X_ATTEMPTS, attempts);
     if tried > 1 {
         insert(headers, X_ROTATION, &rotation_header(&journey.recording.hops));
     }
@@ -115,9 +112,10 @@ pub(crate) fn add_server(headers: &mut HeaderMap, hop: &Hop) {
 /// Sets a header to a text from outside; what cannot stand in a header is replaced.
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     let stands = |c: char| c.is_ascii_graphic() || c == ' ';
-    let safe = match text.chars().all(stands) {
-        true => Cow::from(text),
-        false => text.chars().map(|c| if stands(c) { c } else { '?' }).collect(),
+    let safe = if text.chars().all(stands) {
+        Cow::from(text)
+    } else {
+        text.chars().map(|c| if stands(c) { c } else { '?' }).collect()
     };
     if let Ok(value) = HeaderValue::from_str(&safe) {
         headers.insert(name, value);

@@ -185,8 +185,15 @@ pub(crate) struct Counted {
 }
 
 impl Connection for Counted {
+    /// Tells what a request needs to know; addresses, which nobody asks for, would be copied into
+    /// every reply.
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.uses.clone())
+        let connected = Connected::new().extra(self.uses.clone());
+        if self.stream.connected().is_negotiated_h2() {
+            connected.negotiated_h2()
+        } else {
+            connected
+        }
     }
 }
 

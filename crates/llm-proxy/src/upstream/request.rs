@@ -201,38 +201,54 @@ fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
 /// Whether a client's header is for the provider, and not its business with us or with this one
 /// connection, or its credentials.
 fn goes_on(name: &HeaderName) -> bool {
-    match name.as_str() {
-        STREAM_RECOVERY | PIN | SKIP | ALLOW_PAID => false,
-        // Of this connection.
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer"
-        | "transfer-encoding" | "upgrade" | "expect" | "http2-settings" => false,
-        // Set anew for the provider.
-        "host" | "content-length" | "content-type" | "accept-encoding" => false,
+    !is_kept_here(name.as_str()) && !name.as_str().starts_with("sec-")
+}
+
+fn is_kept_here(name: &str) -> bool {
+    let is_ours = matches!(name, STREAM_RECOVERY | PIN | SKIP | ALLOW_PAID);
+    let is_of_this_connection = matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            | "http2-settings"
+    );
+    let is_set_anew =
+        matches!(name, "host" | "content-length" | "content-type" | "accept-encoding");
+    let is_credential = matches!(
+        name,
         "authorization"
-        | "proxy-authenticate"
-        | "proxy-authorization"
-        | "x-api-key"
-        | "api-key"
-        | "x-goog-api-key"
-        | "openai-organization"
-        | "openai-project"
-        | "cookie"
-        | "cookie2" => false,
-        // Of where the client is.
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "x-api-key"
+            | "api-key"
+            | "x-goog-api-key"
+            | "openai-organization"
+            | "openai-project"
+            | "cookie"
+            | "cookie2"
+    );
+    let tells_of_the_client = matches!(
+        name,
         "origin"
-        | "referer"
-        | "forwarded"
-        | "via"
-        | "x-forwarded-for"
-        | "x-forwarded-host"
-        | "x-forwarded-proto"
-        | "x-forwarded-port"
-        | "x-real-ip"
-        | "dnt"
-        | "access-control-request-method"
-        | "access-control-request-headers" => false,
-        other => !other.starts_with("sec-"),
-    }
+            | "referer"
+            | "forwarded"
+            | "via"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-forwarded-port"
+            | "x-real-ip"
+            | "dnt"
+            | "access-control-request-method"
+            | "access-control-request-headers"
+    );
+    is_ours || is_of_this_connection || is_set_anew || is_credential || tells_of_the_client
 }
 
 /// A request for the list of models.

@@ -28,14 +28,14 @@ async fn check_says_what_to_do_next() {
     let place = Place::with(&format!("{}  - groq\n", only("one", &upstream)));
     let told = place.run(&["check"]).await.good();
     assert!(
-        told.contains("next: llm-proxy starts") && told.contains("check --live asks"),
+        told.contains("then: llm-proxy starts") && told.contains("check --live asks"),
         "{told}"
     );
     assert!(told.contains("put its key into") && told.contains("/.env\n"), "{told}");
     place.write("my place/c.yaml", &only("one", &upstream));
     let told = place.run(&["check", "--config", "my place/c.yaml"]).await.good();
     assert!(
-        told.contains("next: llm-proxy --config '/") && told.contains("/c.yaml' starts"),
+        told.contains("then: llm-proxy --config '/") && told.contains("/c.yaml' starts"),
         "{told}"
     );
     assert!(!told.contains("put its key"), "{told}");

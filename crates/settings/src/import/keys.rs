@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::env::Env;
 use crate::expand;
 use crate::secret::is_placeholder;
 
@@ -54,7 +55,8 @@ pub(super) fn reference(text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix("os.environ/") {
         return expand::is_name(name).then(|| format!("${{{name}}}"));
     }
-    text.contains("${").then(|| text.to_owned())
+    let is_whole = || expand::expand(text, &Env::from_pairs([] as [(&str, &str); 0])).is_ok();
+    (text.contains("${") && is_whole()).then(|| text.to_owned())
 }
 
 /// A name as the beginning of a variable's: `my-server.lan` becomes `MY_SERVER_LAN`.

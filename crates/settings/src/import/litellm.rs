@@ -230,8 +230,8 @@ fn chains(tree: &Node, groups: Groups, draft: &mut Draft) -> Lines {
     let aliases = settings[0].and_then(|node| get(node, "model_group_alias"));
     for (alias, node) in aliases.map(entries).unwrap_or_default() {
         let target = text(node).or_else(|| text_of(node, "model")).unwrap_or_default();
-        let meant = written.iter().find(|(name, _)| name == target);
-        if let Some(steps) = meant.map(|(_, steps)| steps.clone()) {
+        let found = written.iter().find(|(name, _)| name == target);
+        if let Some(steps) = found.map(|(_, steps)| steps.clone()) {
             push_written(&alias.text, steps, &mut written, draft);
         } else {
             draft.note(format!("{}: no model is named {}", shown(&alias.text), shown(target)));
@@ -247,6 +247,8 @@ fn push_chain(name: &str, steps: &[String], written: &mut Lines, draft: &mut Dra
 fn push_written(name: &str, steps: String, written: &mut Lines, draft: &mut Draft) {
     if matches!(name, "default" | "auto") {
         draft.note(format!("{name} means all providers in their order here, and is no chain"));
+    } else if steps == list([scalar(name)]) {
+        // `provider/model` means just that without a chain.
     } else if !values::is_name(name) {
         draft.note(format!(
             "{} cannot be the name of a chain (1 to 64 letters, digits, \".\", \"_\" or \"-\"); \

@@ -107,9 +107,8 @@ fn tell_retired(node: &Node, name: &str, draft: &mut Draft) {
         if let Some(when) = entry.retirement(model) {
             let now = entry.default_model.as_deref().map(|now| format!("; now there is {now}"));
             draft.note(format!(
-                "provider {}: the model {} is retired ({when}){}",
+                "provider {}: the model {model} is retired ({when}){}",
                 shown(name),
-                shown(model),
                 now.unwrap_or_default()
             ));
         }

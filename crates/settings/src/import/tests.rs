@@ -196,6 +196,7 @@ fn odd_names_and_values_are_left_out_and_told() {
   - {model_name: id, litellm_params: {model: 'groq/a b'}}
   - {model_name: var, litellm_params: {model: 'groq/${X}'}}
   - {model_name: none}
+  - {model_name: groq/x, litellm_params: {model: groq/x, api_key: os.environ/K}}
   - just a text
 router_settings: {timeout: 1e9}
 ";
@@ -205,6 +206,7 @@ router_settings: {timeout: 1e9}
     for word in ["default", "rpm", "timeout", "a b", "api_base", "\"id\"", "\"var\"", "\"none\""] {
         assert!(made.notes.iter().any(|note| note.contains(word)), "{word} in {:#?}", made.notes);
     }
+    assert!(!made.notes.iter().any(|note| note.starts_with("\"groq/x")), "it means just that");
 }
 
 #[test]

@@ -214,7 +214,12 @@ pub(super) static LIMITS: &[KeyRow] = &[
         "Whether each model of a key has its own budget, or all share one; left out, as is known of it.",
     ),
     row("context", COUNT, "", "Tokens of the context window."),
-    row("max_output", COUNT, "", "Tokens of the longest answer; a request that asks for more asks for this many."),
+    row(
+        "max_output",
+        COUNT,
+        "",
+        "Tokens of the longest answer; a request that asks for more asks for this many.",
+    ),
     row(
         "assumed_output",
         COUNT,

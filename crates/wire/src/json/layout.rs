@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::problem::{Fault, JsonProblem, check_utf8};
 use super::scan::{Event, Scanner, Token};
-use super::text::unquote;
+use super::text::unquote_bytes;
 use super::view::View;
 
 /// More top-level members than any real body has. The bound keeps a body of tiny members from
@@ -97,7 +97,7 @@ impl LayoutBuilder {
         if self.layout.members.len() == MAX_MEMBERS {
             return Err(Fault { offset: self.key.start, reason: "too many members" });
         }
-        let key = unquote(&text[self.key.clone()]).into_owned();
+        let key = unquote_bytes(&text[self.key.clone()]).into_owned();
         self.layout.members.push(Member { key, key_span: self.key.clone(), value });
         Ok(())
     }

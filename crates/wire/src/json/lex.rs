@@ -6,21 +6,38 @@ fn fault<T>(offset: usize, reason: &'static str) -> Result<T, Fault> {
     Err(Fault { offset, reason })
 }
 
-/// Where the ordinary bytes of a string end: at its quote, an escape, or what may not be there.
-const STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        stops[control] = true;
-        control += 1;
-    }
-    stops[b'"' as usize] = true;
-    stops[b'\\' as usize] = true;
-    stops
-};
-
 /// Most strings are keys and short words: a vector search pays from here on.
 const SHORT: usize = 24;
+
+/// A byte in each byte of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// How many of eight bytes stand before the first quote, escape or control character. The lowest
+/// mark is exact; a borrow can set false ones above it only.
+fn ordinary(eight: [u8; 8]) -> usize {
+    let word = u64::from_le_bytes(eight);
+    let less = |word: u64, bound: u8| word.wrapping_sub(each(bound)) & !word & each(0x80);
+    let marks = less(word, 0x20) | less(word ^ each(b'"'), 1) | less(word ^ each(b'\\'), 1);
+    marks.trailing_zeros() as usize / 8
+}
+
+/// Where a run of ordinary bytes from `from` on ends, if it is soon; else where to search on.
+fn near_end(text: &[u8], from: usize) -> Result<usize, usize> {
+    let mut at = from;
+    while at < from + SHORT {
+        let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return Err(at);
+        };
+        let run = ordinary(*eight);
+        at += run;
+        if run < 8 {
+            return Ok(at);
+        }
+    }
+    Err(at)
+}
 
 /// The offset just past a string whose opening quote is at `start`.
 pub(crate) fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
@@ -38,12 +55,11 @@ pub(crate) fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
 
 /// The offset of the first byte from `from` on that ends a run of ordinary ones.
 fn run_end(text: &[u8], from: usize) -> usize {
-    let near = &text[from..text.len().min(from + SHORT)];
-    if let Some(run) = near.iter().position(|byte| STOPS[usize::from(*byte)]) {
-        return from + run;
-    }
-    let from = from + near.len();
-    let rest = &text[from..];
+    let from = match near_end(text, from) {
+        Ok(end) => return end,
+        Err(far) => far,
+    };
+    let rest = text.get(from..).unwrap_or_default();
     let run = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
     // By the lowest byte and without early exit, so that it compiles to SIMD.
     if run.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte)) >= 0x20 {
@@ -56,18 +72,14 @@ fn run_end(text: &[u8], from: usize) -> usize {
 pub(crate) fn valid_string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
-        let near = &text[at.min(text.len())..text.len().min(at + SHORT)];
-        let near_end = near.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        at = match near_end {
-            Some(run) => at + run,
-            None => {
-                let rest = text.get(at..).unwrap_or_default();
-                at + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
-            }
-        };
+        at = near_end(text, at).unwrap_or_else(|far| {
+            let rest = text.get(far..).unwrap_or_default();
+            far + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+        });
         match text.get(at) {
             Some(b'"') => return at + 1,
-            Some(_) => at += 2,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
             None => return text.len(),
         }
     }

@@ -57,8 +57,8 @@ impl fmt::Display for JsonProblem {
 impl std::error::Error for JsonProblem {}
 
 /// Checks the encoding of a whole body.
-pub(crate) fn check_utf8(text: &[u8]) -> Result<(), JsonProblem> {
-    std::str::from_utf8(text).map(|_| ()).map_err(|error| {
+pub(crate) fn check_utf8(text: &[u8]) -> Result<&str, JsonProblem> {
+    std::str::from_utf8(text).map_err(|error| {
         let fault = Fault { offset: error.valid_up_to(), reason: "invalid UTF-8" };
         JsonProblem::new(text, fault)
     })

@@ -6,19 +6,26 @@ use bytes::Bytes;
 
 /// `text` as a JSON string, quotes included.
 pub fn quote(text: &str) -> Bytes {
-    Bytes::from(serde_json::Value::from(text).to_string())
+    if text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+        return Bytes::from(serde_json::Value::from(text).to_string());
+    }
+    Bytes::from([b"\"", text.as_bytes(), b"\""].concat())
 }
 
 /// What a valid JSON string says; `raw` includes the quotes.
 ///
 /// Half of a surrogate pair, which no Rust string can hold, becomes U+FFFD.
-pub(crate) fn unquote(raw: &[u8]) -> Cow<'_, str> {
+pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
     let body = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    if memchr::memchr(b'\\', body).is_some() {
-        return Cow::Owned(unescape(body));
+    if body.as_bytes().contains(&b'\\') {
+        return Cow::Owned(unescape(body.as_bytes()));
     }
-    // What is right, as nearly all is, is seen faster by this than by the lossy reading.
-    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
+    Cow::Borrowed(body)
+}
+
+/// The same for the bytes of one that is part of valid text.
+pub(crate) fn unquote_bytes(raw: &[u8]) -> Cow<'_, str> {
+    unquote(std::str::from_utf8(raw).unwrap_or_default())
 }
 
 fn unescape(mut body: &[u8]) -> String {
@@ -108,20 +115,20 @@ mod tests {
     #[test]
     fn escapes_are_read() {
         let raw = r#""a\"\\\/\b\f\n\r\t\u00e4\ud83d\ude00z""#.as_bytes();
-        assert_eq!(unquote(raw), "a\"\\/\u{8}\u{c}\n\r\tä😀z");
+        assert_eq!(unquote_bytes(raw), "a\"\\/\u{8}\u{c}\n\r\tä😀z");
     }
 
     #[test]
     fn half_a_surrogate_pair_becomes_the_replacement_character() {
-        assert_eq!(unquote(br#""\ud83dx""#), "\u{fffd}x");
-        assert_eq!(unquote(br#""\ude00\ud83d""#), "\u{fffd}\u{fffd}");
-        assert_eq!(unquote(br#""\ud83d\u0041""#), "\u{fffd}A");
+        assert_eq!(unquote(r#""\ud83dx""#), "\u{fffd}x");
+        assert_eq!(unquote(r#""\ude00\ud83d""#), "\u{fffd}\u{fffd}");
+        assert_eq!(unquote(r#""\ud83d\u0041""#), "\u{fffd}A");
     }
 
     #[test]
     fn quoting_and_unquoting_are_inverse() {
         for text in ["", "plain", "q\"b\\s/\n\u{1}\u{7f}ä😀"] {
-            assert_eq!(unquote(&quote(text)), text);
+            assert_eq!(unquote_bytes(&quote(text)), text);
         }
     }
 }

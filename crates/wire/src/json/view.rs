@@ -29,7 +29,7 @@ pub enum Kind {
 /// One value inside validated JSON text. A look one level down costs one scan of the value.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    text: &'a [u8],
+    text: &'a str,
 }
 
 impl<'a> View<'a> {
@@ -38,7 +38,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// The first fault with its place.
     pub fn parse(text: &'a [u8]) -> Result<Self, JsonProblem> {
-        check_utf8(text)?;
+        let whole = check_utf8(text)?;
         let mut scanner = Scanner::new(text);
         let mut span = 0..0;
         let next = |scanner: &mut Scanner<'_>| {
@@ -50,17 +50,17 @@ impl<'a> View<'a> {
                 span = start..event.span.end;
             }
         }
-        Ok(Self { text: &text[span] })
+        Ok(Self { text: &whole[span] })
     }
 
     /// The value's exact bytes, without space around them.
     pub fn raw(self) -> &'a [u8] {
-        self.text
+        self.text.as_bytes()
     }
 
     /// The value's kind.
     pub fn kind(self) -> Kind {
-        match self.text.first() {
+        match self.raw().first() {
             Some(b'{') => Kind::Object,
             Some(b'[') => Kind::Array,
             Some(b'"') => Kind::String,
@@ -104,7 +104,7 @@ impl<'a> View<'a> {
     /// A whole number from 0 to 2^64-1; `12.0` and `1e3` count as whole numbers up to 2^53.
     pub fn as_u64(self) -> Option<u64> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
-        let text = std::str::from_utf8(self.text).ok().filter(|_| self.kind() == Kind::Number)?;
+        let text = Some(self.text).filter(|_| self.kind() == Kind::Number)?;
         text.parse().ok().or_else(|| {
             let number: f64 = text.parse().ok()?;
             ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
@@ -113,7 +113,7 @@ impl<'a> View<'a> {
 
     /// A boolean.
     pub fn as_bool(self) -> Option<bool> {
-        (self.kind() == Kind::Bool).then(|| self.text.starts_with(b"t"))
+        (self.kind() == Kind::Bool).then(|| self.text.starts_with('t'))
     }
 
     /// Whether the value is a non-empty string, array or object.
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
 
     /// Views part of already validated text.
     pub(crate) fn of_valid(text: &'a [u8]) -> Self {
-        Self { text }
+        Self { text: std::str::from_utf8(text).unwrap_or_default() }
     }
 }
 
@@ -143,18 +143,18 @@ impl fmt::Debug for View<'_> {
 /// not validated again.
 #[derive(Debug)]
 struct Children<'a> {
-    text: &'a [u8],
+    text: &'a str,
     at: usize,
     is_object: bool,
 }
 
 impl<'a> Children<'a> {
     fn of(view: View<'a>, kind: Kind) -> Self {
-        let text = if view.kind() == kind { view.text } else { &[] };
+        let text = if view.kind() == kind { view.text } else { "" };
         Self { text, at: 1, is_object: kind == Kind::Object }
     }
 
-    fn next_child(&mut self) -> Option<(Option<&'a [u8]>, View<'a>)> {
+    fn next_child(&mut self) -> Option<(Option<&'a str>, View<'a>)> {
         let (key, value) = self.next_spans()?;
         let text = &self.text[value];
         Some((key.map(|key| &self.text[key]), View { text }))
@@ -165,7 +165,7 @@ impl<'a> Children<'a> {
         if !self.is_object {
             return Some((None, self.value_from(start)));
         }
-        let key = start..valid_string_end(self.text, start);
+        let key = start..valid_string_end(self.text.as_bytes(), start);
         self.at = key.end;
         let start = self.next_start()?;
         Some((Some(key), self.value_from(start)))
@@ -174,13 +174,14 @@ impl<'a> Children<'a> {
     /// Where the next key or value begins; `None` at the end.
     fn next_start(&mut self) -> Option<usize> {
         let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':');
-        let rest = self.text.get(self.at..)?;
-        self.at += rest.iter().position(|byte| !between(byte))?;
-        (!matches!(self.text[self.at], b'}' | b']')).then_some(self.at)
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let ahead = rest.iter().position(|byte| !between(byte))?;
+        self.at += ahead;
+        (!matches!(rest[ahead], b'}' | b']')).then_some(self.at)
     }
 
     fn value_from(&mut self, start: usize) -> Range<usize> {
-        self.at = valid_value_end(self.text, start);
+        self.at = valid_value_end(self.text.as_bytes(), start);
         start..self.at
     }
 }

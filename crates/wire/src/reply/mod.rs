@@ -6,8 +6,8 @@ mod unroll;
 
 use crate::chunk::is_failure;
 use crate::json::{Kind, View};
-use crate::output::{Output, finish_reason, tells_error};
-use crate::usage::Usage;
+use crate::output::{Output, tells_error};
+use crate::usage::{self, Usage};
 
 pub use gather::{Gather, events_to_completion};
 pub use unroll::completion_to_events;
@@ -45,11 +45,21 @@ pub fn inspect(body: &[u8]) -> ReplyFacts {
     let Ok(view) = View::parse(body) else {
         return ReplyFacts::default();
     };
-    let mut facts = ReplyFacts { usage: Usage::of(view), ..ReplyFacts::default() };
-    let choices = view.get("choices").filter(|choices| choices.kind() == Kind::Array);
+    let mut facts = ReplyFacts::default();
+    let mut told = usage::Told::default();
+    let mut choices = None;
+    for (key, value) in view.members() {
+        told.note(&key, value);
+        if key == "choices" {
+            choices = Some(value);
+        }
+    }
+    facts.usage = told.usage();
+    let choices = choices.filter(|choices| choices.kind() == Kind::Array);
     for choice in choices.iter().flat_map(|choices| choices.elements()) {
-        facts.has_output |= Output::of_choice(choice).is_any();
-        facts.finish_reason = facts.finish_reason.or_else(|| finish_reason(choice));
+        let output = Output::of_choice(choice);
+        facts.has_output |= output.is_any();
+        facts.finish_reason = facts.finish_reason.or(output.finish_reason);
     }
     let is_given_up = is_failure(facts.finish_reason.as_deref());
     let is_completion =

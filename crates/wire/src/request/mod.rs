@@ -101,46 +101,45 @@ struct Reading {
 impl Reading {
     fn note(&mut self, body: &[u8], event: &Event, path: &[Word]) -> Result<(), JsonProblem> {
         self.builder.note(body, event).map_err(|fault| JsonProblem::new(body, fault))?;
-        let value = View::of_valid(&body[event.span.clone()]);
+        let value = || View::of_valid(&body[event.span.clone()]);
         let scan = &mut self.scan;
         match path {
-            [Word::Model] => scan.model = model(body, event, value)?,
+            [Word::Model] => scan.model = model(body, event, value())?,
             [Word::Stream] => scan.stream = stream(body, event)?,
             [Word::StreamOptions] => scan.client_wants_usage = false,
             [Word::StreamOptions, Word::IncludeUsage] => {
                 scan.client_wants_usage = event.token == Token::True;
             }
-            [Word::MaxTokens] => scan.max_tokens = value.as_u64(),
-            [Word::MaxCompletionTokens] => scan.max_completion_tokens = value.as_u64(),
-            [Word::N] => scan.n = value.as_u64(),
+            [Word::MaxTokens] => scan.max_tokens = value().as_u64(),
+            [Word::MaxCompletionTokens] => scan.max_completion_tokens = value().as_u64(),
+            [Word::N] => scan.n = value().as_u64(),
             [Word::Messages] => scan.has_messages = event.token == Token::ArrayStart,
             [Word::Tools | Word::Functions, Word::Element] => scan.has_tools = true,
             [Word::ResponseFormat] => {
                 (scan.wants_json_schema, scan.wants_json_object) = (false, false);
             }
             [Word::ResponseFormat, Word::Type] => {
-                let format = value.as_str();
+                let format = value().as_str();
                 scan.wants_json_schema = format.as_deref() == Some("json_schema");
                 scan.wants_json_object = format.as_deref() == Some("json_object");
             }
             [Word::Messages, Word::Element, Word::Content, Word::Element, part @ ..] => {
-                self.note_part(part, event, value);
+                self.note_part(body, part, event);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn note_part(&mut self, path: &[Word], event: &Event, value: View<'_>) {
+    fn note_part(&mut self, body: &[u8], path: &[Word], event: &Event) {
+        let raw = &body[event.span.clone()];
         match path {
-            [Word::Type] => match value.as_str().as_deref() {
+            [Word::Type] => match View::of_valid(raw).as_str().as_deref() {
                 Some("image_url" | "input_image") => self.scan.has_images = true,
                 Some("input_audio") => self.scan.has_audio = true,
                 _ => {}
             },
-            [Word::ImageUrl] | [Word::ImageUrl, Word::Url]
-                if value.raw().starts_with(b"\"data:") =>
-            {
+            [Word::ImageUrl] | [Word::ImageUrl, Word::Url] if raw.starts_with(b"\"data:") => {
                 self.media_bytes += event.span.len();
             }
             [Word::InputAudio, Word::Payload] => self.media_bytes += event.span.len(),

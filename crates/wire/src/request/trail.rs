@@ -1,6 +1,8 @@
 //! The path of keys to the present token, kept as words so that a fact is one slice pattern.
 
-use crate::json::{Event, Token, unquote};
+use std::borrow::Cow;
+
+use crate::json::{Event, Token, unquote_bytes};
 
 /// No fact lies deeper than `messages[].content[].image_url.url`.
 const DEEPEST: usize = 6;
@@ -32,29 +34,37 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    fn of(key: &str) -> Self {
+    fn of(key: &[u8]) -> Self {
         match key {
-            "content" => Self::Content,
-            "data" => Self::Payload,
-            "functions" => Self::Functions,
-            "image_url" => Self::ImageUrl,
-            "include_usage" => Self::IncludeUsage,
-            "input_audio" => Self::InputAudio,
-            "max_completion_tokens" => Self::MaxCompletionTokens,
-            "max_tokens" => Self::MaxTokens,
-            "messages" => Self::Messages,
-            "model" => Self::Model,
-            "n" => Self::N,
-            "response_format" => Self::ResponseFormat,
-            "role" => Self::Role,
-            "stream" => Self::Stream,
-            "stream_options" => Self::StreamOptions,
-            "tools" => Self::Tools,
-            "type" => Self::Type,
-            "url" => Self::Url,
+            b"content" => Self::Content,
+            b"data" => Self::Payload,
+            b"functions" => Self::Functions,
+            b"image_url" => Self::ImageUrl,
+            b"include_usage" => Self::IncludeUsage,
+            b"input_audio" => Self::InputAudio,
+            b"max_completion_tokens" => Self::MaxCompletionTokens,
+            b"max_tokens" => Self::MaxTokens,
+            b"messages" => Self::Messages,
+            b"model" => Self::Model,
+            b"n" => Self::N,
+            b"response_format" => Self::ResponseFormat,
+            b"role" => Self::Role,
+            b"stream" => Self::Stream,
+            b"stream_options" => Self::StreamOptions,
+            b"tools" => Self::Tools,
+            b"type" => Self::Type,
+            b"url" => Self::Url,
             _ => Self::Other,
         }
     }
+}
+
+/// What a key says; only one with escapes in it must be rewritten for that.
+fn said(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.contains(&b'\\') {
+        return Cow::Owned(unquote_bytes(raw).into_owned().into_bytes());
+    }
+    Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default())
 }
 
 /// The steps from the top of the body to the present token.
@@ -68,7 +78,7 @@ impl Trail {
     pub(crate) fn step(&mut self, text: &[u8], event: &Event) -> &[Word] {
         if event.token == Token::Key {
             if let Some(step) = self.steps.get_mut(event.depth - 1) {
-                *step = Word::of(&unquote(&text[event.span.clone()]));
+                *step = Word::of(&said(&text[event.span.clone()]));
             }
             return &[];
         }

@@ -65,11 +65,20 @@ impl Event {
         without_bom.unwrap_or(&self.raw)
     }
 
+    /// Between CR and LF of a CRLF this sees an empty line, which is no field either way.
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = Some(self.content());
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let end = memchr::memchr2(b'\n', b'\r', text);
+            rest = end.map(|end| &text[end + 1..]);
+            Some(&text[..end.unwrap_or(text.len())])
+        })
+    }
+
     /// Name and value of each field line; comments and blank lines are passed over.
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        // Between CR and LF of a CRLF this sees an empty line, which is no field either way.
-        let lines = self.content().split(|byte| matches!(byte, b'\n' | b'\r'));
-        lines.filter(|line| !line.is_empty() && line[0] != b':').map(|line| {
+        self.lines().filter(|line| !line.is_empty() && line[0] != b':').map(|line| {
             let Some(colon) = memchr::memchr(b':', line) else {
                 return (line, &[][..]);
             };

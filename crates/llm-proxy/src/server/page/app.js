@@ -111,8 +111,11 @@ async function opened() {
   clearTimeout(missed);
   missed = null;
   try {
+    // Only with a status is it known which day it is for the proxy.
+    if (status === null) await refresh();
     await catchUp(async () => (await read(`requests?limit=${HISTORY}`)).requests);
   } catch (error) {
+    if (error instanceof Locked) return;
     announce(`The past requests cannot be read: ${error.message}`, true);
   }
   usageChanged();

@@ -38,7 +38,9 @@ export function showGlance(status) {
 
 function limited({ providers, available_providers: available, total_providers: total }) {
   const closed = providers.filter((one) => !one.disabled).flatMap(closings);
-  const waiting = closed.filter((one) => one.until).sort((one, other) => Date.parse(one.until) - Date.parse(other.until));
+  const isLimited = (one) => Number(one.state === 'limited');
+  const waiting = closed.filter((one) => one.until)
+    .sort((one, other) => isLimited(other) - isLimited(one) || Date.parse(one.until) - Date.parse(other.until));
   const standing = closed.filter((one) => !one.until);
   const off = providers.filter((one) => one.disabled).length;
   put(parts.limited.lead, available === 0 ? 'No provider can take a request now.'
@@ -78,15 +80,17 @@ function closing() {
 }
 
 function left({ providers }) {
-  const budgets = providers.filter((one) => !one.disabled).flatMap((provider) => quotasOf(provider)
-    .filter(({ quota }) => quota.per === 'day' && fullness(quota) <= 1.5)
-    .map(({ quota, label }) => ({ quota, label: [provider.name, label].filter(Boolean).join(' '), provider })));
+  const known = providers.filter((one) => !one.disabled).flatMap((provider) => quotasOf(provider)
+    .filter(({ quota }) => fullness(quota) <= 1.5)
+    .map(({ quota, label }) => ({ quota, label: [provider.name, label].filter(Boolean).join(' ') })));
+  const daily = known.filter(({ quota }) => quota.per === 'day');
+  const budgets = daily.length > 0 ? daily : known;
   budgets.sort((one, other) => fullness(one.quota) - fullness(other.quota));
   const listed = budgets.slice(0, MOST);
   const requests = providers.reduce((sum, one) => sum + one.request_count, 0);
   const tokens = providers.reduce((sum, one) => sum + one.total_tokens_used, 0);
-  put(parts.left.lead, budgets.length > 0 ? '' : 'No daily budget is known yet.');
-  keyed(parts.left.list, listed, ({ quota, label }) => `${label} ${quota.counts} ${quota.origin}`, budget);
+  put(parts.left.lead, budgets.length > 0 ? '' : 'No budget is known yet.');
+  keyed(parts.left.list, listed, ({ quota, label }) => `${label} ${quota.counts} ${quota.per} ${quota.origin}`, budget);
   put(parts.left.rest, [
     budgets.length > listed.length ? `and ${budgets.length - listed.length} fuller` : '',
     `used today: ${many(requests, 'request')}, ${compact(tokens)} tokens`,

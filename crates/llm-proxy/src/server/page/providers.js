@@ -274,7 +274,7 @@ function leftCell() {
 /** The forecast, without the amount where a budget above it says the same. */
 function forecastOf({ forecast }, listed) {
   const text = forecast ?? '';
-  return listed.length > 0 ? sentence(text.replace(/^[\d.,]+ of [\d.,]+ \w+ left today,? */, '')) : text;
+  return listed.length > 0 ? sentence(text.replace(/^[\d.,]+ of [\d.,]+ \w+ left (today|this \w+),? */, '')) : text;
 }
 
 /** `212 of 1,000 requests` */

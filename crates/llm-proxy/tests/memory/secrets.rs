@@ -1,0 +1,72 @@
+//! No prompt, no answer and no key is ever in the file.
+
+use serde_json::json;
+use simulated::{Behaviour, Reply};
+
+use crate::harness::{acting, entry};
+use crate::parts::{bytes, error, files, holds, killed, remembering, saved, told};
+
+const PROMPT: &str = "the-secret-prompt-of-a-user";
+const ANSWER: &str = "the-secret-answer-of-a-model";
+const KEY: &str = "key-of-one-0123456789";
+/// What the client shows us.
+const CLIENTS_KEY: &str = "the-secret-key-of-the-client";
+
+/// Faults of a request's own, in words that quote it.
+fn quoting(mark: &str) -> Option<Reply> {
+    let quote = format!("your words {PROMPT:?} with the key {KEY} were wrong");
+    let (status, kind, code) = match mark {
+        "mistake" => (400, "invalid_request_error", "invalid_value"),
+        "unprocessable" => (422, "invalid_request_error", "invalid_value"),
+        "filtered" => (400, "invalid_request_error", "content_filter"),
+        "parameter" => (400, "invalid_request_error", "unsupported_parameter"),
+        "long" => (400, "invalid_request_error", "context_length_exceeded"),
+        "large" => (413, "invalid_request_error", "request_too_large"),
+        _ => return None,
+    };
+    Some(error(status, kind, code, &quote))
+}
+
+#[tokio::test]
+async fn no_prompt_answer_or_key_is_in_the_file_or_told() {
+    let upstream = acting(Behaviour::answer(|request| {
+        let body = request.json();
+        let mark = body["user"].as_str().unwrap_or_default();
+        quoting(mark).unwrap_or_else(|| Reply::answer(&["It is ", ANSWER]))
+    }))
+    .await;
+    let proxy = remembering(&[entry("one", &upstream)]).await;
+    let mut count = 0;
+    let marks = ["mistake", "unprocessable", "filtered", "parameter", "long", "large", "none"];
+    for (mark, stream) in marks.iter().flat_map(|mark| [(mark, false), (mark, true)]) {
+        let body = json!({"user": mark, "stream": stream,
+            "messages": [{"role": "user", "content": PROMPT}]});
+        let headers = [format!("authorization: Bearer {CLIENTS_KEY}")];
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let path = "/v1/chat/completions";
+        let answer = crate::harness::post(proxy.address, path, &headers, &body.to_string()).await;
+        // The client itself is told all of it, but for the key.
+        let told = answer.text();
+        assert!(holds(told.as_bytes(), if *mark == "none" { ANSWER } else { PROMPT }), "{told}");
+        assert!(!holds(told.as_bytes(), KEY), "{told}");
+        count += 1;
+    }
+    let requests = json!(told(&proxy, count).await).to_string();
+    let status = proxy.get("/status").await.text().to_owned();
+    saved(&proxy).await;
+    let log = proxy.lines().join("\n");
+    let place = killed(proxy).await;
+    assert!(files(&place).iter().any(|file| file.ends_with("llm-proxy.db-wal")));
+    let file = bytes(&place);
+    assert!(holds(&file, "one-model"), "this is not the file");
+    for secret in [PROMPT, ANSWER, KEY, CLIENTS_KEY] {
+        for (place, text) in [
+            ("file", &file[..]),
+            ("requests", requests.as_bytes()),
+            ("status", status.as_bytes()),
+            ("log", log.as_bytes()),
+        ] {
+            assert!(!holds(text, secret), "{secret} in {place}");
+        }
+    }
+}
