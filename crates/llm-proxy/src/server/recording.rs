@@ -5,6 +5,8 @@
 //! it is remembered, and exactly once.
 
 mod counted;
+#[cfg(feature = "otlp")]
+mod traced;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -297,6 +299,8 @@ impl Drop for Recording {
             self.hops.push(hop);
         }
         self.count(now);
+        #[cfg(feature = "otlp")]
+        self.trace(now);
         let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
         let record = Record {
             id: self.app.next_record(self.arrived),
