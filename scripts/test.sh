@@ -43,6 +43,20 @@ browser() {
   (cd tests/browser && node --test --test-reporter=spec)
 }
 
+metrics() {
+  tests/metrics/run.sh "$LLM_PROXY"
+}
+
+# What only builds with the feature have.
+traces() {
+  "$CARGO" test --quiet --locked -p llm-proxy --features otlp --test otlp
+}
+
+# Instructions are counted, not seconds: the same on a busy machine.
+instructions() {
+  make --no-print-directory count
+}
+
 packages() {
   tests/packages/run.sh "$LLM_PROXY"
 }
@@ -64,6 +78,9 @@ step python_sdk python_sdk
 step node_sdk node_sdk
 step browser browser
 step packages packages
+step metrics metrics
+step instructions instructions
+step traces traces
 closing_lines
 echo "took $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then
