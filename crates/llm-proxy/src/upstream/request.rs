@@ -54,9 +54,7 @@ pub(crate) fn prepare(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = route.uri(intake.endpoint).clone();
     *request.headers_mut() = headers(&intake.headers, route, key);
-    if let Some(host) =
-        route.host.as_ref().filter(|_| request.uri().authority() == route.chat.authority())
-    {
+    if let (Endpoint::Chat, Some(host)) = (intake.endpoint, &route.host) {
         request.headers_mut().insert(HOST, host.clone());
     }
     Prepared { request, adapted, hide_usage }
