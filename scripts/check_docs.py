@@ -17,7 +17,7 @@ PROXY = str(Path(sys.argv[1]).resolve())
 PAGES = [Path(name) for name in subprocess.check_output(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], text=True).split()]
 # The keys that begin a configuration, and not the file of another program.
 OURS = ("providers", "models", "server", "rotation", "state", "history")
-OTHERS = ("name", "scrape_configs", "model_list", "version", "services")
+OTHERS = ("name", "scrape_configs", "model_list", "model_id", "version", "services")
 # What stands for a value on the pages, and one that is good.
 STANDS_FOR = {"SHELL": "bash", "FORM": "json", "N": "8000", "L": "info", "text|json": "json"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -125,9 +125,9 @@ def check_command(page, words):
 
 
 def variables():
-    """Something for every variable that the catalogue looks up, so that nothing is skipped."""
-    listed = json.loads(subprocess.check_output([PROXY, "providers", "--json"], text=True))
-    names = re.findall(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", json.dumps(listed))
+    """A key for every provider of the catalogue, so that none is skipped."""
+    listed = json.loads(subprocess.check_output([PROXY, "providers", "--json"], text=True))["providers"]
+    names = [provider["key_variables"][0] for provider in listed if provider["key_variables"]]
     return {name: f"a-key-for-{name}" for name in [*names, "LLM_PROXY_KEY", "GROQ_API_KEY_2"]}
 
 
