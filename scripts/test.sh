@@ -57,6 +57,10 @@ instructions() {
   make --no-print-directory count
 }
 
+pages() {
+  scripts/check-docs.sh
+}
+
 packages() {
   tests/packages/run.sh "$LLM_PROXY"
 }
@@ -77,6 +81,7 @@ make --no-print-directory build
 step python_sdk python_sdk
 step node_sdk node_sdk
 step browser browser
+step pages pages
 step packages packages
 step metrics metrics
 step instructions instructions
