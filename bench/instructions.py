@@ -18,13 +18,14 @@ import sys
 import tempfile
 
 import run
+import servers
 
-BOUNDS = run.HERE / "bounds.json"
+BOUNDS = servers.HERE / "bounds.json"
 CHAT = "/v1/chat/completions"
 LONG = 128 << 10  # bytes of a long prompt
+KEY = "sk-bench-0123456789"
 HOPS = 10  # providers that refuse before one answers
 LIMITED = {"status": 429, "json": {"error": {"message": "Rate limit reached", "code": "x"}}}
-PLAIN = {"text": json.dumps(run.completion()), "headers": {"content-type": "application/json"}}
 
 
 class Caller:
@@ -61,24 +62,23 @@ class Bench:
 
     def each(self, upstreams, requests, few, many):
         """Instructions for one repetition of the requests, before providers in this order."""
-        keys = {"api_key": "sk-bench-0123456789", "model": "bench-model"}
         providers = [
-            {"name": f"bench{number}", **keys, "base_url": upstream.base_url}
+            servers.provider(f"bench{number}", upstream.base_url, api_key=KEY)
             for number, upstream in enumerate(upstreams)
         ]
-        config = self.folder / "config.yaml"
-        config.write_text(json.dumps({"providers": providers}))  # JSON is YAML
+        config = servers.write_config(self.folder, "config", providers)
         short = self.all(config, requests * few, os.devnull)
         return (self.all(config, requests * many, self.profile) - short) / (many - few)
 
     def all(self, config, requests, profile):
         """Instructions from the start of the program to its end."""
-        port = run.free_port()
+        port = servers.free_port()
+        state = tempfile.mkdtemp(dir=self.folder)
         counter = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}"]
-        command = [*counter, *run.serve(self.program, config, port)]
+        command = [*counter, *servers.proxy_command(self.program, config, port, state)]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, cwd=self.folder, text=True, **pipes)
-        run.wait_for(port)
+        servers.wait_for(port, 30)
         caller = Caller(port)
         for path, body in requests:
             caller.ask(path, body)
@@ -103,7 +103,7 @@ def measures(bench, upstream, refusing):
         return (bench.each(chain, [chat(), reset], few=2, many=22) - none) / HOPS
 
     def event():
-        upstream.answer({"events": run.stream()})
+        upstream.order(script=[{"events": run.burst()}])
         return bench.each([upstream], [chat(stream=True)], few=10, many=60) / run.EVENTS
 
     long = chat(prompt="A long prompt. " * (LONG // 15))
@@ -127,12 +127,9 @@ def main():
     too_many = False
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        upstreams = [run.Upstream(upstream_program) for _ in range(2)]
-        for each in upstreams:
-            stack.callback(each.process.wait)
-            stack.callback(each.process.stdin.close)
-        upstreams[0].answer(PLAIN)
-        upstreams[1].answer(LIMITED)
+        upstreams = [servers.Driven(stack, upstream_program, "--count") for _ in range(2)]
+        upstreams[0].order(script=[run.ANSWER])
+        upstreams[1].order(script=[LIMITED])
         print(f"{'instructions for one':<28}{'counted':>12}{'allowed':>12}")
         for name, count in measures(Bench(str(program), folder, given.profile), *upstreams).items():
             if given.only in (None, name):

@@ -43,6 +43,24 @@ browser() {
   (cd tests/browser && node --test --test-reporter=spec)
 }
 
+metrics() {
+  tests/metrics/run.sh "$LLM_PROXY"
+}
+
+# What only builds with the feature have.
+traces() {
+  "$CARGO" test --quiet --locked -p llm-proxy --features otlp --test otlp
+}
+
+# Instructions are counted, not seconds: the same on a busy machine.
+instructions() {
+  make --no-print-directory count
+}
+
+pages() {
+  scripts/check-docs.sh
+}
+
 packages() {
   tests/packages/run.sh "$LLM_PROXY"
 }
@@ -63,7 +81,11 @@ make --no-print-directory build
 step python_sdk python_sdk
 step node_sdk node_sdk
 step browser browser
+step pages pages
 step packages packages
+step metrics metrics
+step instructions instructions
+step traces traces
 closing_lines
 echo "took $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then

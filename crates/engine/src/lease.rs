@@ -222,15 +222,18 @@ fn narrowed(fault: &Fault) -> Scope {
 impl Ledger {
     /// Lets the keys of providers that spread take turns at the head of their runs in `chain`.
     pub fn take_turns(&mut self, registry: &Registry, chain: &mut [crate::Candidate]) {
+        if registry.providers().iter().all(|provider| !provider.spec.spread_keys) {
+            return;
+        }
         let mut rest = chain;
         while let Some(first) = rest.first() {
             let head = &registry.deployments()[first.deployment];
-            let (provider, model) = (head.provider, head.model.clone());
+            let (provider, model) = (head.provider, &head.model);
             let length = rest
                 .iter()
                 .take_while(|candidate| {
                     let other = &registry.deployments()[candidate.deployment];
-                    other.provider == provider && other.model == model
+                    other.provider == provider && other.model == *model
                 })
                 .count();
             let (run, tail) = rest.split_at_mut(length);

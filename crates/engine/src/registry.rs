@@ -350,7 +350,11 @@ impl Registry {
 }
 
 fn own_models(deployments: impl IntoIterator<Item = usize>) -> Vec<Candidate> {
-    deployments.into_iter().map(|deployment| Candidate { deployment, model: None }).collect()
+    let deployments = deployments.into_iter();
+    // Most are of the chain, so that it need not grow in steps.
+    let mut chain = Vec::with_capacity(deployments.size_hint().1.unwrap_or(0));
+    chain.extend(deployments.map(|deployment| Candidate { deployment, model: None }));
+    chain
 }
 
 /// One candidate for each key of the provider, asked for a model that it does not list.

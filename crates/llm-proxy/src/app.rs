@@ -18,6 +18,8 @@ use crate::lock::lock;
 use crate::memory::{Left, Memory};
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
+#[cfg(feature = "otlp")]
+use crate::observe::traces::Traces;
 use crate::refused::Refused;
 use crate::source::{Source, tell};
 use crate::world::World;
@@ -33,6 +35,8 @@ pub struct App {
     pub(crate) clock: Arc<Clock>,
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
+    #[cfg(feature = "otlp")]
+    pub(crate) traces: Option<Traces>,
     pub(crate) tasks: TaskTracker,
     /// Told whenever something may have opened: a probe that ended, a reset, a reload.
     pub(crate) news: Notify,
@@ -71,6 +75,8 @@ impl App {
             started: now,
             source,
             clock,
+            #[cfg(feature = "otlp")]
+            traces: Traces::begin(&log),
             log,
             metrics: Metrics::default(),
             tasks: TaskTracker::new(),

@@ -132,6 +132,10 @@ impl Running {
         }
         self.app.ending.cancel();
         let _ = tokio::time::timeout(LAST_WORDS, self.app.tasks.wait()).await;
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = &self.app.traces {
+            traces.end().await;
+        }
         self.app.memory.stop();
         self.app.log.close();
     }

@@ -292,7 +292,11 @@ async fn play(stream: &mut TcpStream, events: u64, gap_ms: u64) -> Done<()> {
     let mut ticks = tokio::time::interval(Duration::from_millis(gap_ms.max(1)));
     for _ in 0..events {
         if gap_ms > 0 {
-            ticks.tick().await;
+            // Nothing more is asked on this connection, so that what comes is its end.
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stream.read_u8() => return Err("the reader left".into()),
+            }
         }
         let event = format!("data: {}\n\n", chunk(&now().to_string(), Value::Null));
         stream.write_all(piece(&event).as_bytes()).await?;

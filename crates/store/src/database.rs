@@ -76,6 +76,8 @@ pub(crate) struct Batch<'a> {
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
+    /// Whether commits are synced now.
+    is_synced: bool,
 }
 
 impl Database {
@@ -86,7 +88,7 @@ impl Database {
     pub(crate) fn in_memory() -> Result<Self> {
         let mut connection = Connection::open_in_memory()?;
         schema::migrate(&mut connection, 0)?;
-        Ok(Self { connection })
+        Ok(Self { connection, is_synced: false })
     }
 
     /// Opens or creates the file, that is to stay below `most_bytes`, and brings it to the newest
@@ -116,7 +118,7 @@ impl Database {
             log / 4096
         ))?;
         schema::migrate(&mut connection, version)?;
-        Ok(Self { connection })
+        Ok(Self { connection, is_synced: false })
     }
 
     /// Every remembered row of state.
@@ -132,9 +134,7 @@ impl Database {
     /// # Errors
     /// Whatever the file answers; nothing was written then.
     pub(crate) fn save(&mut self, batch: &Batch<'_>) -> Result<()> {
-        // With a write-ahead log, FULL syncs this one commit; NORMAL leaves it to the system.
-        let level = if batch.synced { "FULL" } else { "NORMAL" };
-        self.connection.execute_batch(&format!("PRAGMA synchronous={level};"))?;
+        self.set_synced(batch.synced)?;
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         put_state(&transaction, batch)?;
@@ -143,6 +143,16 @@ impl Database {
         batch.records.iter().for_each(|record| tallies.add(record));
         put_usage(&transaction, tallies.rows().chain(batch.dropped.rows()))?;
         transaction.commit()
+    }
+
+    /// With a write-ahead log, FULL syncs each commit; NORMAL leaves it to the system.
+    fn set_synced(&mut self, is_synced: bool) -> Result<()> {
+        if self.is_synced != is_synced {
+            let level = if is_synced { "FULL" } else { "NORMAL" };
+            self.connection.execute_batch(&format!("PRAGMA synchronous={level};"))?;
+            self.is_synced = is_synced;
+        }
+        Ok(())
     }
 
     /// Writes sums from another file.

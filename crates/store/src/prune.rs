@@ -67,14 +67,14 @@ impl Pruning {
         }
         if let Some(most) = self.bounds.requests {
             // Numbers may have gaps, so they are no count.
-            connection.execute(
+            let mut forget = connection.prepare_cached(
                 "DELETE FROM requests
                  WHERE id <= (SELECT id FROM requests ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-                [most],
             )?;
+            forget.execute([most])?;
         }
         // An eighth is left for the write-ahead log.
-        self.shrinking |= size(connection)?.0 > self.bounds.bytes / 8 * 7;
+        self.shrinking |= size(connection)? > self.bounds.bytes / 8 * 7;
         Ok(minute)
     }
 
@@ -89,11 +89,15 @@ impl Pruning {
     }
 }
 
-/// Bytes of the database, and how many of its pages are free.
-fn size(connection: &Connection) -> Result<(u64, i64)> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let bytes = number("page_count")? * number("page_size")?;
-    Ok((u64::try_from(bytes).unwrap_or(0), number("freelist_count")?))
+/// Bytes of the database.
+fn size(connection: &Connection) -> Result<u64> {
+    let bytes = number(connection, "PRAGMA page_count")? * number(connection, "PRAGMA page_size")?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// The one number that `sql` asks for.
+fn number(connection: &Connection, sql: &str) -> Result<i64> {
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
 /// Deletes rows that are too old; says whether there may be more.
@@ -109,15 +113,14 @@ fn forget_old(connection: &Connection, now: i64, history: i64) -> Result<bool> {
 
 /// Gives free pages back, then deletes the oldest rows; says whether there is more to do.
 fn shrink(connection: &Connection, enough: u64) -> Result<bool> {
-    let (bytes, free) = size(connection)?;
-    if free > 0 {
+    if number(connection, "PRAGMA freelist_count")? > 0 {
         let mut statement =
             connection.prepare(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
         return Ok(true);
     }
-    if bytes <= enough {
+    if size(connection)? <= enough {
         return Ok(false);
     }
     let held: i64 = connection.query_row(

@@ -1,5 +1,7 @@
 //! What is remembered: rows of the rules' state, and one record per request.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest name that is kept, in bytes.
@@ -79,7 +81,7 @@ pub struct Record {
     /// When it arrived, in milliseconds since the epoch.
     pub at: i64,
     /// The path that was called.
-    pub endpoint: String,
+    pub endpoint: Cow<'static, str>,
     /// The model as the client named it; at most 200 bytes are kept.
     pub asked: String,
     /// Whether a stream was asked for.
@@ -87,7 +89,7 @@ pub struct Record {
     /// The status that the client got; 499 when it left.
     pub status: u16,
     /// `answered`, `interrupted`, `refused` or `left`.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// Who served it; empty if nobody did.
     pub provider: String,
     /// The fingerprint of the key that served it.
@@ -124,14 +126,12 @@ impl Record {
         {
             self.hops.clear();
         }
-        for name in [
-            &mut self.endpoint,
-            &mut self.asked,
-            &mut self.outcome,
-            &mut self.provider,
-            &mut self.key,
-            &mut self.model,
-        ] {
+        for word in [&mut self.endpoint, &mut self.outcome] {
+            if word.len() > MOST_NAME {
+                cut(word.to_mut(), MOST_NAME);
+            }
+        }
+        for name in [&mut self.asked, &mut self.provider, &mut self.key, &mut self.model] {
             cut(name, MOST_NAME);
         }
         self.hops.truncate(MOST_HOPS);

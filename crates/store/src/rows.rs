@@ -1,7 +1,9 @@
 //! Rows of the three tables, there and back.
 
+use std::sync::LazyLock;
+
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Result, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Result, Row, Transaction, params};
 
 use crate::database::Batch;
 use crate::record::{Kept, Record};
@@ -78,12 +80,12 @@ pub(crate) fn put_state(transaction: &Transaction<'_>, batch: &Batch<'_>) -> Res
     if batch.kept.is_empty() {
         return Ok(());
     }
-    let mut put = transaction.prepare(
+    let mut put = transaction.prepare_cached(
         "INSERT INTO state (kind, provider, key, model, value, saved_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET value = excluded.value, saved_at = excluded.saved_at",
     )?;
-    let mut forget = transaction.prepare(
+    let mut forget = transaction.prepare_cached(
         "DELETE FROM state WHERE kind = ?1 AND provider = ?2 AND key = ?3 AND model = ?4",
     )?;
     for Kept { kind, provider, key, model, value } in batch.kept {
@@ -103,38 +105,75 @@ pub(crate) fn put_requests(transaction: &Transaction<'_>, records: &[Record]) ->
     if records.is_empty() {
         return Ok(());
     }
-    let mut put = transaction.prepare(
+    let mut put = transaction.prepare_cached(
         "INSERT OR REPLACE INTO requests (at, endpoint, asked, stream, status, outcome, provider, key, model,
             prompt_tokens, completion_tokens, total_tokens, estimated, cost_nanos,
             first_token_ms, duration_ms, hops, skipped, id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
             ?19)",
     )?;
+    let mut last = None;
     for record in records {
-        put.execute(params![
-            record.at,
-            record.endpoint,
-            record.asked,
-            record.stream,
-            record.status,
-            record.outcome,
-            record.provider,
-            record.key,
-            record.model,
-            record.prompt_tokens.map(signed),
-            record.completion_tokens.map(signed),
-            record.total_tokens.map(signed),
-            record.estimated,
-            record.cost_nanos.map(signed),
-            record.first_token_ms.map(signed),
-            signed(record.duration_ms),
-            json(&record.hops),
-            json(&record.skipped),
-            (record.id != 0).then_some(record.id),
-        ])?;
+        bind_request(&mut put, record, last)?;
+        put.raw_execute()?;
+        last = Some(record);
     }
     Ok(())
 }
+
+/// Binds a request's columns. What is bound stays bound, and most of what requests say they say
+/// alike: a text is bound, and copied, only where the `last` one said something else.
+fn bind_request(
+    put: &mut CachedStatement<'_>,
+    record: &Record,
+    last: Option<&Record>,
+) -> Result<()> {
+    let texts: [fn(&Record) -> &str; 6] = [
+        |record| &record.endpoint,
+        |record| &record.asked,
+        |record| &record.outcome,
+        |record| &record.provider,
+        |record| &record.key,
+        |record| &record.model,
+    ];
+    for (place, text) in [2, 3, 6, 7, 8, 9].into_iter().zip(texts) {
+        if last.is_none_or(|last| text(last) != text(record)) {
+            put.raw_bind_parameter(place, text(record))?;
+        }
+    }
+    let numbers = [
+        (1, Some(record.at)),
+        (4, Some(i64::from(record.stream))),
+        (5, Some(i64::from(record.status))),
+        (10, record.prompt_tokens.map(signed)),
+        (11, record.completion_tokens.map(signed)),
+        (12, record.total_tokens.map(signed)),
+        (13, Some(i64::from(record.estimated))),
+        (14, record.cost_nanos.map(signed)),
+        (15, record.first_token_ms.map(signed)),
+        (16, Some(signed(record.duration_ms))),
+        (19, (record.id != 0).then_some(record.id)),
+    ];
+    for (place, number) in numbers {
+        put.raw_bind_parameter(place, number)?;
+    }
+    put.raw_bind_parameter(17, json(&record.hops))?;
+    put.raw_bind_parameter(18, json(&record.skipped))
+}
+
+/// Adds the sums of one slot to those that are there.
+static PUT_USAGE: LazyLock<String> = LazyLock::new(|| {
+    let columns = COLUMNS.join(", ");
+    let places: Vec<String> = (5..17).map(|place| format!("?{place}")).collect();
+    let sums: Vec<String> =
+        COLUMNS.iter().map(|name| format!("{name} = {name} + excluded.{name}")).collect();
+    format!(
+        "INSERT INTO usage (quarter_start, provider, key, model, {columns})
+         VALUES (?1, ?2, ?3, ?4, {}) ON CONFLICT DO UPDATE SET {}",
+        places.join(", "),
+        sums.join(", ")
+    )
+});
 
 /// Adds sums to those that are there.
 ///
@@ -148,16 +187,7 @@ pub(crate) fn put_usage<'a>(
     if rows.peek().is_none() {
         return Ok(());
     }
-    let columns = COLUMNS.join(", ");
-    let places: Vec<String> = (5..17).map(|place| format!("?{place}")).collect();
-    let sums: Vec<String> =
-        COLUMNS.iter().map(|name| format!("{name} = {name} + excluded.{name}")).collect();
-    let mut put = transaction.prepare(&format!(
-        "INSERT INTO usage (quarter_start, provider, key, model, {columns})
-         VALUES (?1, ?2, ?3, ?4, {}) ON CONFLICT DO UPDATE SET {}",
-        places.join(", "),
-        sums.join(", ")
-    ))?;
+    let mut put = transaction.prepare_cached(&PUT_USAGE)?;
     for ((quarter, provider, key, model), used) in rows {
         put.raw_bind_parameter(1, quarter)?;
         put.raw_bind_parameter(2, provider)?;
@@ -176,11 +206,11 @@ pub(crate) fn request(row: &Row<'_>) -> Record {
     Record {
         id: whole(row, 18).unwrap_or(0),
         at: whole(row, 0).unwrap_or(0),
-        endpoint: text(row, 1),
+        endpoint: text(row, 1).into(),
         asked: text(row, 2),
         stream: whole(row, 3) == Some(1),
         status: whole(row, 4).and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
-        outcome: text(row, 5),
+        outcome: text(row, 5).into(),
         provider: text(row, 6),
         key: text(row, 7),
         model: text(row, 8),

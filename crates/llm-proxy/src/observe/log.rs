@@ -80,6 +80,8 @@ struct Pending {
     second: (i64, String),
     dropped: u64,
     closed: bool,
+    /// Whether somebody waits for what is pending.
+    is_awaited: bool,
     drained: bool,
 }
 
@@ -147,6 +149,8 @@ impl Log {
     /// Writes a line as it is, without time and level, such as the one that says where we listen.
     pub fn plain(&self, line: &str) {
         self.shared.append(|pending| writeln!(pending.bytes, "{line}"));
+        // Programs wait for it.
+        self.shared.hurry();
     }
 
     fn write_text(
@@ -231,6 +235,12 @@ impl Shared {
         }
     }
 
+    /// Has what is pending written at once.
+    fn hurry(&self) {
+        self.lock().is_awaited = true;
+        self.news.notify_all();
+    }
+
     fn write_all_lines(&self) {
         let mut bytes = Vec::new();
         while self.next_lines(&mut bytes) {
@@ -248,11 +258,13 @@ impl Shared {
         while pending.bytes.is_empty() && !pending.closed {
             pending = self.news.wait(pending).unwrap_or_else(PoisonError::into_inner);
         }
-        if !pending.closed {
-            drop(pending);
-            thread::sleep(LINGER);
-            pending = self.lock();
-        }
+        let lingers = |pending: &mut Pending| !pending.closed && !pending.is_awaited;
+        pending = self
+            .news
+            .wait_timeout_while(pending, LINGER, lingers)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        pending.is_awaited = false;
         if pending.bytes.is_empty() {
             pending.drained = true;
             self.news.notify_all();

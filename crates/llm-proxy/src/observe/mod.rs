@@ -2,3 +2,5 @@
 
 pub mod log;
 pub(crate) mod metrics;
+#[cfg(feature = "otlp")]
+pub(crate) mod traces;

@@ -5,6 +5,8 @@
 //! it is remembered, and exactly once.
 
 mod counted;
+#[cfg(feature = "otlp")]
+mod traced;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -297,18 +299,20 @@ impl Drop for Recording {
             self.hops.push(hop);
         }
         self.count(now);
+        #[cfg(feature = "otlp")]
+        self.trace(now);
         let word = |of: fn(&Hop) -> &str| self.served().map(of).unwrap_or_default().to_owned();
-        let record = Record {
+        let mut record = Record {
             id: self.app.next_record(self.arrived),
             at: self.arrived.as_millis(),
-            endpoint: endpoint_word(self.endpoint).to_owned(),
+            endpoint: endpoint_word(self.endpoint).into(),
             provider: word(Hop::provider),
             key: word(Hop::key),
             model: word(|hop| &hop.model),
             asked: std::mem::take(&mut self.asked),
             stream: self.stream,
             status: self.told_status(),
-            outcome: self.outcome.word().to_owned(),
+            outcome: self.outcome.word().into(),
             prompt_tokens: self.usage.prompt_tokens,
             completion_tokens: self.usage.completion_tokens,
             total_tokens: self.usage.total_tokens,
@@ -316,9 +320,13 @@ impl Drop for Recording {
             cost_nanos: None,
             first_token_ms: self.first_word.map(millis),
             duration_ms: millis(self.arrived.until(now)),
-            hops: self.hops.drain(..).map(Hop::remembered).collect(),
+            hops: Vec::new(),
             skipped: std::mem::take(&mut self.skipped),
         };
+        // A lone attempt that was answered says nothing more.
+        if !matches!(self.hops.as_slice(), [only] if only.answered && only.kind.is_none()) {
+            record.hops = self.hops.drain(..).map(Hop::remembered).collect();
+        }
         self.app.remember(record, &self.world);
     }
 }

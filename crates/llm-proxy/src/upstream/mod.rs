@@ -15,6 +15,8 @@ mod source;
 mod stream;
 mod told;
 
+#[cfg(feature = "otlp")]
+pub(crate) use body::Segments;
 pub(crate) use client::{Client, ClientOptions};
 pub(crate) use failure::{Failure, Original};
 pub(crate) use request::{is_at_most, list_models, prepare};

@@ -17,7 +17,7 @@ pub fn quote(text: &str) -> Bytes {
 /// Half of a surrogate pair, which no Rust string can hold, becomes U+FFFD.
 pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
     let body = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    if body.as_bytes().contains(&b'\\') {
+    if memchr::memchr(b'\\', body.as_bytes()).is_some() {
         return Cow::Owned(unescape(body.as_bytes()));
     }
     Cow::Borrowed(body)

@@ -18,6 +18,13 @@ pub(super) struct Sample {
     pub(super) value: f64,
 }
 
+impl Sample {
+    /// The value as a whole number.
+    pub(super) fn count(&self) -> u64 {
+        self.value.round() as u64
+    }
+}
+
 impl Exposition {
     /// Reads a page; panics where it is not well formed.
     pub(super) fn of(text: &str) -> Self {
@@ -81,15 +88,15 @@ impl Exposition {
                 let bucket = sample.name.replace("_count", "_bucket");
                 let total =
                     self.samples.iter().find(|one| one.name == bucket && one.labels == labels);
-                assert_eq!(total.unwrap().value, sample.value, "{sample:?}");
+                assert_eq!(total.unwrap().count(), sample.count(), "{sample:?}");
             }
             last = Some(sample);
         }
     }
 
-    /// The sum of the samples with at least these labels.
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.with(name, labels).map(|sample| sample.value).sum()
+    /// The sum of the samples with at least these labels, as a whole number.
+    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.with(name, labels).map(Sample::count).sum()
     }
 
     /// The samples with at least these labels.
