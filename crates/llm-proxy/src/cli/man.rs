@@ -8,7 +8,8 @@ use super::{Cli, Failed, Outcome, print};
 
 pub(super) fn man(folder: Option<&Path>) -> Outcome {
     if let Some(folder) = folder {
-        return clap_mangen::generate_to(Cli::command(), folder)
+        return std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
             .map_err(|error| Failed::new(format!("{}: {error}", folder.display())));
     }
     let mut page = Vec::new();
