@@ -140,7 +140,7 @@ impl Database {
         put_state(&transaction, batch)?;
         put_requests(&transaction, batch.records)?;
         let mut tallies = Tallies::default();
-        batch.records.iter().for_each(|record| tallies.add(record));
+        tallies.add(batch.records);
         put_usage(&transaction, tallies.rows().chain(batch.dropped.rows()))?;
         transaction.commit()
     }

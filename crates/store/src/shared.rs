@@ -116,7 +116,7 @@ impl Shared {
             inbox.weight += weight;
             inbox.records.push_back(record);
         } else {
-            inbox.dropped.add(&record);
+            inbox.dropped.add(std::slice::from_ref(&record));
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         drop(inbox);

@@ -163,14 +163,26 @@ pub(crate) type Slot = (i64, String, String, String);
 pub(crate) struct Tallies(HashMap<Slot, Used>);
 
 impl Tallies {
-    /// Adds one request with all its attempts. Beyond 4,096 slots new ones are left out.
-    pub(crate) fn add(&mut self, record: &Record) {
-        let quarter = quarter(record.at);
-        self.put(slot(quarter, record.deployment()), Used::of(record));
+    /// Adds requests with all their attempts. Beyond 4,096 slots new ones are left out.
+    pub(crate) fn add(&mut self, records: &[Record]) {
+        // Those that come one after another are mostly served alike: they are looked up together.
+        for alike in records.chunk_by(|one, next| place(one) == place(next)) {
+            let Some(first) = alike.first() else { continue };
+            let mut sums = Used::default();
+            for record in alike {
+                sums.add(Used::of(record));
+                self.add_hops(record);
+            }
+            let (quarter, deployment) = place(first);
+            self.put(slot(quarter, deployment), sums);
+        }
+    }
+
+    fn add_hops(&mut self, record: &Record) {
         for hop in &record.hops {
             let failures = u64::from(hop.kind.is_some());
             let used = Used { attempts: 1, failures, ..Used::default() };
-            self.put(slot(quarter, hop.deployment()), used);
+            self.put(slot(quarter(record.at), hop.deployment()), used);
         }
     }
 
@@ -198,6 +210,11 @@ impl Tallies {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The quarter and the deployment that a request counts for.
+fn place(record: &Record) -> (i64, (&str, &str, &str)) {
+    (quarter(record.at), record.deployment())
 }
 
 fn slot(quarter: i64, (provider, key, model): (&str, &str, &str)) -> Slot {
@@ -368,7 +385,7 @@ mod tests {
         let mut tallies = Tallies::default();
         for n in 0..10_000 {
             let model = n.to_string();
-            tallies.add(&Record { provider: "a".into(), model, ..Record::default() });
+            tallies.add(&[Record { provider: "a".into(), model, ..Record::default() }]);
         }
         assert_eq!(tallies.rows().count(), MOST_HELD);
     }

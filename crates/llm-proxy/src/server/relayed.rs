@@ -37,6 +37,10 @@ const LARGEST_BATCH: usize = 32 << 10;
 /// hands it over, and wakes us.
 const MOST_TURNS: u8 = 2;
 
+/// Events in a row that came alone, after which a stream is taken to be paced: only one in so many
+/// is still held for those turns, which finds the next burst.
+const FEW_ALONE: u32 = 8;
+
 /// How many breaks of one answer are mended.
 const MOST_RESCUES: u32 = 3;
 
@@ -57,6 +61,8 @@ pub(crate) struct Relayed {
     batch: Vec<Bytes>,
     /// Turns of the scheduler since the last event.
     turns: u8,
+    /// Events in a row that came alone.
+    alone: u32,
     /// Signs of life for the client, where they are wanted.
     beat: Option<Beat>,
     /// Ready when the process ends.
@@ -111,6 +117,7 @@ impl Relayed {
             broken: None,
             batch: Vec::new(),
             turns: 0,
+            alone: 0,
             beat,
             ending,
         }
@@ -130,7 +137,7 @@ impl Relayed {
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,
                 Poll::Pending if self.batch.is_empty() => return self.poll_silence(cx).map(Some),
-                Poll::Pending if self.turns == MOST_TURNS => break,
+                Poll::Pending if self.turns == self.most_turns() => break,
                 Poll::Pending => {
                     self.turns += 1;
                     cx.waker().wake_by_ref();
@@ -138,6 +145,7 @@ impl Relayed {
                 }
             }
         }
+        self.alone = if self.batch.len() == 1 { self.alone.wrapping_add(1) } else { 0 };
         let joined = match self.batch.as_mut_slice() {
             [only] => std::mem::take(only),
             several => several.concat().into(),
@@ -147,6 +155,12 @@ impl Relayed {
             beat.restart();
         }
         Poll::Ready(Some(joined))
+    }
+
+    /// How many turns the next event is awaited.
+    const fn most_turns(&self) -> u8 {
+        let may_burst = self.alone < FEW_ALONE || self.alone.is_multiple_of(FEW_ALONE);
+        if may_burst { MOST_TURNS } else { 0 }
     }
 
     /// What the client hears although nothing comes: that the process ends, or a sign of life.

@@ -17,10 +17,20 @@ pub fn quote(text: &str) -> Bytes {
 /// Half of a surrogate pair, which no Rust string can hold, becomes U+FFFD.
 pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
     let body = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    if memchr::memchr(b'\\', body.as_bytes()).is_some() {
+    if has_escape(body.as_bytes()) {
         return Cow::Owned(unescape(body.as_bytes()));
     }
     Cow::Borrowed(body)
+}
+
+/// Most strings are keys and short words: a vector search pays from here on.
+const SHORT: usize = 32;
+
+fn has_escape(body: &[u8]) -> bool {
+    if body.len() < SHORT {
+        return body.contains(&b'\\');
+    }
+    memchr::memchr(b'\\', body).is_some()
 }
 
 /// The same for the bytes of one that is part of valid text.
