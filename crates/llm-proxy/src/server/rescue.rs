@@ -72,7 +72,9 @@ fn wants_logprobs(intake: &Intake) -> bool {
 /// Finds a provider that goes on; gives the journey back in any case.
 pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option<Answered>) {
     journey.begin_again();
-    for _ in 0..MOST_TRIED {
+    let before = journey.deployments_tried();
+    // A wait counts for nothing: news of others may end it many times. The deadline bounds it.
+    while journey.deployments_tried() - before < MOST_TRIED {
         match journey.next() {
             Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
                 Ok(answered) => return (journey, Some(answered)),

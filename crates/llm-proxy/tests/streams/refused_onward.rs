@@ -228,3 +228,31 @@ async fn a_search_that_finds_everyone_cooling_waits_for_the_soonest() {
     assert_one_answer(&proxy.chat(true).await, "one two");
     assert_eq!(b.count(), 2);
 }
+
+/// A search that waits in place for the second one goes on to the third when the wait was in
+/// vain, and is not cut short by what others do meanwhile.
+#[tokio::test]
+async fn a_search_that_waits_is_not_worn_out_by_news_of_others() {
+    let limited = || Reply::rate_limited(Some("1"));
+    for refusals in [1, 3] {
+        let a = always(A.cut(&["one ", "two "])).await;
+        let b = script((0..refusals).map(|_| limited()).chain([B.whole(&["one two ", "three"])]));
+        let b = b.await;
+        let c = always(C.whole(&["one two ", "three"])).await;
+        let other = good("noise").await;
+        let setup = Setup::chain([&a, &b, &c]).rotation("wait_in_place: 2500ms");
+        let setup = setup.provider("other", &other).top("models:\n  noise: [other]");
+        let proxy = setup.start().await;
+        let noise = async {
+            let mut body = question(false);
+            body["model"] = "noise".into();
+            loop {
+                proxy.ask(&body).await.assert_says("noise");
+                tokio::time::sleep(MS * 50).await;
+            }
+        };
+        let heard =
+            tokio::select! { heard = proxy.chat(true) => heard, () = noise => unreachable!() };
+        assert_one_answer(&heard, "one two three");
+    }
+}
