@@ -35,9 +35,9 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Whether running out would be felt for more than a few minutes.
+    /// Whether running out would be felt for more than a few minutes, as far as that is known.
     fn is_long(&self) -> bool {
-        !matches!(self.window, Window::Second | Window::Minute)
+        !matches!(self.window, Window::Second | Window::Minute | Window::Unknown)
     }
 
     /// The part that is left, if the whole is known.

@@ -54,6 +54,8 @@ pub struct App {
     pub(crate) stopping: CancellationToken,
     /// Models chosen from a provider's own list.
     pub(crate) discovered: Mutex<HashMap<String, String>>,
+    /// What was wrong with the configuration that was read last.
+    not_taken: Mutex<Option<String>>,
 }
 
 impl App {
@@ -90,6 +92,7 @@ impl App {
             watchers: Arc::new(Semaphore::new(MOST_WATCHERS)),
             stopping: CancellationToken::new(),
             discovered: Mutex::default(),
+            not_taken: Mutex::default(),
         });
         app.memory.start(&app);
         app.forget_refused(|provider| !app.is_known(provider));
@@ -122,6 +125,11 @@ impl App {
         self.memory.record(record, || world.zone());
     }
 
+    /// Why the configuration that was read last was not taken.
+    pub(crate) fn not_taken(&self) -> Option<String> {
+        lock(&self.not_taken).clone()
+    }
+
     /// The configuration's file, if there is one.
     pub(crate) fn config_file(&self) -> Option<&std::path::Path> {
         self.source.file()
@@ -149,7 +157,9 @@ impl App {
         let loaded = self.read_and_adopt().inspect_err(|problems| {
             let told = problems.join("; ");
             self.log.error(format_args!("The configuration stays as it was: {told}"));
+            *lock(&self.not_taken) = Some(told);
         })?;
+        *lock(&self.not_taken) = None;
         self.log.info(format_args!("Configuration reloaded: {loaded} providers"));
         Ok(loaded)
     }

@@ -8,6 +8,7 @@ pub mod app;
 mod buffers;
 pub mod cli;
 pub mod clock;
+mod instance;
 mod lock;
 mod memory;
 pub mod observe;

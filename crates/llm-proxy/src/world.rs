@@ -15,6 +15,7 @@ use settings::{
 };
 use wire::redact::Redactor;
 
+use crate::instance;
 use crate::observe::metrics::RouteMeters;
 use crate::upstream::{Client, ClientOptions};
 
@@ -292,6 +293,9 @@ fn route(provider: &Provider, meters: RouteMeters) -> Result<Arc<Route>, String>
             return Err(format!("provider {name}: header {header} cannot be sent"));
         };
         headers.insert(header, value);
+    }
+    if provider.endpoints.is_loopback() {
+        headers.append(instance::INSTANCE, instance::ours());
     }
     let mut credentials = Vec::new();
     for key in &provider.keys {

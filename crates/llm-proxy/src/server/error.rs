@@ -109,6 +109,12 @@ impl ProxyError {
         Self::bad_request("unknown_provider", message)
     }
 
+    pub(crate) fn in_a_circle() -> Self {
+        let message = "this request has been here before: a provider on this machine is this \
+                       proxy itself, or leads back to it";
+        Self::new(StatusCode::LOOP_DETECTED, "server_error", "proxy_loop", message)
+    }
+
     pub(crate) fn too_many_watchers() -> Self {
         let message = "too many pages and programs watch already; close some of them";
         let status = StatusCode::SERVICE_UNAVAILABLE;

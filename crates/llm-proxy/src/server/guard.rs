@@ -10,6 +10,7 @@ use settings::Server;
 use super::error::ProxyError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
@@ -111,12 +112,21 @@ fn check_origin(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
             Err(_) => return refused("this origin"),
         }
     }
-    let changes = !matches!(parts.method, Method::GET | Method::HEAD);
-    let foreign = parts.headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
-    if changes && foreign && !parts.headers.contains_key(ORIGIN) {
+    if !parts.headers.contains_key(ORIGIN) && is_embedded_elsewhere(parts) {
         return refused("another site");
     }
     Ok(())
+}
+
+/// Whether a page of another site asks without saying so: as a form, a frame or an image. A person
+/// who follows a link to us is no such page.
+fn is_embedded_elsewhere(parts: &Parts) -> bool {
+    let says = |name: HeaderName, words: &[&str]| {
+        parts.headers.get(name).is_some_and(|value| words.iter().any(|word| value == word))
+    };
+    let is_link =
+        matches!(parts.method, Method::GET | Method::HEAD) && says(SEC_FETCH_DEST, &["document"]);
+    says(SEC_FETCH_SITE, &["cross-site", "same-site"]) && !is_link
 }
 
 /// A browser sends `text/plain` across origins without asking first, so it must say JSON.

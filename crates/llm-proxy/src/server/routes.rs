@@ -22,6 +22,7 @@ use super::home::Asset;
 use super::intake::{Intake, read_body};
 use super::{events, guard, history, home, models, status};
 use crate::app::App;
+use crate::instance::has_been_here;
 use crate::world::World;
 
 /// What answers a path.
@@ -149,6 +150,7 @@ async fn answer(
             let body = whole_body(world, body).await?;
             control::act(app, action, &body, query)
         }
+        Route::Proxied(_) if has_been_here(&parts.headers) => Err(ProxyError::in_a_circle()),
         Route::Proxied(endpoint) => {
             let arrived = app.clock.now();
             let body = whole_body(world, body).await?;

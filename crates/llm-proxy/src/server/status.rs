@@ -67,6 +67,7 @@ pub(crate) fn status_document(app: &App, world: &World) -> Value {
         "time_zone": zone.iana_name(),
         "version": env!("CARGO_PKG_VERSION"),
         "config": app.config_file(),
+        "config_error": app.not_taken(),
         "state": state_json(app),
     })
 }
@@ -113,11 +114,11 @@ fn provider_json(
         "estimated_tokens": view.estimated_tokens,
         "first_token_ms": view.deployments.first().and_then(first_token_ms),
         "forecast": forecast(view, now, zone),
-        "deployments": view.deployments.iter().map(|one| deployment_json(one, zone)).collect::<Vec<_>>(),
+        "deployments": view.deployments.iter().map(|one| deployment_json(one, now, zone)).collect::<Vec<_>>(),
     })
 }
 
-fn deployment_json(view: &DeploymentView, zone: &TimeZone) -> Value {
+fn deployment_json(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Value {
     let mut told = json!({
         "model": view.model,
         "key": if view.key.is_empty() { Value::Null } else { Value::from(view.key.as_str()) },
@@ -125,7 +126,7 @@ fn deployment_json(view: &DeploymentView, zone: &TimeZone) -> Value {
         "first_token_ms": first_token_ms(view),
         "request_count": view.requests,
         "total_tokens_used": view.tokens,
-        "quotas": quotas(view, zone),
+        "quotas": quotas(view, now, zone),
     });
     merge(&mut told, availability_json(&view.availability, zone));
     told
@@ -167,14 +168,14 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-fn quotas(view: &DeploymentView, zone: &TimeZone) -> Vec<Value> {
+fn quotas(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Vec<Value> {
     let declared = view.declared.iter().map(|used| {
         let outlook = view.outlook_of(used.dimension, used.window, Origin::Declared);
-        quota_json(&Quota::declared(used), outlook, zone)
+        quota_json(&Quota::declared(used), outlook, now, zone)
     });
     let learned = view.learned.iter().map(|budget| {
         let outlook = view.outlook_of(budget.dimension, budget.window, Origin::Learned);
-        quota_json(&Quota::learned(budget), outlook, zone)
+        quota_json(&Quota::learned(budget), outlook, now, zone)
     });
     declared.chain(learned).collect()
 }
@@ -213,14 +214,18 @@ impl Quota {
     }
 }
 
-fn quota_json(quota: &Quota, outlook: Option<&Outlook>, zone: &TimeZone) -> Value {
-    let at = |then: Option<Timestamp>| then.and_then(|then| moment(then, zone));
+fn quota_json(quota: &Quota, outlook: Option<&Outlook>, now: Timestamp, zone: &TimeZone) -> Value {
+    let at = |then: Option<Timestamp>| {
+        then.filter(|then| *then > now).and_then(|then| moment(then, zone))
+    };
+    // What has come back since it was told of is there again.
+    let remaining = outlook.map(|outlook| outlook.left).or(quota.remaining);
     let pace = outlook.map(|outlook| (outlook.per_hour * 10.0).round() / 10.0);
     json!({
         "counts": dimension_word(quota.dimension),
         "per": quota.per,
         "limit": quota.limit,
-        "remaining": quota.remaining,
+        "remaining": remaining,
         "resets_at": at(quota.resets_at),
         "origin": quota.origin.as_str(),
         "pace_per_hour": pace.filter(|pace| *pace > 0.0),
@@ -234,12 +239,14 @@ fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<Stri
     let outlook = view.most_pressing()?;
     let what = dimension_word(outlook.dimension);
     let limit = outlook.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-    let span = if outlook.window == Window::Day {
-        "today".to_owned()
-    } else {
-        format!("this {}", outlook.window.as_str())
+    let span = match outlook.window {
+        Window::Day => " today".to_owned(),
+        Window::Unknown => String::new(),
+        Window::Second | Window::Minute | Window::Hour | Window::Month => {
+            format!(" this {}", outlook.window.as_str())
+        }
     };
-    let mut text = format!("{}{limit} {what} left {span}", outlook.left);
+    let mut text = format!("{}{limit} {what} left{span}", outlook.left);
     if let Some(until) = outlook.runs_out_at.filter(|_| outlook.left > 0) {
         text.push_str(", at this pace until ");
         text.push_str(&clock_time(until, now, zone)?);

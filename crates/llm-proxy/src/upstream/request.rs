@@ -13,6 +13,7 @@ use wire::json::{Kind, View, quote};
 use wire::splice::{Edit, splice};
 
 use super::body::Segments;
+use crate::instance::INSTANCE;
 use crate::refused::{Mend, Mends};
 use crate::server::Intake;
 use crate::server::rescue::STREAM_RECOVERY;
@@ -187,7 +188,12 @@ fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in &route.headers {
-        headers.insert(name.clone(), value.clone());
+        // Each proxy on the way adds itself.
+        if *name == INSTANCE {
+            headers.append(name.clone(), value.clone());
+        } else {
+            headers.insert(name.clone(), value.clone());
+        }
     }
     if let Some((name, value)) = route.credentials.get(key).and_then(Option::as_ref) {
         headers.insert(name.clone(), value.clone());
