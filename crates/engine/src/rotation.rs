@@ -349,9 +349,15 @@ impl Rotation {
             let deployment = &registry.deployments()[index];
             registry.provider_of(deployment).spec.limits.context
         };
-        let Some(tried) = window(deployment) else { return };
+        let tried = window(deployment);
+        let here = &registry.deployments()[deployment];
         for (candidate, progress) in self.chain.iter().zip(&mut self.progress) {
-            progress.spent |= window(candidate.deployment).is_some_and(|other| other <= tried);
+            let other = &registry.deployments()[candidate.deployment];
+            // Another key does not make the same model's window larger.
+            let is_same = (other.provider, &other.model) == (here.provider, &here.model);
+            let is_smaller = window(candidate.deployment)
+                .is_some_and(|window| tried.is_some_and(|tried| window <= tried));
+            progress.spent |= is_same || is_smaller;
         }
     }
 

@@ -151,6 +151,17 @@ pub(crate) fn tell(settings: &Settings, log: &Log) {
     for skipped in &settings.skipped {
         log.info(format_args!("{}: skipped: {}", skipped.name, skipped.reason));
     }
+    if settings.providers.is_empty() {
+        for unlisted in &settings.unlisted {
+            log.warning(unlisted_line(unlisted));
+        }
+    }
+}
+
+/// A key that nothing uses.
+pub(crate) fn unlisted_line(unlisted: &settings::Unlisted) -> String {
+    let settings::Unlisted { name, variable } = unlisted;
+    format!("{variable} is set, but the configuration does not name {name}: add it to providers")
 }
 
 /// Every problem as a line of its own.

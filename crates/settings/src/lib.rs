@@ -34,7 +34,7 @@ pub use load::{
 };
 pub use model::{
     Chain, KeyOrder, Limits, Memory, ModelChoice, Provider, ProviderKey, Rotation, Server,
-    Settings, Skipped, StatePlace, Step, StreamRecovery, Tier, Timeouts, UnknownModel,
+    Settings, Skipped, StatePlace, Step, StreamRecovery, Tier, Timeouts, UnknownModel, Unlisted,
 };
 pub use params::ParamRule;
 pub use problem::{Fault, Problem};

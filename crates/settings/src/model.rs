@@ -27,8 +27,19 @@ pub struct Settings {
     pub chains: Vec<Chain>,
     /// The providers that are not used, with the reason.
     pub skipped: Vec<Skipped>,
+    /// Providers of the catalogue whose keys are there, but which the file does not name.
+    pub unlisted: Vec<Unlisted>,
     /// Sentences for the log.
     pub warnings: Vec<String>,
+}
+
+/// A provider of the catalogue that is not used although its key is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Its name in the catalogue.
+    pub name: String,
+    /// The variable that holds the key.
+    pub variable: String,
 }
 
 /// What is kept across restarts.

@@ -6,10 +6,12 @@ mod provider;
 mod provider_keys;
 mod providers;
 
+use crate::catalogue::Catalogue;
 use crate::env::Env;
 use crate::keys::Section;
 use crate::model::{
     KeyOrder, Memory, Rotation, Server, Settings, StatePlace, StreamRecovery, UnknownModel,
+    Unlisted,
 };
 use crate::problem::{Fault, Findings, Place, Problem};
 use crate::secret::{self, Secret};
@@ -35,8 +37,27 @@ pub fn parse(text: &str, file: &str, env: &Env) -> Result<Settings, Vec<Problem>
         return findings.finish().map_or_else(Err, |_| Err(Vec::new()));
     }
     let mut reading = Reading::new(env, findings);
-    let settings = root(tree.as_ref(), &mut reading);
+    let settings = Settings { unlisted: unlisted(text, env), ..root(tree.as_ref(), &mut reading) };
     finish(settings, reading)
+}
+
+/// The providers whose keys are in the environment, but neither they nor their variables in the
+/// file; a comment does not count.
+fn unlisted(text: &str, env: &Env) -> Vec<Unlisted> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let written: Vec<&str> = lines
+        .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)))
+        .collect();
+    let is_set =
+        |name: &String| env.filled(name).is_some_and(|value| !secret::is_placeholder(value));
+    let found = Catalogue::builtin().automatic().filter_map(|entry| {
+        let variable = entry.key_variables.iter().find(|name| is_set(name))?;
+        let is_named = written.contains(&entry.id.as_str())
+            || entry.key_variables.iter().any(|name| written.contains(&name.as_str()));
+        let found = Unlisted { name: entry.id.clone(), variable: variable.clone() };
+        (!is_named).then_some(found)
+    });
+    found.collect()
 }
 
 /// Makes settings of providers named by the catalogue alone, as if a file had listed them.
@@ -72,7 +93,16 @@ fn root(tree: Option<&Node>, reading: &mut Reading) -> Settings {
     providers::warn_of_self_calls(&listed, &server, reading);
     let chains = chains::read(&top, &listed, reading);
     let (providers, skipped) = providers::sorted(listed);
-    Settings { server, rotation, memory, providers, chains, skipped, warnings: Vec::new() }
+    Settings {
+        server,
+        rotation,
+        memory,
+        providers,
+        chains,
+        skipped,
+        unlisted: Vec::new(),
+        warnings: Vec::new(),
+    }
 }
 
 fn memory(top: &Fields, reading: &mut Reading) -> Memory {

@@ -11,7 +11,7 @@ use super::files::config_option;
 use super::table::{Cell, Look, Table, Tone};
 use super::{Failed, Outcome, print};
 use crate::probe::{Finding, probe, ready};
-use crate::source::{Source, check_exposure, lines};
+use crate::source::{Source, check_exposure, lines, unlisted_line};
 
 pub(super) async fn check(source: Source, live: bool, send: bool) -> Outcome {
     let loaded = source.load().map_err(|error| Failed::configuration(&lines(&error)))?;
@@ -29,6 +29,10 @@ pub(super) async fn check(source: Source, live: bool, send: bool) -> Outcome {
     for warning in &settings.warnings {
         let warned = Cell::toned(format!("! warning: {warning}"), Tone::Warn);
         told.push_str(&Table::line(warned, Look { width: None, ..Look::here() }));
+    }
+    for unlisted in &settings.unlisted {
+        let hint = Cell::toned(format!("! {}", unlisted_line(unlisted)), Tone::Warn);
+        told.push_str(&Table::line(hint, Look { width: None, ..Look::here() }));
     }
     told.push_str(&next(&settings, source.as_deref(), findings.as_deref()));
     print(&told)?;
