@@ -166,7 +166,8 @@ async fn a_second_broken_event_is_a_break_and_never_an_end() {
         let proxy = Setup::chain([&a, &b]).start().await;
         assert_eq!(proxy.chat(true).await.by(), "b", "{broken:?}");
         let after = joined(&[A.begun(&["fine"]), A.finish(), two.into(), Events::done()]);
-        let proxy = Setup::chain([&always(raw_stream(after)).await]).start().await;
+        let a = always(raw_stream(after)).await;
+        let proxy = Setup::chain([&a]).start().await;
         assert_one_answer(&proxy.chat(true).await, "fine");
     }
 }
