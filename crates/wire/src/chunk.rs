@@ -18,9 +18,14 @@ pub enum ChunkKind {
     Preamble,
     /// Token counts and no choices.
     UsageOnly,
-    /// Not a JSON object.
+    /// JSON that is no object: it says nothing, and a client could not read it.
+    Stray,
+    /// Not JSON: what it was to say is lost.
     Broken,
 }
+
+/// So many broken events of a stream are left out; one more, and the stream is no whole answer.
+pub const MOST_BROKEN: usize = 1;
 
 /// The facts of one event's data.
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
@@ -60,6 +65,26 @@ impl ChunkFacts {
     }
 }
 
+/// Which choices of a stream were spoken of, and which of them ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
+    choices: u128,
+    ended: u128,
+}
+
+impl Ends {
+    /// Notes one event.
+    pub fn note(&mut self, facts: &ChunkFacts) {
+        self.choices |= facts.choices;
+        self.ended |= facts.ended;
+    }
+
+    /// Whether every choice has ended, so that only marks and counts can follow.
+    pub const fn are_all(&self) -> bool {
+        self.ended != 0 && self.choices & !self.ended == 0
+    }
+}
+
 /// Reads one event's `data` and `event` name.
 pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     let data = data.trim_ascii();
@@ -79,7 +104,7 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
         Kind::Object => of_object(view),
         Kind::Array if view.elements().any(tells_error) => ChunkFacts::of_kind(ChunkKind::Error),
         Kind::Array | Kind::String | Kind::Number | Kind::Bool | Kind::Null => {
-            ChunkFacts::of_kind(ChunkKind::Broken)
+            ChunkFacts::of_kind(ChunkKind::Stray)
         }
     }
 }
@@ -157,7 +182,7 @@ pub(crate) fn is_failure(reason: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::ChunkKind::{Broken, Content, Done, Error, Preamble, UsageOnly};
+    use super::ChunkKind::{Broken, Content, Done, Error, Preamble, Stray, UsageOnly};
     use super::*;
 
     fn delta(delta: &str) -> String {
@@ -230,8 +255,8 @@ mod tests {
             (r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#, Content),
             (r#"{"choices":[{"#, Broken),
             ("Tokens per minute", Broken),
-            ("5", Broken),
-            ("[]", Broken),
+            ("5", Stray),
+            ("[]", Stray),
         ]);
         assert_eq!(classify(b"{}", Some("ping")).kind, Preamble);
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
@@ -18,8 +18,8 @@ const SLICE: usize = 16 << 10;
 pub(crate) enum Decoder {
     /// The body is as it is.
     Identity,
-    /// `gzip`.
-    Gzip(Box<GzDecoder<Vec<u8>>>, usize),
+    /// `gzip`, of one member or several (RFC 1952, section 2.2).
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>, usize),
     /// `deflate`, in its usual zlib form.
     Deflate(Box<ZlibDecoder<Vec<u8>>>, usize),
 }
@@ -32,7 +32,7 @@ impl Decoder {
         };
         match coding.to_str().ok()?.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Some(Self::Identity),
-            "gzip" | "x-gzip" => Some(Self::Gzip(Box::new(GzDecoder::new(Vec::new())), 0)),
+            "gzip" | "x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())), 0)),
             "deflate" => Some(Self::Deflate(Box::new(ZlibDecoder::new(Vec::new())), 0)),
             _ => None,
         }
@@ -48,7 +48,7 @@ impl Decoder {
         match self {
             Self::Identity => Ok(piece),
             Self::Gzip(decoder, total) => {
-                unpack(&mut **decoder, GzDecoder::get_mut, &piece, total).map(Bytes::from)
+                unpack(&mut **decoder, MultiGzDecoder::get_mut, &piece, total).map(Bytes::from)
             }
             Self::Deflate(decoder, total) => {
                 unpack(&mut **decoder, ZlibDecoder::get_mut, &piece, total).map(Bytes::from)
@@ -84,17 +84,51 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
+    fn gzip() -> Decoder {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        Decoder::for_headers(&headers).unwrap()
+    }
+
+    fn member(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
     fn gzip_is_undone_event_by_event() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
-        let mut decoder = Decoder::for_headers(&headers).unwrap();
+        let mut decoder = gzip();
         for event in ["data: one\n\n", "data: two\n\n"] {
             encoder.write_all(event.as_bytes()).unwrap();
             encoder.flush().unwrap();
             let piece = std::mem::take(encoder.get_mut());
             assert_eq!(decoder.push(piece.into()).unwrap(), event);
         }
+    }
+
+    #[test]
+    fn gzip_of_a_member_for_each_event_is_undone_wherever_it_is_cut() {
+        let events = ["data: one\n\n", "", "data: two\n\n", ": three\n\n"];
+        let members: Vec<Vec<u8>> = events.map(member).to_vec();
+        let mut decoder = gzip();
+        for (event, member) in events.iter().zip(&members) {
+            assert_eq!(decoder.push(member.clone().into()).unwrap(), *event);
+        }
+        let (packed, whole) = (members.concat(), events.concat());
+        for size in 1..=packed.len() {
+            let mut decoder = gzip();
+            let pieces = packed.chunks(size).map(|piece| Bytes::copy_from_slice(piece));
+            let unpacked: Vec<Bytes> = pieces.map(|piece| decoder.push(piece).unwrap()).collect();
+            assert_eq!(unpacked.concat(), whole.as_bytes(), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_member_and_is_none_is_refused() {
+        let mut decoder = gzip();
+        decoder.push(member("data: one\n\n").into()).unwrap();
+        assert!(decoder.push(Bytes::from_static(b"data: two\n\n")).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use wire::chunk::{ChunkFacts, ChunkKind, classify};
+use wire::chunk::{ChunkFacts, ChunkKind, Ends, MOST_BROKEN, classify};
 use wire::continuation::{Continuation, Joined};
 use wire::sse::Event;
 use wire::usage::Usage;
@@ -30,9 +30,9 @@ pub(super) struct Filter {
     /// Whether text, reasoning, a tool call or a refusal has come.
     output: bool,
     pub(super) finish_reason: Option<String>,
-    /// The choices that were spoken of, and those that ended, as in [`ChunkFacts::choices`].
-    choices: u128,
-    ended: u128,
+    ends: Ends,
+    /// Events that could not be read. Whatever they said is missing.
+    broken: usize,
     /// Bytes of text that came.
     pub(super) text_bytes: u64,
     /// What the client has; `None` where nobody would go on with it.
@@ -57,8 +57,8 @@ impl Filter {
             usage: None,
             output: false,
             finish_reason: None,
-            choices: 0,
-            ended: 0,
+            ends: Ends::default(),
+            broken: 0,
             text_bytes: 0,
             told,
             join,
@@ -76,28 +76,51 @@ impl Filter {
         if facts.usage.is_some() {
             self.usage.clone_from(&facts.usage);
         }
+        if facts.kind == ChunkKind::Broken {
+            return self.pass_broken();
+        }
         if self.join.is_some() {
             return self.pass_joined(event, &facts, &data);
         }
-        self.choices |= facts.choices;
         match facts.kind {
-            ChunkKind::Done => Passed::Done(raw()),
-            ChunkKind::Error => Passed::Failed(self.failure(&data)),
-            ChunkKind::Content if facts.finish_is_error => Passed::Failed(self.failure(&data)),
-            ChunkKind::Broken => Passed::Hidden,
+            ChunkKind::Done => Passed::Done(event.end_mark()),
+            ChunkKind::Error => Passed::Failed(self.asked.error_event(self.status, &data)),
+            ChunkKind::Content if facts.finish_is_error => {
+                Passed::Failed(self.asked.error_event(self.status, &data))
+            }
+            ChunkKind::Stray | ChunkKind::Broken => Passed::Hidden,
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
             ChunkKind::Content => {
                 let event = raw();
-                if let Some(told) = &mut self.told {
-                    let text = facts.text.as_deref().unwrap_or_default();
-                    // As the client has it: the next provider must not learn this one's key.
-                    told.note(&facts, &self.asked.route.redact_text(text));
-                }
+                self.tell(&facts, facts.text.as_deref().unwrap_or_default());
                 Passed::Forward { event, meaningful: self.note(&facts) }
             }
             ChunkKind::UsageOnly | ChunkKind::Preamble => {
+                self.ends.note(&facts);
                 Passed::Forward { event: raw(), meaningful: false }
             }
+        }
+    }
+
+    /// One broken event is left out. A second one tells that the provider does not send what it
+    /// means to, and that is no answer.
+    fn pass_broken(&mut self) -> Passed {
+        self.broken += 1;
+        if self.broken > MOST_BROKEN {
+            return Passed::Failed(Failure::lost("more than one event was broken"));
+        }
+        Passed::Hidden
+    }
+
+    /// Notes what the client is told. After a gap nobody can go on with that: the text before the
+    /// gap would have to be said anew.
+    fn tell(&mut self, facts: &ChunkFacts, text: &str) {
+        if self.broken > 0 {
+            self.told = None;
+        }
+        if let Some(told) = &mut self.told {
+            // As the client has it: the next provider must not learn this one's key.
+            told.note(facts, &self.asked.route.redact_text(text));
         }
     }
 
@@ -105,7 +128,7 @@ impl Filter {
     fn pass_joined(&mut self, event: &Event, facts: &ChunkFacts, data: &[u8]) -> Passed {
         let is_error = facts.kind == ChunkKind::Error || facts.finish_is_error;
         if is_error {
-            return Passed::Failed(self.failure(data));
+            return Passed::Failed(self.asked.error_event(self.status, data));
         }
         if facts.kind == ChunkKind::UsageOnly && self.hide_usage {
             return Passed::Hidden;
@@ -125,10 +148,7 @@ impl Filter {
                 if facts.kind == ChunkKind::Done {
                     return Passed::Done(event);
                 }
-                if let Some(told) = &mut self.told {
-                    let text = self.asked.route.redact_text(&text);
-                    told.note(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
-                }
+                self.tell(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
                 Passed::Forward { event, meaningful: self.note(facts) }
             }
         }
@@ -138,6 +158,7 @@ impl Filter {
     fn note(&mut self, facts: &ChunkFacts) -> bool {
         let text = facts.text.as_ref().is_some_and(|text| !text.is_empty());
         self.text_bytes += facts.text.as_ref().map_or(0, |text| text.len() as u64);
+        self.ends.note(facts);
         self.output |= text
             || facts.tool_call
             || facts.reasoning
@@ -145,14 +166,13 @@ impl Filter {
             || (facts.other_choices && facts.finish_reason.is_none());
         if facts.finish_reason.is_some() {
             self.finish_reason.clone_from(&facts.finish_reason);
-            self.ended |= facts.ended;
         }
         self.output || self.finish_reason.as_deref().is_some_and(|reason| reason != "stop")
     }
 
     /// Whether every choice has ended, so that only marks and counts can follow.
     pub(super) const fn is_finished(&self) -> bool {
-        self.ended != 0 && self.choices & !self.ended == 0
+        self.ends.are_all()
     }
 
     /// A stream that ended with nothing in it is no answer, unless tokens were spent.
@@ -163,14 +183,5 @@ impl Filter {
         } else {
             Err(Failure::no_answer("the stream is empty and no token was generated"))
         }
-    }
-
-    /// An error in the place of an event.
-    fn failure(&self, data: &[u8]) -> Failure {
-        self.asked.error_inside(self.status, &HeaderMap::new(), data).unwrap_or_else(|| {
-            let mut failure = Failure::lost("the provider sent an error in the middle");
-            "error-event".clone_into(&mut failure.word);
-            failure
-        })
     }
 }

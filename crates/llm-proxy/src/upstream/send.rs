@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use wire::Endpoint;
-use wire::reply::{completion_to_events, events_to_completion};
+use wire::reply::{NoCompletion, completion_to_events, events_to_completion};
 
 use super::client::Client;
 use super::decode::Decoder;
@@ -149,7 +149,7 @@ async fn read(
         headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         headers.remove(CONTENT_LENGTH);
         events_to_completion(&body, asked.endpoint)
-            .ok_or_else(|| Failure::no_answer("the reply is a stream without an answer"))?
+            .map_err(|reason| asked.no_completion(status, reason))?
     };
     let facts = judge(&body, asked, status.as_u16(), &headers)?;
     let body = if asked.stream { as_events(&body, asked, &mut headers)? } else { body };
@@ -226,6 +226,24 @@ impl Asked {
             word,
             original: Some(Box::new(Original { status, headers, body })),
         }
+    }
+
+    /// A stream in the place of a plain reply that is no whole answer.
+    fn no_completion(&self, status: StatusCode, reason: NoCompletion) -> Failure {
+        match reason {
+            NoCompletion::Empty => Failure::no_answer("the reply is a stream without an answer"),
+            NoCompletion::Cut => Failure::lost("the stream ended in the middle"),
+            NoCompletion::Failed(data) => self.error_event(status.as_u16(), &data),
+        }
+    }
+
+    /// An error in the place of a stream's event.
+    pub(super) fn error_event(&self, status: u16, data: &[u8]) -> Failure {
+        self.error_inside(status, &HeaderMap::new(), data).unwrap_or_else(|| {
+            let mut failure = Failure::lost("the provider sent an error in the middle");
+            "error-event".clone_into(&mut failure.word);
+            failure
+        })
     }
 
     /// A success that carries an error.

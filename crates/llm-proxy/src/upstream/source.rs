@@ -105,7 +105,7 @@ impl Source {
         }
         // What says nothing may be the beginning of something: half a field's name, say.
         let kind = classify(&event.data(), event.name()).kind;
-        if matches!(kind, ChunkKind::Broken | ChunkKind::Preamble) {
+        if matches!(kind, ChunkKind::Broken | ChunkKind::Stray | ChunkKind::Preamble) {
             return None;
         }
         let mut framer = Framer::new(LARGEST_EVENT);

@@ -7,6 +7,7 @@ use crate::harness::{MS, Setup, always, good, joined, now, question, raw_stream}
 use crate::parts::{Part, ZERO, assert_interrupted, assert_one_answer, seconds};
 
 const A: Part = Part("a");
+const B: Part = Part("b");
 
 #[tokio::test]
 async fn a_finished_answer_does_not_wait_out_the_stall_timeout() {
@@ -114,29 +115,88 @@ async fn one_finished_choice_of_two_is_no_end() {
     assert!(proxy.ask(&body).await.is_done());
 }
 
+/// Events that are not JSON: something was to be said, and is lost.
+const BROKEN: [&str; 6] = [
+    "data: {\"choices\":[{\"delta\":{\"content\":\"br\n\n",
+    "data: nonsense\n\n",
+    "data: {\"choices\":[]}}\n\n",
+    "data: {\"a\":\"\u{1}\"}\n\n",
+    "data: \"text\n\n",
+    "event: message\ndata: {\n\n",
+];
+
+/// JSON that is no chunk: nothing is lost with it.
+const STRAY: &str = "data: \"text\"\n\ndata: 17\n\ndata: null\n\ndata: []\n\ndata: true\n\n";
+
 #[tokio::test]
-async fn broken_events_are_dropped_wherever_they_stand() {
-    let broken = [
-        "data: {\"choices\":[{\"delta\":{\"content\":\"br\n\n",
-        "data: nonsense\n\n",
-        "data: \"text\"\n\n",
-        "data: 17\n\n",
-        "data: null\n\n",
-        "data: []\n\n",
-        "data: {\"choices\":[]}}\n\n",
-        "data: {\"a\":\"\u{1}\"}\n\n",
-        "event: message\ndata: {\n\n",
-    ];
-    for at in 0..4 {
+async fn a_broken_event_and_what_is_no_chunk_are_dropped_wherever_they_stand() {
+    for (turn, broken) in BROKEN.into_iter().enumerate() {
+        let at = turn % 4;
         let mut good =
             vec![A.role(), A.text("one "), A.text("two"), joined(&[A.finish(), Events::done()])];
         let clean = joined(&good);
-        good.insert(at, broken.concat().into());
+        good.insert(at, format!("{STRAY}{broken}{STRAY}").into());
         let a = always(raw_stream(joined(&good))).await;
         let proxy = Setup::chain([&a]).start().await;
         let heard = proxy.chat(true).await;
-        assert_eq!(heard.text(), String::from_utf8_lossy(&clean), "at {at}");
+        assert_eq!(heard.text(), String::from_utf8_lossy(&clean), "{broken:?} at {at}");
     }
+}
+
+#[tokio::test]
+async fn a_second_broken_event_is_a_break_and_never_an_end() {
+    let end = joined(&[A.text("two"), A.finish(), Events::done()]);
+    for (turn, broken) in BROKEN.into_iter().enumerate() {
+        let other = BROKEN[(turn + 1) % BROKEN.len()];
+        let two = format!("{broken}{other}");
+        // Nothing was sent after the gap: another provider fills it.
+        let begun = joined(&[A.begun(&["one "]), two.clone().into(), end.clone()]);
+        let (a, b) = (always(raw_stream(begun)).await, always(B.whole(&["and more"])).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_one_answer(&proxy.chat(true).await, "one and more");
+        // Something was.
+        let apart = [A.begun(&["one "]), broken.into(), A.text("two"), other.into(), end.clone()];
+        let (a, b) = (always(raw_stream(joined(&apart))).await, good("b").await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_interrupted(&proxy.chat(true).await, "one two", "a");
+        assert_eq!(b.count(), 0, "{broken:?}");
+        // Before the first word it rotates, after the last it takes nothing back.
+        let before = joined(&[A.role(), two.clone().into(), end.clone()]);
+        let (a, b) = (always(raw_stream(before)).await, good("b").await);
+        let proxy = Setup::chain([&a, &b]).start().await;
+        assert_eq!(proxy.chat(true).await.by(), "b", "{broken:?}");
+        let after = joined(&[A.begun(&["fine"]), A.finish(), two.into(), Events::done()]);
+        let a = always(raw_stream(after)).await;
+        let proxy = Setup::chain([&a]).start().await;
+        assert_one_answer(&proxy.chat(true).await, "fine");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_after_a_gap_is_continued_only_if_nothing_was_sent_after_it() {
+    let gap = || bytes::Bytes::from(BROKEN[0]);
+    for (begun, said) in [
+        (joined(&[A.begun(&["one "]), gap()]), None),
+        (joined(&[A.begun(&["one "]), gap(), A.text("two ")]), Some("one two ")),
+    ] {
+        let (a, b) = (always(raw_stream(begun).cut()).await, always(B.whole(&["more"])).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let heard = proxy.chat(true).await;
+        match said {
+            None => assert_one_answer(&heard, "one more"),
+            Some(said) => assert_interrupted(&heard, said, "a"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_character_that_is_split_over_two_events_breaks_both() {
+    let split = b"data: {\"choices\":[{\"delta\":{\"content\":\"caf\xc3\"}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{\"content\":\"\xa9!\"}}]}\n\n";
+    let text = joined(&[A.begun(&["one "]), split.as_slice().into(), A.finish(), Events::done()]);
+    let a = always(raw_stream(text)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert_interrupted(&proxy.chat(true).await, "one ", "a");
 }
 
 #[tokio::test]
@@ -186,6 +246,8 @@ async fn done_is_known_in_every_spelling_and_nothing_follows_it() {
     for done in [
         "data:[DONE]\n\n",
         "data: [DONE] \n\n",
+        "data:  [DONE] \n\n",
+        "data: [DONE]\t\r\n\r\n",
         "data: [DONE]\r\n\r\n",
         "data: [DONE]\r\r",
         "event: done\ndata: [DONE]\n\n",
@@ -199,6 +261,11 @@ async fn done_is_known_in_every_spelling_and_nothing_follows_it() {
         assert_eq!(heard.text().matches("[DONE]").count(), 1, "{done:?} {}", heard.text());
         let end = heard.text();
         assert!(heard.whole && end.contains("fine"), "{done:?}");
+        assert!(
+            end.lines()
+                .any(|line| ["data: [DONE]", "data:[DONE]", "data: [DONE]\r\r"].contains(&line)),
+            "{end:?}"
+        );
         assert!(end.ends_with("\n\n") || end.ends_with("\r\r") || end.ends_with("\r\n\r\n"));
     }
 }

@@ -14,6 +14,7 @@ mod before;
 mod catalogue;
 mod counted;
 mod ends;
+mod gathered;
 mod nothing;
 mod onward;
 mod pace;

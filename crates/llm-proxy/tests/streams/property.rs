@@ -35,6 +35,8 @@ impl Dice {
 enum Meaning {
     Word,
     Nothing,
+    /// JSON that is no object.
+    Stray,
     Broken,
     Error,
     Finish,
@@ -60,9 +62,10 @@ fn event(dice: &mut Dice, meaning: Meaning) -> String {
             ];
             dice.one_of(&odd).to_owned()
         }
-        Meaning::Broken => dice
-            .one_of(&["{\"choices\":[{", "oops", "[1]", "{]}", "\"x\"", "{\"a\":1}}"])
-            .to_owned(),
+        Meaning::Stray => dice.one_of(&["[1]", "\"x\"", "null", "7"]).to_owned(),
+        Meaning::Broken => {
+            dice.one_of(&["{\"choices\":[{", "oops", "{]}", "{\"a\":1}}"]).to_owned()
+        }
         Meaning::Error => "{\"error\":{\"message\":\"no\",\"code\":\"x\"}}".to_owned(),
         Meaning::Finish => "{\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}".to_owned(),
         Meaning::Done => "[DONE]".to_owned(),
@@ -92,7 +95,7 @@ struct Case {
 
 impl Case {
     fn of(seed: u64) -> Self {
-        use Meaning::{Broken, Done, Error, Finish, Nothing, Word};
+        use Meaning::{Broken, Done, Error, Finish, Nothing, Stray, Word};
         let mut dice = Dice(seed);
         let mut events = Vec::new();
         for _ in 0..dice.below(14) {
@@ -103,7 +106,8 @@ impl Case {
             let meaning = match dice.below(40) {
                 0 => Error,
                 1 => Finish,
-                2..=6 => Broken,
+                2..=3 => Broken,
+                4..=6 => Stray,
                 7..=14 => Nothing,
                 _ => Word,
             };
@@ -146,11 +150,14 @@ impl Case {
     fn expected(&self) -> (Vec<u8>, End) {
         let sent = self.events.len() - usize::from(self.lacking > 0);
         let (mut bytes, mut is_begun, mut is_finished) = (Vec::new(), false, false);
+        let mut broken = 0;
         for (meaning, text) in &self.events[..sent] {
             is_begun |= matches!(meaning, Meaning::Word | Meaning::Finish);
             match meaning {
                 Meaning::Error => break,
-                Meaning::Broken => {}
+                Meaning::Broken if broken == 1 => break,
+                Meaning::Broken => broken += 1,
+                Meaning::Stray => {}
                 Meaning::Done => {
                     bytes.extend_from_slice(text.as_bytes());
                     return (bytes, End::Theirs);

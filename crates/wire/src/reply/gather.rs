@@ -1,14 +1,16 @@
 //! A stream gathered into the one plain completion that the client asked for.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
 use super::MAX_CHOICES;
 use super::fields::Fields;
 use crate::Endpoint;
+use crate::chunk::{ChunkKind, Ends, MOST_BROKEN, classify};
 use crate::json::{Kind, ObjectText, View, array_text, quote};
-use crate::sse::Framer;
+use crate::sse::{Event, Framer};
 
 /// Gathers a stream's chunks into a plain completion. What it holds grows with what is pushed, so
 /// the caller bounds the stream.
@@ -137,18 +139,69 @@ fn close_message(message: Fields) -> Vec<u8> {
     text.close()
 }
 
-/// Gathers a whole event stream, as [`Gather`] does. Error events must be looked for before.
-pub fn events_to_completion(body: &Bytes, endpoint: Endpoint) -> Option<Bytes> {
+/// Why the events of a stream make no completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoCompletion {
+    /// No event had a choice.
+    Empty,
+    /// The stream ended before all its choices did, or more than one of its events was broken.
+    Cut,
+    /// The provider failed; this event's data says how, in the provider's dialect.
+    Failed(Bytes),
+}
+
+/// Gathers a whole event stream, as [`Gather`] does.
+///
+/// # Errors
+///
+/// A stream that is not a whole answer makes no completion: half of one would look like all of it.
+pub fn events_to_completion(body: &Bytes, endpoint: Endpoint) -> Result<Bytes, NoCompletion> {
     let mut framer = Framer::new(body.len());
     framer.push(body.clone());
-    let mut gather = Gather::new(endpoint);
+    let mut whole = Whole { gather: Gather::new(endpoint), ends: Ends::default(), broken: 0 };
     while let Some(Ok(event)) = framer.next_event() {
-        gather.push(&event.data());
+        if whole.add(&event)?.is_break() {
+            return whole.finish();
+        }
     }
     if let Some(event) = framer.finish() {
-        gather.push(&event.data());
+        let _ = whole.add(&event)?;
     }
-    gather.finish()
+    whole.finish()
+}
+
+/// A stream that must be whole.
+struct Whole {
+    gather: Gather,
+    ends: Ends,
+    broken: usize,
+}
+
+impl Whole {
+    /// Adds an event; breaks at the end mark.
+    fn add(&mut self, event: &Event) -> Result<ControlFlow<()>, NoCompletion> {
+        let data = event.data();
+        let facts = classify(&data, event.name());
+        let is_failure = facts.kind == ChunkKind::Error || facts.finish_is_error;
+        match facts.kind {
+            ChunkKind::Done => return Ok(ControlFlow::Break(())),
+            // What follows the end takes nothing back.
+            _ if is_failure && self.ends.are_all() => {}
+            _ if is_failure => return Err(NoCompletion::Failed(Bytes::copy_from_slice(&data))),
+            ChunkKind::Broken => self.broken += usize::from(event.is_terminated()),
+            _ => {
+                self.ends.note(&facts);
+                self.gather.push(&data);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(self) -> Result<Bytes, NoCompletion> {
+        let completion = self.gather.finish().ok_or(NoCompletion::Empty)?;
+        let is_whole = self.ends.are_all() && self.broken <= MOST_BROKEN;
+        if is_whole { Ok(completion) } else { Err(NoCompletion::Cut) }
+    }
 }
 
 #[cfg(test)]
@@ -230,9 +283,47 @@ mod tests {
     #[test]
     fn nothing_gives_nothing_and_a_flood_is_bounded() {
         let nothing = Bytes::from_static(b"data: {\"choices\":[]}\n\n");
-        assert_eq!(events_to_completion(&nothing, Endpoint::Chat), None);
+        assert_eq!(events_to_completion(&nothing, Endpoint::Chat), Err(NoCompletion::Empty));
         let keys = (0..20_000).map(|i| format!("\"k{i}\":1,")).collect::<Vec<_>>().concat();
         let flood = format!(r#"{{{keys}"choices":[{{"delta":{{{keys}"content":"a"}}}}]}}"#);
         assert!(gathered(&[&flood], Endpoint::Chat).len() < 5000);
+    }
+
+    #[test]
+    fn only_a_whole_stream_makes_a_completion() {
+        let text = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+        let other = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}}]}\n\n";
+        let tool = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"t\"}]}}]}\n\n";
+        let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+        let error = "data: {\"error\":{\"code\":529}}\n\n";
+        let given_up = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n";
+        let failed = |event: &str| {
+            let data = event.strip_prefix("data: ").unwrap().trim_end();
+            Some(NoCompletion::Failed(Bytes::copy_from_slice(data.as_bytes())))
+        };
+        let (done, half, broken) = ("data: [DONE]\n\n", &end[..30], "data: {\n\n");
+        let cut = || Some(NoCompletion::Cut);
+        let table: [(&[&str], Option<NoCompletion>); 16] = [
+            (&[text, end, done], None),
+            (&[text, end], None),
+            (&[text, end.trim_end()], None),
+            (&[text, end, error], None),
+            (&[text, end, half], None),
+            (&[text, broken, end, "data: null\n\ndata: 5\n\n", done], None),
+            (&[text, broken, broken, end, done], cut()),
+            (&[text, end, done, broken, broken, error], None),
+            (&[text], cut()),
+            (&[text, done], cut()),
+            (&[text, half], cut()),
+            (&[tool], cut()),
+            (&[text, other, end, done], cut()),
+            (&[text, error], failed(error)),
+            (&[text, error, done], failed(error)),
+            (&[text, given_up, done], failed(given_up)),
+        ];
+        for (events, expected) in table {
+            let body = Bytes::from(events.concat());
+            assert_eq!(events_to_completion(&body, Endpoint::Chat).err(), expected, "{events:?}");
+        }
     }
 }

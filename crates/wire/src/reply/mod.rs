@@ -9,7 +9,7 @@ use crate::json::{Kind, View};
 use crate::output::{Output, tells_error};
 use crate::usage::{self, Usage};
 
-pub use gather::{Gather, events_to_completion};
+pub use gather::{Gather, NoCompletion, events_to_completion};
 pub use unroll::completion_to_events;
 
 /// More choices than anybody asks for; a flood of choices is cut off here.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::BOM;
+use super::{BOM, DONE};
 
 /// One event as it came, with the blank line that ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,13 @@ impl Event {
             joined.extend_from_slice(value);
         }
         Cow::Owned(joined)
+    }
+
+    /// The bytes of an event that ends the stream: its own, if its data is `[DONE]` to the letter,
+    /// since some clients compare no other way.
+    pub fn end_mark(&self) -> Bytes {
+        let is_exact = *self.data() == *b"[DONE]";
+        if is_exact { self.raw.clone() } else { Bytes::from_static(DONE) }
     }
 
     /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
@@ -125,6 +132,16 @@ mod tests {
         let mixed = event(": note\ndata: a\n\n");
         assert!(!mixed.is_comment_only() && !mixed.is_empty());
         assert!(event("\u{feff}\n").is_empty());
+    }
+
+    #[test]
+    fn an_end_mark_is_exact() {
+        for kept in ["data: [DONE]\r\n\r\n", "data:[DONE]\n\n", "event: done\ndata: [DONE]\n\n"] {
+            assert_eq!(event(kept).end_mark(), kept);
+        }
+        for mended in ["data:  [DONE] \n\n", "data: [DONE]\t\r\r", "data:\ndata: [DONE]\n\n"] {
+            assert_eq!(event(mended).end_mark(), DONE, "{mended:?}");
+        }
     }
 
     #[test]
