@@ -22,7 +22,7 @@ for (const [name, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE }
   });
 }
 
-const made = { 0: () => statusOf([]), 3: three, 60: sixty };
+const made = { 0: () => statusOf([], { config_error: 'config.yaml:3:5: unknown key `prioritty`' }), 3: three, 60: sixty };
 for (const [count, make] of Object.entries(made)) {
   for (const scheme of ['light', 'dark']) {
     test(`${count} providers are accessible and fit a phone, ${scheme}`, async (t) => {

@@ -53,7 +53,7 @@ export const statusOf = (providers, more = {}) => ({
   providers, total_providers: providers.length, available_providers: providers.filter((one) => one.available && !one.disabled).length, streams_saved: 0,
   skipped_providers: [], today: today(), now: moment(Date.now()), time_zone: 'Europe/Berlin', version: '0.1.0',
   state: { mode: 'file', file: '/home/me/.local/state/llm-proxy/llm-proxy.db', error: null, lag_ms: 0, dropped_records: 0 },
-  config: '/home/me/.config/llm-proxy/config.yaml', ...more,
+  config: '/home/me/.config/llm-proxy/config.yaml', config_error: null, ...more,
 });
 
 export const hop = (name, result, more = {}) => ({ provider: name, key: '…a1b2', model: 'some-model', result, kind: null, detail: '', until: null, took_ms: 412, ...more });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { PHONE, fastest, open, overflow, reads, row, violations } from './browser.mjs';
-import { closed, deployment, hop, moment, provider, skip, statusOf } from './mock.mjs';
+import { closed, deployment, hop, moment, provider, quota, request, skip, statusOf } from './mock.mjs';
 import { WORDS, mocked, rotated, sixty, three, traffic } from './states.mjs';
 
 test('a change of state is seen within a second', async (t) => {
@@ -169,6 +169,112 @@ test('a failed action says why and stays until it is dismissed', async (t) => {
   assert.equal(await page.locator('#failed').isVisible(), false);
 });
 
+test('a configuration that is not taken is told until it is', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base, { faults: true });
+  const reload = page.getByRole('button', { name: 'Reload the configuration' });
+  await reload.click();
+  await reads(page, '#said', /^Configuration reloaded/);
+  const fault = 'config.yaml:3:5: unknown key `prioritty`';
+  mock.tell({ ...three(), config_error: fault });
+  await reads(page, '[role=status]#config-fault', /^The configuration stays as it was: config\.yaml:3:5: unknown key `prioritty`$/);
+  assert.equal(await page.locator('#said').innerText(), '');
+  mock.fault = `the configuration stays as it was: ${fault}`;
+  await reload.click();
+  await reads(page, '#failed', /^Could not reload: .*prioritty/);
+  mock.tell({ ...three(), config_error: mock.fault });
+  await reads(page, '#config-fault', /^The configuration stays as it was: config\.yaml/);
+  assert.deepEqual(await violations(page), []);
+  mock.tell(three());
+  await reads(page, '#config-fault', /^$/);
+  await reads(page, '#failed', /^$/);
+});
+
+test('a reload that failed for want of a proxy is forgotten when it is back', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base, { faults: true });
+  await reads(page, '#link', /live/);
+  const { port } = mock;
+  await mock.stop();
+  await reads(page, '#link', /the proxy is not running/);
+  await page.getByRole('button', { name: 'Reload the configuration' }).click();
+  await reads(page, '#failed', /^Could not reload: the proxy is not running/);
+  await mock.listen(port);
+  await reads(page, '#link', /^live$/);
+  await reads(page, '#failed', /^$/);
+});
+
+test('what is left is told of the scarcest budgets, also of those without a known span', async (t) => {
+  const past = moment(Date.now() - 5000);
+  const mock = await mocked(t, statusOf([
+    provider('minutes', [deployment({ quotas: [quota(1, 30, { per: 'minute', resets_at: moment(Date.now() + 4000) })] })]),
+    provider('full', [deployment({ quotas: [quota(1000, 1000)] })]),
+    provider('daily', [deployment({ quotas: [quota(500, 1000)] })]),
+    provider('spanless', [deployment({ quotas: [quota(212, 1000, { per: 'unknown', resets_at: past })] })]),
+  ]));
+  const page = await open(t, mock.base);
+  await reads(page, '#glance-left', /^spanless 212 of 1,000 requests left daily 500 of 1,000 requests resets .* minutes 1 of 30 requests this minute resets \S+ 1,648 calls to providers today/);
+  await reads(page, `${row('spanless')} .left`, /^212 of 1,000 requests left ?$/);
+  await reads(page, '#glance-left', /minutes 1 of 30 requests this minute 1,648 calls/, 8000);
+  assert.doesNotMatch(await page.locator('main').innerText(), /unknown/);
+});
+
+test('a budget that is full or switched off is not taken for an unknown one', async (t) => {
+  const used = provider('used', [deployment({ quotas: [quota(10, 1000)] })], { disabled: true, available: false });
+  const mock = await mocked(t, statusOf([used, provider('full', [deployment({ quotas: [quota(1000, 1000)] })])]));
+  const page = await open(t, mock.base);
+  await reads(page, '#glance-left', /^Nothing used of the budgets that are known\./);
+  mock.tell(statusOf([used, provider('other')]));
+  await reads(page, '#glance-left', /^Only budgets of providers that are switched off are known\./);
+  mock.tell(statusOf([provider('other')]));
+  await reads(page, '#glance-left', /^No budget is known yet\./);
+});
+
+test('who was passed over was not asked, so the request did not rotate', async (t) => {
+  const one = request([hop('cerebras', '200')], { skipped: [skip('groq', 'rate_limited', Date.now() + 60_000, 'rate limited: Slow down.')] });
+  const mock = await mocked(t, three(), { requests: [one, rotated()] });
+  const page = await open(t, mock.base);
+  await reads(page, '#feed > li', /passed over gpt-4o .*cerebras 200, 412 ms skipped groq/);
+  await page.getByRole('button', { name: /^rotated 1/ }).click();
+  assert.equal(await page.locator('#feed > li').count(), 1);
+});
+
+test('the direction of a text from outside turns nothing beside it, and controls are seen', async (t) => {
+  const turned = 'gpt\u202e4o\u2066\u0007 \u05d0\u05d1';
+  const status = statusOf([provider(turned, [deployment({ model: turned, key: turned, ...closed('rate_limited', Date.now() + 60_000, turned) }), deployment({ model: 'b' })])], { skipped_providers: [{ name: turned, reason: turned }], config_error: turned });
+  const mock = await mocked(t, status, { requests: [request([hop(turned, '429', { kind: turned, detail: turned, model: turned, key: turned }), hop(turned, '200')], { asked: turned, skipped: [skip(turned, turned, null, turned)] })] });
+  const page = await open(t, mock.base);
+  await reads(page, '#feed .asked', /^gpt‹U\+202E›4o‹U\+2066›‹U\+0007› אב chat, stream$/);
+  const [asked, endpoint] = await page.locator('#feed .asked > *').evaluateAll((list) => list.map((node) => node.getBoundingClientRect().left));
+  assert.ok(asked < endpoint);
+  assert.doesNotMatch(await page.content(), /[\u202a-\u202e\u2066-\u2069\u0007]/);
+  const loose = await page.evaluate(() => [...document.querySelectorAll('main :not(title)')]
+    .filter((node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.data.includes('202E')))
+    .filter((node) => getComputedStyle(node).unicodeBidi !== 'isolate').map((node) => node.outerHTML.slice(0, 120)));
+  assert.deepEqual(loose, []);
+});
+
+test('a phone shows a dozen of sixty providers, the limited ones first, and all when asked', async (t) => {
+  const mock = await mocked(t, sixty());
+  const page = await open(t, mock.base, { viewport: PHONE, isMobile: true, hasTouch: true });
+  await page.waitForSelector('#rows > tr');
+  const rows = page.locator('#rows > tr');
+  const first = ['limited', 'limited', 'limited', 'limited', 'limited', 'limited', 'failing', 'failing', 'failing', 'failing', 'failing', 'failing'];
+  assert.deepEqual(await rows.evaluateAll((list) => list.map((one) => one.dataset.state)), first);
+  await reads(page, '#providers-order', /^limited ones first$/);
+  const names = await rows.locator('th b').allInnerTexts();
+  await rows.nth(6).getByRole('button', { name: /^Reset/ }).tap();
+  mock.tell(statusOf(mock.status.providers.map((one) => ({ ...one, available: true, deployments: [deployment()] }))));
+  await reads(page, '#rows', /available/);
+  assert.deepEqual(await rows.locator('th b').allInnerTexts(), names, 'nothing moves under a finger');
+  await page.getByRole('button', { name: 'Show all 60' }).tap();
+  assert.equal(await rows.count(), 60);
+  assert.equal(await overflow(page), '');
+  await page.getByRole('button', { name: 'Show fewer' }).tap();
+  assert.equal(await rows.count(), 12);
+  assert.equal(await rows.first().locator('th b').innerText(), 'provider-01');
+});
+
 test('the page outlives a restart of the proxy and catches up', async (t) => {
   const mock = await mocked(t, three(), { requests: [rotated({ asked: 'before' })] });
   const page = await open(t, mock.base, { faults: true });
@@ -224,10 +330,18 @@ test('a proxy with keys asks for one and forgets it with the tab', async (t) => 
   assert.equal(await page.locator('#columns').isVisible(), false);
 });
 
-test('without providers the page says what to do', async (t) => {
+test('without a configuration file the page says how to get a provider', async (t) => {
+  const mock = await mocked(t, statusOf([], { config: null }));
+  const page = await open(t, mock.base);
+  await reads(page, '#empty', /Stop the proxy, export a key.*export GROQ_API_KEY=.*llm-proxy init.*llm-proxy demo.*a service does not see the variables of a shell/);
+  assert.doesNotMatch(await page.locator('#empty').innerText(), /llm-proxy check|Saving takes effect/);
+});
+
+test('without providers the page says what the configuration lacks', async (t) => {
   const mock = await mocked(t, statusOf([], { skipped_providers: [{ name: 'groq', reason: 'GROQ_API_KEY is not set' }] }));
   const page = await open(t, mock.base);
-  await reads(page, '#empty', /export GROQ_API_KEY=.*llm-proxy init.*llm-proxy demo.*groq is left out: GROQ_API_KEY is not set/);
+  await reads(page, '#empty', /the \.env beside \/home\/me\/\.config\/llm-proxy\/config\.yaml, such as: GROQ_API_KEY=.*under providers: in it\. Saving takes effect at once\. groq is left out: GROQ_API_KEY is not set.*llm-proxy check.*a service does not see/);
+  assert.doesNotMatch(await page.locator('#empty').innerText(), /export|llm-proxy init/);
   mock.tell(three());
   await reads(page, `${row('groq')} .state`, /limited/);
   assert.equal(await page.locator('#empty').isVisible(), false);
@@ -251,7 +365,7 @@ test('an update touches only what changed', async (t) => {
   });
   const providers = mock.status.providers.map((one, place) => (place === 30 ? { ...one, request_count: 413 } : one));
   mock.tell({ ...mock.status, providers });
-  await reads(page, `${row('provider-31')} .today`, /^413 requests/);
+  await reads(page, `${row('provider-31')} .today`, /^413 calls/);
   assert.ok(await page.evaluate(() => globalThis.touched) <= 4);
   assert.ok(await button.evaluate((node) => node === document.activeElement), 'focus stays');
   assert.equal(await page.locator('#providers-scroll').evaluate((node) => node.scrollTop), top);

@@ -20,11 +20,12 @@ test('a rotation is seen as it happens', async (t) => {
   await reads(page, '#glance-limited', /first until/);
   assert.equal(await proxy.ask(), 200);
   await reads(page, '#feed > li .why', /skipped first first-model .*rate limited until/);
-  await reads(page, `${row('second')} .today`, /^2 requests/);
+  await reads(page, '#feed > li .mark', /^passed over$/);
+  await reads(page, `${row('second')} .today`, /^2 calls/);
   const took = await fastest(async (round) => {
     assert.equal(await proxy.ask(`model-${round}`), 200);
     const feed = await reads(page, '#feed > li', new RegExp(`model-${round}`));
-    return feed + await reads(page, `${row('second')} .today`, new RegExp(`^${3 + round} requests`));
+    return feed + await reads(page, `${row('second')} .today`, new RegExp(`^${3 + round} calls`));
   });
   assert.ok(took < 1000, `${took} ms`);
   assert.doesNotMatch(await page.content(), /secret-of|a prompt that/);

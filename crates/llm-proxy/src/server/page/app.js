@@ -5,6 +5,7 @@ import { addRequest, catchUp, startFeed } from './feed.js';
 import { showGlance, showLatest, startGlance } from './glance.js';
 import { Locked, follow, hasKey, keepKey, read, tell } from './link.js';
 import { showProviders, startProviders } from './providers.js';
+import { withoutStart } from './route.js';
 import { clockOf, inZone, proxyNow, setClock, watchTime } from './time.js';
 import { startUsage, usageChanged } from './usage.js';
 
@@ -17,6 +18,8 @@ let status = null;
 const again = { at: 0, wait: 0 };
 let missed = null;
 let quiet = null;
+let announced = { path: null, isBad: false };
+let lastFault = null;
 
 function showStatus(next) {
   status = next;
@@ -30,11 +33,28 @@ function showStatus(next) {
   show(find('nav'), !none);
   show(find('header .buttons'), true);
   document.title = `${next.available_providers} of ${next.total_providers} available · llm-proxy`;
-  say(find('#empty-config'), next.config ? `The file in use is ${next.config}; saving it is enough, the proxy reads it again.` : '');
-  keyed(find('#empty-skipped'), next.skipped_providers, ({ name }) => name, ({ name, reason }) => h('li', {}, `${name} is left out: ${reason}`));
+  empty(next);
+  configFault(next.config_error ?? null);
   showProviders(next);
   showGlance(next);
   about(next);
+}
+
+/** What helps differs by whether there is a file to write a key beside. */
+function empty({ config, skipped_providers: skipped }) {
+  show(find('#empty-listed'), config !== null);
+  show(find('#empty-bare'), config === null);
+  say(find('#empty-config'), config ?? '');
+  keyed(find('#empty-skipped'), skipped, ({ name, reason }) => `${name} ${reason}`,
+    ({ name, reason }) => h('li', {}, h('b', {}, name), ' is left out: ', h('bdi', {}, reason)));
+}
+
+/** Why a saved configuration was not taken; what was said of another one before is no longer true. */
+function configFault(fault) {
+  if (fault !== lastFault && announced.path === 'reload' && announced.isBad === (fault === null)) announce('', false);
+  lastFault = fault;
+  const kept = 'the configuration stays as it was: ';
+  say(find('#config-fault'), fault === null ? '' : `T${kept.slice(1)}${withoutStart(fault, kept)}`);
 }
 
 /** Its name, or its offset where it has none. */
@@ -52,8 +72,9 @@ function about(told) {
 }
 
 /** Says the outcome of an action: good news for a while, bad news until it is dismissed. */
-function announce(text, isBad) {
+function announce(text, isBad, path = null) {
   clearTimeout(quiet);
+  announced = { path, isBad };
   say(find('#said'), isBad ? '' : text);
   say(find('#failed'), isBad ? text : '');
   set(find('#word'), 'data-empty', text === '');
@@ -67,11 +88,11 @@ async function act(path, provider, button) {
   const what = [path, provider ?? ''].join(' ').trim();
   try {
     const said = await tell(path, provider ? { provider } : {});
-    announce(provider ? `${provider}: ${said}` : said, false);
+    announce(provider ? `${provider}: ${said}` : said, false, path);
     await refresh();
   } catch (error) {
     if (error instanceof Locked) locked();
-    else announce(`Could not ${what}: ${error.message}`, true);
+    else announce(`Could not ${what}: ${error.message}`, true, path);
   } finally {
     set(button, 'aria-busy', null);
   }
@@ -122,6 +143,9 @@ async function opened() {
 }
 
 function linked(state, words) {
+  const isBack = state === 'live' && document.body.dataset.link === 'down';
+  // It failed for want of a proxy; why a file is not taken is in the state.
+  if (isBack && announced.path === 'reload' && announced.isBad) announce('', false);
   document.body.dataset.link = state;
   set(find('#link'), 'data-state', state);
   const since = state === 'down' && status ? `; this is the state of ${clockOf(status.now)}` : '';
@@ -135,6 +159,7 @@ function linked(state, words) {
 
 function locked() {
   for (const part of ['#glance', '#columns', '#empty', 'nav', 'header .buttons']) show(find(part), false);
+  say(find('#config-fault'), '');
   if (hasKey()) say(find('#lock-fault'), 'This key was refused.');
   keepKey(null);
   if (!find('#lock').hidden) return;

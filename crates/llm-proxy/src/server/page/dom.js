@@ -1,11 +1,18 @@
 // The few things that every part of the page does to the document. What comes from outside only
 // ever becomes a text node or a data attribute, never markup.
 
+// Controls, the invisible and what turns the direction of a text; no line break, no tab, and not the
+// joiners that scripts and emoji need.
+const UNSEEN = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A text whose control characters are seen, as `‹U+202E›`, instead of obeyed. */
+const visible = (text) => text.replace(UNSEEN, (found) => `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}›`);
+
 /** Makes an element. A child that is a string becomes text; one that is null is left out. */
 export function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) set(node, name, value);
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.filter((child) => child !== null && child !== undefined).map((child) => (typeof child === 'string' ? visible(child) : child)));
   return node;
 }
 
@@ -15,13 +22,14 @@ export function set(node, name, value) {
     if (node.hasAttribute(name)) node.removeAttribute(name);
     return;
   }
-  const text = value === true ? '' : String(value);
+  const text = value === true ? '' : visible(String(value));
   if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
 /** Sets a text, only where that changes something. */
 export function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const shown = visible(text);
+  if (node.textContent !== shown) node.textContent = shown;
 }
 
 /** Shows or hides. */
@@ -38,7 +46,7 @@ const { namespaceURI } = find('.sprite');
 export function draw(tag, attributes = {}, ...children) {
   const node = document.createElementNS(namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) set(node, name, value);
-  node.append(...children);
+  node.append(...children.map((child) => (typeof child === 'string' ? visible(child) : child)));
   return node;
 }
 

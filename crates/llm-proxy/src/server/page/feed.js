@@ -112,7 +112,7 @@ function item(request) {
     h('p', { class: 'line' },
       h('time', { datetime: request.time }, clockOf(request.time)),
       outcomeMark(request),
-      h('span', { class: 'asked' }, `${asked} `, h('span', { class: 'quiet' }, `${request.endpoint}${request.stream ? ', stream' : ''}`))),
+      h('span', { class: 'asked' }, h('bdi', {}, asked), ' ', h('span', { class: 'quiet' }, `${request.endpoint}${request.stream ? ', stream' : ''}`))),
     route(request),
     why(request),
     h('p', { class: 'quiet figures' }, figures(request)));

@@ -2,9 +2,9 @@
 // and why the latest request went where it went.
 
 import { compact, find, h, icon, keyed, many, say, set, show } from './dom.js';
-import { fullness, providerState, quotaItem, quotasOf, shortName, stateOf, states, untilText } from './providers.js';
+import { fullness, isShort, providerState, quotaItem, quotasOf, shortName, stateOf, states, untilText } from './providers.js';
 import { figures, outcomeMark, outcomeOf, route, why } from './route.js';
-import { clockOf } from './time.js';
+import { clockOf, sayBefore } from './time.js';
 
 const MOST = 3;
 
@@ -80,22 +80,25 @@ function closing() {
 }
 
 function left({ providers }) {
-  const known = providers.filter((one) => !one.disabled).flatMap((provider) => quotasOf(provider)
-    .filter(({ quota }) => fullness(quota) <= 1.5)
-    .map(({ quota, label }) => ({ quota, label: [provider.name, label].filter(Boolean).join(' ') })));
-  const daily = known.filter(({ quota }) => quota.per === 'day');
-  const budgets = daily.length > 0 ? daily : known;
-  budgets.sort((one, other) => fullness(one.quota) - fullness(other.quota));
+  const used = budgetsOf(providers.filter((one) => !one.disabled));
+  const budgets = used.filter(({ quota }) => fullness(quota) !== 1);
+  budgets.sort((one, other) => isShort(one.quota) - isShort(other.quota) || fullness(one.quota) - fullness(other.quota));
   const listed = budgets.slice(0, MOST);
-  const requests = providers.reduce((sum, one) => sum + one.request_count, 0);
+  const calls = providers.reduce((sum, one) => sum + one.request_count, 0);
   const tokens = providers.reduce((sum, one) => sum + one.total_tokens_used, 0);
-  put(parts.left.lead, budgets.length > 0 ? '' : 'No budget is known yet.');
+  put(parts.left.lead, budgets.length > 0 ? '' : used.length > 0 ? 'Nothing used of the budgets that are known.'
+    : budgetsOf(providers).length > 0 ? 'Only budgets of providers that are switched off are known.' : 'No budget is known yet.');
   keyed(parts.left.list, listed, ({ quota, label }) => `${label} ${quota.counts} ${quota.per} ${quota.origin}`, budget);
   put(parts.left.rest, [
-    budgets.length > listed.length ? `and ${budgets.length - listed.length} fuller` : '',
-    `used today: ${many(requests, 'request')}, ${compact(tokens)} tokens`,
+    budgets.length > listed.length ? `and ${budgets.length - listed.length} more` : '',
+    `${many(calls, 'call')} to providers today, ${compact(tokens)} tokens`,
   ].filter(Boolean).join(' · '));
 }
+
+/** The budgets of which it is known what is left. */
+const budgetsOf = (providers) => providers.flatMap((provider) => quotasOf(provider)
+  .filter(({ quota }) => fullness(quota) <= 1.5)
+  .map(({ quota, label }) => ({ quota, label: [provider.name, label].filter(Boolean).join(' ') })));
 
 function budget(first) {
   const node = quotaItem(first);
@@ -104,7 +107,7 @@ function budget(first) {
   const base = node.show;
   node.show = (one) => {
     base(one);
-    say(soon, one.quota.runs_out_at ? `· at this pace until ${clockOf(one.quota.runs_out_at)}` : '');
+    sayBefore(soon, (time) => `· at this pace until ${clockOf(time)}`, one.quota.runs_out_at);
   };
   return node;
 }

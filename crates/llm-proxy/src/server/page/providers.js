@@ -2,7 +2,7 @@
 
 import { chip, compact, find, h, icon, keyed, many, number, plain, say, set, show } from './dom.js';
 import { withoutStart } from './route.js';
-import { clockOf, countDown, span } from './time.js';
+import { clockOf, countDown, sayBefore, span } from './time.js';
 
 /** The states of a provider or deployment, as a word, a shape and a tone. */
 export const states = {
@@ -18,6 +18,8 @@ const LIMITS = new Set(['rate_limited', 'tokens_limited', 'daily_limit', 'out_of
 const ORIGINS = { stated: 'stated', learned: 'from its headers', declared: 'your limit', guessed: 'our guess', person: 'set by hand' };
 const NARROW = matchMedia('(max-width: 699px)');
 const MOST_ROWS = 12;
+// Rising: who is limited comes first, then who fails; the others stay in the order of the chain.
+const URGENT = ['failing', 'limited'];
 const LONG = 70;
 const MOST_CLOSED = 3;
 const MOST_LEFT_OUT = 3;
@@ -26,6 +28,7 @@ const MOST_QUOTAS = 2;
 const wantedStates = new Set();
 let providers = [];
 let allRows = false;
+let folded = [];
 let onAct = () => {};
 
 /** The state of a deployment. */
@@ -60,9 +63,9 @@ export function startProviders(act) {
   onAct = act;
   NARROW.addEventListener('change', render);
   find('#all-rows').addEventListener('click', () => {
-    allRows = true;
+    allRows = !allRows;
     render();
-    find(`#rows > :nth-child(${MOST_ROWS + 1}) button`)?.focus();
+    if (allRows) find(`#rows > :nth-child(${MOST_ROWS + 1}) button`)?.focus();
   });
 }
 
@@ -86,11 +89,27 @@ function render() {
   }));
   const listed = providers.map((provider, place) => ({ provider, place }))
     .filter(({ provider }) => wantedStates.size === 0 || wantedStates.has(providerState(provider)));
-  const cut = NARROW.matches && !allRows && listed.length > MOST_ROWS;
-  keyed(find('#rows'), cut ? listed.slice(0, MOST_ROWS) : listed, ({ provider }) => provider.name, row);
-  show(find('#all-rows'), cut);
-  say(find('#all-rows'), `Show all ${listed.length}`);
+  const foldable = NARROW.matches && listed.length > MOST_ROWS;
+  const cut = foldable && !allRows;
+  keyed(find('#rows'), cut ? foremost(listed) : listed, ({ provider }) => provider.name, row);
+  show(find('#all-rows'), foldable);
+  say(find('#all-rows'), cut ? `Show all ${listed.length}` : 'Show fewer');
+  set(find('#all-rows'), 'aria-expanded', String(!cut));
+  say(find('#providers-order'), cut ? 'limited ones first' : 'in the order of the chain');
   set(find('#providers'), 'data-many', listed.length > 8);
+}
+
+/** The few that a phone shows first. While one of them has the focus, none moves under a finger. */
+function foremost(listed) {
+  const rank = ({ provider }) => URGENT.indexOf(providerState(provider));
+  const rows = find('#rows');
+  if (rows.contains(document.activeElement)) {
+    const kept = folded.map((name) => listed.find(({ provider }) => provider.name === name)).filter(Boolean);
+    if (kept.length === MOST_ROWS) return kept;
+  }
+  const first = [...listed].sort((one, other) => rank(other) - rank(one)).slice(0, MOST_ROWS);
+  folded = first.map(({ provider }) => provider.name);
+  return first;
 }
 
 function row({ provider: first }) {
@@ -227,19 +246,22 @@ function deploymentItem(provider) {
   node.show = (deployment) => {
     state.show(deployment);
     const first = deployment.first_token_ms ? `, first token ${span(deployment.first_token_ms)}` : '';
-    say(used, `${many(deployment.request_count, 'request')}, ${many(deployment.total_tokens_used, 'token')} today${first}`);
+    say(used, `${many(deployment.request_count, 'call')}, ${many(deployment.total_tokens_used, 'token')} today${first}`);
     keyed(quotas, deployment.quotas.map((quota) => ({ quota, label: '' })), keyOfQuota, quotaItem);
   };
   return node;
 }
 
-const WINDOWS = ['month', 'day', 'unknown', 'hour', 'minute', 'second'];
+const WINDOWS = ['month', 'week', 'day', 'unknown', 'hour', 'minute', 'second'];
 
 /** All budgets of a provider that are known, the longest first, then the emptiest. */
 export function quotasOf(provider) {
   const list = provider.deployments.flatMap((one) => one.quotas.map((quota) => ({ quota, label: shortName(provider, one) })));
   return list.sort((one, other) => WINDOWS.indexOf(one.quota.per) - WINDOWS.indexOf(other.quota.per) || fullness(one.quota) - fullness(other.quota));
 }
+
+/** Whether a budget renews itself so soon that it says little of the day. */
+export const isShort = ({ per }) => WINDOWS.indexOf(per) >= WINDOWS.indexOf('minute');
 
 /** How much is left, from 0 to 1; more than 1 where that is not known. */
 export function fullness({ limit, remaining }) {
@@ -277,11 +299,12 @@ function forecastOf({ forecast }, listed) {
   return listed.length > 0 ? sentence(text.replace(/^[\d.,]+ of [\d.,]+ \w+ left (today|this \w+),? */, '')) : text;
 }
 
-/** `212 of 1,000 requests` */
-export function quotaText({ counts, per, limit, remaining }) {
-  const what = `${counts}${per === 'day' || per === 'unknown' ? '' : ` this ${per}`}`;
+/** `212 of 1,000 requests`, `3 of 30 requests this minute`; `… left` where no span of time is known. */
+function quotaText({ counts, per, limit, remaining }) {
+  const isSpan = WINDOWS.includes(per) && per !== 'unknown';
+  const what = `${counts}${isSpan && per !== 'day' ? ` this ${per}` : ''}`;
   if (remaining === null || remaining === undefined) return limit ? `${compact(limit)} ${what} allowed` : `${what}: not known`;
-  return limit ? `${compact(remaining)} of ${compact(limit)} ${what}` : `${compact(remaining)} ${what}`;
+  return `${compact(remaining)}${limit ? ` of ${compact(limit)}` : ''} ${what}${isSpan ? '' : ' left'}`;
 }
 
 /** A line of a budget with its bar. */
@@ -294,7 +317,7 @@ export function quotaItem() {
   node.show = ({ quota, label: name }) => {
     say(label, name);
     say(text, quotaText(quota));
-    say(renewed, quota.resets_at ? `resets ${clockOf(quota.resets_at)}` : '');
+    sayBefore(renewed, (time) => `resets ${clockOf(time)}`, quota.resets_at);
     const full = fullness(quota);
     show(bar, full <= 1);
     set(bar, 'data-tone', full > 0.25 ? 'good' : full > 0.05 ? 'warn' : 'bad');
@@ -305,14 +328,15 @@ export function quotaItem() {
 }
 
 function todayCell() {
-  const requests = figure();
+  const calls = figure();
+  set(calls.node, 'title', 'What was sent to this provider; a request that rotates is sent more than once');
   const tokens = figure();
   const first = figure();
   return {
-    node: cell('today', requests.node, tokens.node, first.node),
+    node: cell('today', calls.node, tokens.node, first.node),
     show(provider) {
       const { request_count: count, estimated_tokens: estimated } = provider;
-      requests.show(number(count), count === 1 ? 'request' : 'requests');
+      calls.show(number(count), count === 1 ? 'call' : 'calls');
       tokens.show(`${estimated > 0 ? '≈' : ''}${compact(provider.total_tokens_used)}`, 'tokens');
       set(tokens.node, 'title', estimated > 0 ? `${number(estimated)} of them estimated` : null);
       first.show(provider.first_token_ms ? span(provider.first_token_ms) : '–', 'first token');
@@ -348,7 +372,9 @@ function actCell(name) {
   };
 }
 
-const note = ({ text, tone }) => h('p', { class: tone }, text);
+const note = ({ name, text, tone }) => h('p', { class: tone }, name ? h('b', {}, name) : null, h('bdi', {}, text));
+
+const keyOfNote = ({ name, text }) => `${name ?? ''}${text}`;
 
 function notes({ skipped_providers: skipped, state }) {
   const list = [];
@@ -356,11 +382,11 @@ function notes({ skipped_providers: skipped, state }) {
   if (state.mode === 'read_only') list.push({ tone: 'warn', text: 'The state file cannot be written: a restart forgets what happens now.' });
   if (state.error) list.push({ tone: 'warn', text: `State file: ${state.error}` });
   if (state.dropped_records > 0) list.push({ tone: 'warn', text: `${many(state.dropped_records, 'request')} came too fast to be listed; the counts are right.` });
-  const leftOut = skipped.map(({ name, reason }) => ({ tone: 'quiet', text: `${name} is left out: ${reason}` }));
+  const leftOut = skipped.map(({ name, reason }) => ({ tone: 'quiet', name, text: ` is left out: ${reason}` }));
   const folded = leftOut.length > MOST_LEFT_OUT;
-  keyed(find('#notes-plain'), folded ? list : [...list, ...leftOut], ({ text }) => text, note);
+  keyed(find('#notes-plain'), folded ? list : [...list, ...leftOut], keyOfNote, note);
   show(find('#notes-folded'), folded);
   say(find('#notes-folded summary'), `${leftOut.length} configured providers are left out`);
-  keyed(find('#notes-folded div'), folded ? leftOut : [], ({ text }) => text, note);
+  keyed(find('#notes-folded div'), folded ? leftOut : [], keyOfNote, note);
 }
 

@@ -8,6 +8,7 @@ const MOST_SKIPPED = 3;
 /** The classes of requests that the feed can be filtered by. */
 export const outcomes = {
   once: { word: 'first choice', icon: 'open', tone: 'good' },
+  passed: { word: 'passed over', icon: 'over', tone: 'good', title: 'It went to the second choice or a later one: those before it were passed over' },
   rotated: { word: 'rotated', icon: 'turn', tone: 'good' },
   interrupted: { word: 'cut off', icon: 'failing', tone: 'bad' },
   refused: { word: 'refused', icon: 'parked', tone: 'bad' },
@@ -17,14 +18,15 @@ export const outcomes = {
 /** Which of them a request belongs to. */
 export function outcomeOf(request) {
   if (request.outcome !== 'answered') return request.outcome in outcomes ? request.outcome : 'refused';
-  return request.hops.length > 1 || request.skipped.length > 0 ? 'rotated' : 'once';
+  if (request.hops.length > 1) return 'rotated';
+  return request.skipped.length > 0 ? 'passed' : 'once';
 }
 
 /** The word of a request's outcome with its shape. */
 export function outcomeMark(request) {
   const kind = outcomes[outcomeOf(request)];
   const status = kind === outcomes.refused ? ` ${request.status}` : '';
-  return h('span', { class: 'mark', 'data-tone': kind.tone }, icon(kind.icon), `${kind.word}${status}`);
+  return h('span', { class: 'mark', 'data-tone': kind.tone, title: kind.title }, icon(kind.icon), `${kind.word}${status}`);
 }
 
 const failed = (hop) => hop.kind !== null || !/^2\d\d$/.test(hop.result);
@@ -47,7 +49,7 @@ export function route(request) {
 function hopMark(hop, ended) {
   const bad = failed(hop);
   return h('span', { class: 'hop', 'data-tone': bad ? 'bad' : 'good' },
-    h('b', {}, hop.provider), ` ${hop.result}`, bad ? wait(hop, ended) : `, ${span(hop.took_ms)}`);
+    h('b', {}, hop.provider), ' ', h('bdi', {}, hop.result), bad ? wait(hop, ended) : `, ${span(hop.took_ms)}`);
 }
 
 function wait(hop, ended) {
@@ -69,20 +71,20 @@ export function why(request) {
   return list;
 }
 
-const placeOf = (one) => h('span', { class: 'place' }, ` ${one.model ?? ''}${one.key ? ` (key ${one.key})` : ''}`);
+const placeOf = (one) => h('span', { class: 'place' }, ' ', h('bdi', {}, one.model ?? ''), ...(one.key ? [' (key ', h('bdi', {}, one.key), ')'] : []));
 
 const untilOf = (one) => (one.until === null ? '' : ` until ${clockOf(one.until)}`);
 
 function hopReason(hop) {
   const words = hop.detail ? [': ', h('q', {}, hop.detail)] : [];
-  return h('li', {}, h('b', {}, hop.provider), placeOf(hop), ` ${plain(hop.kind ?? hop.result)}${untilOf(hop)}`, ...words);
+  return h('li', {}, h('b', {}, hop.provider), placeOf(hop), ' ', h('bdi', {}, plain(hop.kind ?? hop.result)), untilOf(hop), ...words);
 }
 
 function skipReason(skip) {
   const reason = skip.reason === 'disabled' ? 'switched off' : plain(skip.reason);
   const detail = withoutStart(skip.detail ?? '', reason);
-  const words = detail ? [': ', detail] : [];
-  return h('li', {}, 'skipped ', h('b', {}, skip.provider), placeOf(skip), ` ${reason}${untilOf(skip)}`, ...words);
+  const words = detail ? [': ', h('bdi', {}, detail)] : [];
+  return h('li', {}, 'skipped ', h('b', {}, skip.provider), placeOf(skip), ' ', h('bdi', {}, reason), untilOf(skip), ...words);
 }
 
 /** A reason often begins with its own word, which is told already. */

@@ -6,6 +6,7 @@ import { say } from './dom.js';
 
 const DAY = 86_400_000;
 const counting = new Map();
+const passing = new Map();
 let skew = 0;
 let offset = 0;
 let today = '';
@@ -77,6 +78,15 @@ function whole(millis) {
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
 }
 
+/** Makes `node` say something as long as `time` is to come. */
+export function sayBefore(node, text, time) {
+  const millis = time ? Date.parse(time) : NaN;
+  const isAhead = millis > proxyNow();
+  if (isAhead) passing.set(node, millis);
+  else passing.delete(node);
+  say(node, isAhead ? text(time) : '');
+}
+
 /** Makes `node` say how long it is until `time`, second by second; null ends that. */
 export function countDown(node, time) {
   const millis = time ? Date.parse(time) : NaN;
@@ -101,6 +111,11 @@ function tick() {
     }
     say(node, left(millis, now));
     due ||= millis <= now;
+  }
+  for (const [node, millis] of passing) {
+    if (node.isConnected && millis > now) continue;
+    passing.delete(node);
+    say(node, '');
   }
   onSecond(inZone(now), due);
 }
