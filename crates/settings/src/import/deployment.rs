@@ -141,8 +141,8 @@ fn upstream<'n>(
 /// other proxies add by themselves.
 fn completed(base: String) -> String {
     let Ok(url) = Url::parse(&base) else { return base };
-    let bare = url.path().is_empty() && !url.has_query();
-    let entry = Catalogue::builtin().find_host(url.host()).filter(|_| bare);
+    let no_path = url.path().is_empty() && !url.has_query();
+    let entry = Catalogue::builtin().find_host(url.host()).filter(|_| no_path);
     let path = entry.and_then(|entry| entry.base_url.splitn(4, '/').nth(3));
     path.map_or(base, |path| url.with_tail(&format!("/{path}")))
 }
