@@ -150,7 +150,13 @@ make_config() {
   fi
   mkdir -p "$config"
   chmod 700 "$config"
-  "$program" init "$config"
+  if [ "$service" = no ]; then
+    "$program" init "$config"
+    return 0
+  fi
+  # Its next step would be to start by hand.
+  told=$("$program" init "$config")
+  say "$(printf '%s\n' "$told" | sed '/^next: /,$d')"
 }
 
 # A text as sed takes it behind s|...|.
@@ -158,22 +164,33 @@ for_sed() { printf '%s' "$1" | sed 's/[\\&|]/\\&/g'; }
 
 for_unit() { printf '%s' "$1" | sed -e 's/[\\"]/\\&/g' -e 's/%/%%/g' -e 's/\$/$$/g'; }
 
+# In the path of a program, unlike in what follows it, systemd expands no dollar sign.
+for_unit_program() { printf '%s' "$1" | sed 's/%/%%/g'; }
+
+# Whether a service can be made of it, before anything is installed.
+check_service() {
+  [ "$service" = yes ] && [ "$system" != Darwin ] || return 0
+  case $program in
+    *[\"\'\\]*) fail "systemd starts no program with a quote or backslash in its path: $program; name another place with --prefix" ;;
+  esac
+}
+
 for_xml() { printf '%s' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'; }
 
-# Fills a template: $1 the template, $2 how values are escaped.
+# Fills a template: $1 the template, $2 how the program's path is escaped, $3 how the others are.
 fill() {
   [ -f "$1" ] || fail "$1 is missing: --service needs it"
   mkdir -p "$(dirname "$unit")"
   sed -e "s|@BIN@|$(for_sed "$("$2" "$program")")|" \
-    -e "s|@CONFIG@|$(for_sed "$("$2" "$config/config.yaml")")|" \
-    -e "s|@FOLDER@|$(for_sed "$("$2" "$config")")|" \
-    -e "s|@LOG@|$(for_sed "$("$2" "$log")")|" "$1" >"$unit.new"
+    -e "s|@CONFIG@|$(for_sed "$("$3" "$config/config.yaml")")|" \
+    -e "s|@FOLDER@|$(for_sed "$("$3" "$config")")|" \
+    -e "s|@LOG@|$(for_sed "$("$3" "$log")")|" "$1" >"$unit.new"
   mv -f "$unit.new" "$unit"
 }
 
 start_service() {
   if [ "$system" = Darwin ]; then
-    fill "$here/packaging/launchd/$name.plist" for_xml
+    fill "$here/packaging/launchd/$name.plist" for_xml for_xml
     mkdir -p "$(dirname "$log")"
     launchctl bootout "gui/$(id -u)/$label" 2>/dev/null || :
     launchctl bootstrap "gui/$(id -u)" "$unit" || fail "launchd does not take $unit"
@@ -181,7 +198,7 @@ start_service() {
   else
     systemctl --user show-environment >/dev/null 2>&1 \
       || fail "no systemd --user here; start it by hand: $program"
-    fill "$here/packaging/systemd/$name.service" for_unit
+    fill "$here/packaging/systemd/$name.service" for_unit_program for_unit
     systemctl --user daemon-reload
     systemctl --user enable --quiet "$name.service"
     systemctl --user restart "$name.service" || fail "it did not start: systemctl --user status $name"
@@ -229,11 +246,13 @@ if [ "$uninstall" = yes ]; then
   take_away
   exit 0
 fi
+check_service
 find_binary
 install_files
 make_config
 if [ "$service" = yes ]; then
   start_service
+  [ -e "$config/.env" ] || say "next: put a key into $config/.env; it takes effect at once; then: $name status"
 fi
 case :$PATH: in
   *":$prefix/bin:"*) ;;

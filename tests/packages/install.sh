@@ -127,12 +127,34 @@ check "the unit is there" has .config/systemd/user/llm-proxy.service
 check "percent signs are escaped" grep -qF "ExecStart=\"${home//%/%%}/.local/bin/llm-proxy\" serve" "$unit"
 check "it is started" grep -q "user restart llm-proxy.service" "$home/calls"
 check "it is enabled" grep -q "user enable" "$home/calls"
+check "the next step is a key" says "next: put a key into $home/.config/llm-proxy/.env; it takes effect at once"
+check_not "nobody is told to start it by hand" says "start it"
 told=$(in_home --uninstall) || bad "uninstall" "$told"
 check "uninstall stops it" grep -q "user disable --now" "$home/calls"
 check "uninstall removes the unit" lacks .config/systemd/user/llm-proxy.service
 stub systemctl 'exit 1'
 told=$(in_home --binary "$binary" --service 2>&1) && bad "no systemd"
 check "without systemd it says how to start it" says "start it by hand"
+
+for odd in "it's" 'a "b' 'back\slash'; do
+  fresh "$odd"
+  stub systemctl
+  told=$(in_home --binary "$binary" --service 2>&1) && bad "a service of $odd"
+  check "a program that systemd does not start is refused: $odd" says "name another place with --prefix"
+  check "nothing is installed then: $odd" lacks .local
+done
+fresh cash
+stub systemctl
+vars=(LANG=C "PREFIX=$home/\$x" "XDG_CONFIG_HOME=$home/\$y")
+check "a dollar sign in the path" in_home --binary "$binary" --service
+unit=$home/\$y/systemd/user/llm-proxy.service
+check "only the arguments double it" \
+  grep -qF "ExecStart=\"$home/\$x/bin/llm-proxy\" serve --config \"$home/\$\$y/llm-proxy/" "$unit"
+if command -v systemd-analyze >/dev/null; then
+  check "systemd takes the unit" env XDG_RUNTIME_DIR="$place" systemd-analyze verify --user --man=no "$unit"
+else
+  not_here "systemd-analyze: the unit was not verified"
+fi
 
 echo "-- a launchd agent (with stand-ins for uname and launchctl)"
 fresh 'mac & home'

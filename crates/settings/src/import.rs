@@ -28,7 +28,8 @@ pub struct Imported {
 /// into one of this program; `file` is the name used in messages.
 ///
 /// # Errors
-/// Returns the problems of a text that is not YAML, or that has neither of the two lists.
+/// Returns the problems of a text that is not YAML, that has neither of the two lists, or
+/// of which no provider could be carried over.
 pub fn import(text: &str, file: &str) -> Result<Imported, Vec<Problem>> {
     let mut findings = Findings::new(file);
     let tree = yaml::parse(text, &mut findings);
@@ -42,6 +43,9 @@ pub fn import(text: &str, file: &str) -> Result<Imported, Vec<Problem>> {
             let hint = "configurations of the Python version and of LiteLLM's proxy are read";
             findings.problem(Place { line: 1, column: 1 }, fault.hint(hint));
         }
+    }
+    if let Some(fault) = draft.lack().filter(|_| !findings.has_problems()) {
+        findings.problem(Place { line: 1, column: 1 }, fault);
     }
     findings.finish()?;
     Ok(draft.finish(file))

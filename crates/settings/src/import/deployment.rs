@@ -1,7 +1,7 @@
 //! One entry of `model_list`: which provider, which model, on which terms.
 
 use super::draft::{Draft, Lines};
-use super::keys::reference;
+use super::keys::{is_no_key, reference};
 use super::prefixes::{Names, Whose};
 use super::tree::{entries, get, mapping, scalar, text, text_of};
 use crate::catalogue::Catalogue;
@@ -73,6 +73,16 @@ pub(super) fn read(item: &Node, draft: &mut Draft) -> Option<Deployment> {
         draft.note(format!("{}: it names no model", shown(group)));
         return None;
     };
+    if let Some(word) = Names::builtin().not_chat(written).filter(|_| mode.is_none()) {
+        let remark = Names::builtin().remark("model_info.mode");
+        draft.note(format!(
+            "{}: {} is left out for its \"{word}\": {remark}; if it does chat, say \
+                            model_info.mode: chat",
+            shown(group),
+            shown(written)
+        ));
+        return None;
+    }
     let (terms, id) = upstream(group, written, params, draft)?;
     let model = (!id.contains('*')).then(|| id.to_owned());
     if model.as_ref().is_some_and(|id| !values::is_model(id) || id.contains("${")) {
@@ -84,7 +94,9 @@ pub(super) fn read(item: &Node, draft: &mut Draft) -> Option<Deployment> {
         group: group.to_owned(),
         order: text_of(params, "order").and_then(|text| text.parse().ok()).unwrap_or(i64::MAX),
         terms,
-        key: text_of(params, "api_key").map(|text| reference(text).unwrap_or(text.to_owned())),
+        key: text_of(params, "api_key")
+            .filter(|text| !is_no_key(text))
+            .map(|text| reference(text).unwrap_or(text.to_owned())),
         model,
     })
 }
@@ -102,7 +114,7 @@ fn upstream<'n>(
             draft.note(format!("{}: its api_base is no URL", shown(group)));
             return None;
         }
-        other => other,
+        other => other.map(completed),
     };
     let whose = Names::builtin().whose(written, text_of(params, "custom_llm_provider"));
     let (id, model) = match (whose, &base_url) {
@@ -123,6 +135,16 @@ fn upstream<'n>(
         }
     };
     Some((Terms { id, base_url, lines: lines(group, params, draft) }, model))
+}
+
+/// The base URL of a provider that is known; a bare host gets the path of the catalogue's, which
+/// other proxies add by themselves.
+fn completed(base: String) -> String {
+    let Ok(url) = Url::parse(&base) else { return base };
+    let no_path = url.path().is_empty() && !url.has_query();
+    let entry = Catalogue::builtin().find_host(url.host()).filter(|_| no_path);
+    let path = entry.and_then(|entry| entry.base_url.splitn(4, '/').nth(3));
+    path.map_or(base, |path| url.with_tail(&format!("/{path}")))
 }
 
 /// The provider of the catalogue to whom a URL belongs.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::Imported;
 use super::keys::{Carried, Variables};
 use super::tree::scalar;
+use crate::problem::Fault;
 
 /// The most notes that are kept: beyond it nobody reads on.
 const MOST_NOTES: usize = 200;
@@ -56,10 +57,16 @@ impl Draft {
         }
     }
 
-    pub(super) fn finish(mut self, file: &str) -> Imported {
-        if self.providers.is_empty() {
-            self.note("no provider could be carried over: add one before this file can be used");
-        }
+    /// Why there is nothing to write: no provider could be carried over.
+    pub(super) fn lack(&self) -> Option<Fault> {
+        let lacks = self.providers.is_empty();
+        lacks.then(|| match &self.notes[..] {
+            [] => Fault::new("no provider is listed: there is nothing to carry over"),
+            notes => Fault::new("no provider could be carried over").hint(notes.join("; ")),
+        })
+    }
+
+    pub(super) fn finish(self, file: &str) -> Imported {
         let file = file.replace(char::is_control, " ");
         let mut config = format!("# Made from {file} by llm-proxy import.\n");
         if !self.notes.is_empty() {
@@ -69,8 +76,7 @@ impl Draft {
             // Writing to a String cannot fail.
             let _ = writeln!(config, "# - {note}");
         }
-        config.push_str("\nproviders:");
-        config.push_str(if self.providers.is_empty() { " []\n" } else { "\n" });
+        config.push_str("\nproviders:\n");
         for provider in &self.providers {
             for (index, (key, value)) in provider.iter().enumerate() {
                 let lead = if index == 0 { "-" } else { " " };

@@ -50,6 +50,13 @@ impl Variables {
     }
 }
 
+/// Tells whether a text says that there is no key, as servers in the house are given one.
+pub(super) fn is_no_key(text: &str) -> bool {
+    let words =
+        ["", "none", "null", "nil", "dummy", "anything", "fake", "empty", "no-key", "not-needed"];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// The `${NAME}` of a text that refers to a variable: `os.environ/NAME`, or a `${NAME}` itself.
 pub(super) fn reference(text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix("os.environ/") {

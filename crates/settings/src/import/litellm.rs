@@ -27,6 +27,9 @@ pub(super) fn read(tree: &Node, draft: &mut Draft) {
     let mut deployments: Vec<Deployment> =
         entries.filter_map(|item| deployment::read(item, draft)).collect();
     deployments.sort_by_key(|deployment| deployment.order);
+    if deployments.is_empty() {
+        return;
+    }
     let (providers, places) = gather(&deployments);
     let mut names = Vec::new();
     for provider in &providers {
@@ -216,7 +219,7 @@ fn chains(tree: &Node, groups: Groups, draft: &mut Draft) -> Lines {
         let mut steps = own.clone();
         for other in next.flat_map(items).filter_map(text) {
             let Some(further) = by_name.get(other) else {
-                draft.note(format!("{}: no model is named {}", shown(name), shown(other)));
+                draft.note(format!("{}: {}", shown(name), missing(tree, other)));
                 continue;
             };
             for step in *further {
@@ -234,10 +237,20 @@ fn chains(tree: &Node, groups: Groups, draft: &mut Draft) -> Lines {
         if let Some(steps) = found.map(|(_, steps)| steps.clone()) {
             push_written(&alias.text, steps, &mut written, draft);
         } else {
-            draft.note(format!("{}: no model is named {}", shown(&alias.text), shown(target)));
+            draft.note(format!("{}: {}", shown(&alias.text), missing(tree, target)));
         }
     }
     written
+}
+
+/// Why a name that something leads to has no chain.
+fn missing(tree: &Node, name: &str) -> String {
+    let mut listed = get(tree, "model_list").map(items).unwrap_or_default().iter();
+    if listed.any(|item| text_of(item, "model_name") == Some(name)) {
+        format!("{} was left out", shown(name))
+    } else {
+        format!("no model is named {}", shown(name))
+    }
 }
 
 fn push_chain(name: &str, steps: &[String], written: &mut Lines, draft: &mut Draft) {
@@ -254,7 +267,7 @@ fn push_written(name: &str, steps: String, written: &mut Lines, draft: &mut Draf
             "{} cannot be the name of a chain (1 to 64 letters, digits, \".\", \"_\" or \"-\"); \
              its steps are {}",
             shown(name),
-            shown(&steps)
+            bare(&steps.replace(['[', ']', '"'], ""))
         ));
     } else if written.len() < MOST_STEPS && !written.iter().any(|(known, _)| known == name) {
         written.push((name.to_owned(), steps));

@@ -18,6 +18,8 @@ pub(super) struct Names {
     by_address: Vec<String>,
     /// How models begin that are written without a prefix, and whose they are.
     bare: Vec<(String, String)>,
+    /// Words in the id of a model that does not chat.
+    not_chat: Vec<String>,
     /// What is said of settings that are not carried over, by `section.key`.
     remarks: BTreeMap<String, String>,
 }
@@ -68,6 +70,14 @@ impl Names {
             .map_or(Whose::Unknown, |entry| Whose::Known(entry.id.as_str(), model))
     }
 
+    /// The word in the id of a model which says that it does something else than chat.
+    pub(super) fn not_chat(&self, model: &str) -> Option<&str> {
+        let sign = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let words = format!("-{}-", model.chars().map(sign).collect::<String>());
+        let named = |word: &&String| words.contains(&format!("-{word}-"));
+        self.not_chat.iter().find(named).map(String::as_str)
+    }
+
     /// What is said of a setting that is not carried over.
     pub(super) fn remark(&self, setting: &str) -> &str {
         self.remarks.get(setting).map_or("not carried over", String::as_str)
@@ -88,6 +98,24 @@ mod tests {
         let targets = names.prefixes.values().chain(names.bare.iter().map(|(_, name)| name));
         for name in targets {
             assert!(entry(name).is_some_and(|entry| entry.id == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_does_not_chat_is_known_by_a_word_of_its_id() {
+        let names = Names::builtin();
+        for (model, word) in [
+            ("text-embedding-3-small", Some("embedding")),
+            ("nomic-embed-text:latest", Some("embed")),
+            ("distil-whisper-large-v3-en", Some("whisper")),
+            ("gpt-4o-mini-TTS", Some("tts")),
+            ("dall-e-3", Some("dall-e")),
+            ("rerank-v3.5", Some("rerank")),
+            ("omni-moderation-latest", Some("moderation")),
+            ("watts-7b", None),
+            ("gpt-4o-audio-preview", None),
+        ] {
+            assert_eq!(names.not_chat(model), word, "{model}");
         }
     }
 

@@ -188,6 +188,82 @@ fn azure_keeps_its_address_and_patterns_their_key() {
 }
 
 #[test]
+fn a_bare_host_of_a_known_provider_gets_its_path() {
+    let text = "model_list:
+  - {model_name: a, litellm_params: {model: azure/gpt-4o, api_base: 'https://x.openai.azure.com', api_key: os.environ/K}}
+  - {model_name: b, litellm_params: {model: openai/m, api_base: 'http://127.0.0.1:9000'}}
+";
+    let config = made(text).config;
+    assert!(config.contains("base_url: \"https://x.openai.azure.com/openai/v1\"\n"), "{config}");
+    assert!(config.contains("base_url: \"http://127.0.0.1:9000\"\n"), "{config}");
+}
+
+#[test]
+fn models_that_do_not_chat_are_left_out_unless_they_are_said_to() {
+    let text = "model_list:
+  - {model_name: chat, litellm_params: {model: groq/x, api_key: os.environ/K}}
+  - {model_name: voice, litellm_params: {model: openai/whisper-1}}
+  - {model_name: picture, litellm_params: {model: openai/x}, model_info: {mode: image_generation}}
+  - {model_name: odd, litellm_params: {model: groq/tts-talks, api_key: os.environ/K}, model_info: {mode: chat}}
+router_settings: {fallbacks: [{chat: [voice, nobody]}]}
+";
+    let made = made(text);
+    let settings = loaded(&made, &[("K", "k1")]);
+    let names: Vec<&str> = settings.providers.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["groq"]);
+    assert_eq!(steps(&settings, "odd"), [("groq", Some("tts-talks"))]);
+    for told in [
+        "\"voice\" was left out",
+        "no model is named \"nobody\"",
+        "\"whisper\"",
+        "image_generation",
+    ] {
+        assert!(made.notes.iter().any(|note| note.contains(told)), "{told}: {:#?}", made.notes);
+    }
+}
+
+#[test]
+fn a_filler_is_no_key() {
+    for key in ["none", "'null'", "dummy", "anything", "''", "None"] {
+        let entry =
+            format!("model: openai/m, api_base: 'http://127.0.0.1:9000/v1', api_key: {key}");
+        let made =
+            made(&format!("model_list:\n  - {{model_name: m, litellm_params: {{{entry}}}}}\n"));
+        assert!(
+            !made.config.contains("KEY") && !made.config.contains("api_key"),
+            "{}",
+            made.config
+        );
+        assert_eq!(loaded(&made, &[]).providers.len(), 1, "{key}");
+    }
+}
+
+#[test]
+fn a_file_without_a_provider_to_carry_over_is_refused() {
+    for (text, word) in [
+        ("model_list: []", "no provider is listed"),
+        ("providers: []", "no provider is listed"),
+        ("model_list: [{model_name: v, litellm_params: {model: openai/whisper-1}}]", "whisper"),
+    ] {
+        let problems = import(text, "f.yaml").unwrap_err();
+        assert!(problems[0].to_string().contains(word), "{problems:?}");
+    }
+}
+
+#[test]
+fn the_steps_of_what_is_no_chain_are_told_plainly() {
+    let text = "model_list:
+  - {model_name: 'a b', litellm_params: {model: 'groq/x:1', api_key: os.environ/K}}
+  - {model_name: 'a b', litellm_params: {model: groq/y, api_key: os.environ/K}}
+";
+    let notes = made(text).notes;
+    assert!(
+        notes.iter().any(|note| note.ends_with("its steps are groq/x:1, groq/y")),
+        "{notes:#?}"
+    );
+}
+
+#[test]
 fn odd_names_and_values_are_left_out_and_told() {
     let text = "model_list:
   - {model_name: default, litellm_params: {model: groq/x, api_key: os.environ/K, rpm: -3, timeout: soon}}
