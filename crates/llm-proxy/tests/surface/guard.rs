@@ -171,11 +171,24 @@ async fn foreign_origins_are_refused_and_granted_nothing() {
 
 #[tokio::test]
 async fn a_foreign_page_cannot_read_an_answer_that_it_may_ask_for() {
-    // Without an `Origin`, as an image or a navigation asks: answered, but not readable.
+    // Without an `Origin`, as an image or a frame asks: such ones could hold our seats for watchers.
     let (proxy, _upstream) = proxy().await;
     let host = format!("host: {}", proxy.address);
-    let answer = with_headers(&proxy, "GET", STATUS, &[&host, "sec-fetch-site: cross-site"]).await;
-    grants_nothing(&answer);
+    for site in ["cross-site", "same-site"] {
+        let site = format!("sec-fetch-site: {site}");
+        for dest in ["image", "iframe", "empty"] {
+            let dest = format!("sec-fetch-dest: {dest}");
+            for path in [STATUS, "/events", "/"] {
+                let answer = with_headers(&proxy, "GET", path, &[&host, &site, &dest]).await;
+                assert_eq!(answer.error().0, 403, "{path} {dest}");
+            }
+        }
+        // A person who follows a link is answered; the page that held the link cannot read it.
+        let dest = "sec-fetch-dest: document";
+        let answer = with_headers(&proxy, "GET", "/", &[&host, &site, dest]).await;
+        assert_eq!(answer.status, 200);
+        grants_nothing(&answer);
+    }
 }
 
 #[tokio::test]
