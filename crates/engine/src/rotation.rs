@@ -333,7 +333,7 @@ impl Rotation {
         let is_open = self.is_open(candidate, registry, ledger, now);
         self.progress[candidate].spent = !repeat && !repair && (is_open || !waits);
         if fault.kind == FaultKind::ContextTooLong {
-            self.spend_smaller(registry, lease.deployment);
+            self.spend_smaller(registry, candidate);
         }
         self.tried.push(Tried { candidate, started, ended: now, fault, is_foreign });
         match then {
@@ -343,21 +343,21 @@ impl Rotation {
         }
     }
 
-    /// What did not fit here does not fit into a window that is known to be no larger.
-    fn spend_smaller(&mut self, registry: &Registry, deployment: usize) {
-        let window = |index: usize| {
-            let deployment = &registry.deployments()[index];
-            registry.provider_of(deployment).spec.limits.context
+    /// What did not fit here does not fit into a window that is known to be no larger, nor into
+    /// that of the same model with another key.
+    fn spend_smaller(&mut self, registry: &Registry, tried: usize) {
+        let deployment = |candidate: &Candidate| &registry.deployments()[candidate.deployment];
+        let window =
+            |candidate: &Candidate| registry.provider_of(deployment(candidate)).spec.limits.context;
+        let house = |candidate: &Candidate| {
+            let deployment = deployment(candidate);
+            let model = candidate.model.as_ref().unwrap_or(&deployment.model);
+            (deployment.provider, model.clone())
         };
-        let tried = window(deployment);
-        let here = &registry.deployments()[deployment];
+        let (full, here) = (window(&self.chain[tried]), house(&self.chain[tried]));
         for (candidate, progress) in self.chain.iter().zip(&mut self.progress) {
-            let other = &registry.deployments()[candidate.deployment];
-            // Another key does not make the same model's window larger.
-            let is_same = (other.provider, &other.model) == (here.provider, &here.model);
-            let is_smaller = window(candidate.deployment)
-                .is_some_and(|window| tried.is_some_and(|tried| window <= tried));
-            progress.spent |= is_same || is_smaller;
+            let is_smaller = window(candidate).is_some_and(|own| Some(own) <= full);
+            progress.spent |= is_smaller || house(candidate) == here;
         }
     }
 

@@ -117,12 +117,16 @@ impl Court {
                 let overfull =
                     tried.iter().filter(too_long).filter_map(|t| journey.window(t.candidate));
                 let overfull = overfull.max();
+                let same = |index| {
+                    let mut too_long = tried.iter().filter(too_long);
+                    too_long.any(|t| journey.house(t.candidate) == journey.house(index))
+                };
                 for (index, other) in before[..ahead].iter().enumerate() {
                     let was_tried = tried.iter().any(|t| t.candidate == index);
                     let shut = matches!(other, Availability::Closed(_));
                     let no_larger = journey.window(index).is_some_and(|own| Some(own) <= overfull);
                     prop_assert!(
-                        shut || was_tried || no_larger,
+                        shut || was_tried || no_larger || same(index),
                         "{index} was passed over for {chosen}"
                     );
                 }

@@ -73,6 +73,16 @@ impl Journey {
     }
 }
 
+impl Journey {
+    /// The provider of a candidate, and the model that it is asked for.
+    pub(crate) fn house(&self, candidate: usize) -> (usize, String) {
+        let candidate = &self.rotation.chain()[candidate];
+        let deployment = &self.registry.deployments()[candidate.deployment];
+        let model = candidate.model.clone().unwrap_or_else(|| deployment.model.clone());
+        (deployment.provider, model)
+    }
+}
+
 /// What the rules said to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {

@@ -372,11 +372,14 @@ impl Model {
         let state = self.states(number)[index];
         let open = matches!(state, State::Open | State::HalfOpen);
         self.journeys[number].tries[index].spent = !repeat && !mend && (!may_return || open);
-        let full = door.limits.context.filter(|_| kind == FaultKind::ContextTooLong);
         let journey = &mut self.journeys[number];
         for (other, tries) in journey.chain.iter().zip(&mut journey.tries) {
-            tries.spent |=
-                full.is_some() && other.limits.context.is_some_and(|own| Some(own) <= full);
+            let same = other.provider == door.provider && other.model == door.model;
+            let smaller = match (other.limits.context, door.limits.context) {
+                (Some(own), Some(full)) => own <= full,
+                _ => false,
+            };
+            tries.spent |= kind == FaultKind::ContextTooLong && (same || smaller);
         }
         match goes(kind) {
             Goes::Back => Goes::Back,
