@@ -340,7 +340,7 @@ test('without a configuration file the page says how to get a provider', async (
 test('without providers the page says what the configuration lacks', async (t) => {
   const mock = await mocked(t, statusOf([], { skipped_providers: [{ name: 'groq', reason: 'GROQ_API_KEY is not set' }] }));
   const page = await open(t, mock.base);
-  await reads(page, '#empty', /the \.env beside \/home\/me\/\.config\/llm-proxy\/config\.yaml, such as: GROQ_API_KEY=.*under providers: in it\. Saving takes effect at once\. groq is left out: GROQ_API_KEY is not set.*llm-proxy check.*a service does not see/);
+  await reads(page, '#empty', /the \.env beside \/home\/me\/\.config\/llm-proxy\/config\.yaml, such as: GROQ_API_KEY=.*under providers: in the configuration\. Saving takes effect at once\. groq is left out: GROQ_API_KEY is not set.*llm-proxy check.*a service does not see/);
   assert.doesNotMatch(await page.locator('#empty').innerText(), /export|llm-proxy init/);
   mock.tell(three());
   await reads(page, `${row('groq')} .state`, /limited/);
