@@ -97,7 +97,7 @@ fn next(settings: &Settings, source: Option<&Path>, findings: Option<&[Finding]>
     }
     match findings {
         _ if settings.providers.is_empty() => {
-            told.push_str("to try it without a key: llm-proxy demo\n")
+            told.push_str("to try it without a key: llm-proxy demo\n");
         }
         None => {
             let _ = writeln!(

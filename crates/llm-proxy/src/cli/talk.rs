@@ -79,6 +79,7 @@ impl Proxy {
         body: Option<Value>,
         holds: &str,
     ) -> Result<Value, Failed> {
+        let looks = method == Method::GET;
         let answer = self.send(method, path, body.as_ref()).await?;
         if (200..300).contains(&answer.status) {
             return match answer.json.get(holds) {
@@ -90,8 +91,8 @@ impl Proxy {
             return Err(self.other());
         };
         let message = format!("the proxy answered {}: {told}", answer.status);
-        // What it cannot read of a question is bad usage.
-        let code = if answer.status == 400 { BAD_CONFIGURATION } else { 1 };
+        // All of a question is from the command line: if it cannot be read, it is bad usage.
+        let code = if looks && answer.status == 400 { BAD_CONFIGURATION } else { 1 };
         Err(Failed { message, code })
     }
 
