@@ -65,7 +65,7 @@ async fn ask(world: &World, clock: &Arc<Clock>, index: usize, with_answer: bool)
         .map(model_name)
         .collect();
     if !listed.is_empty() && !missing.is_empty() {
-        let told = format!("key accepted, but it does not list {}", missing.join(", "));
+        let told = format!("key accepted; not in its list of models: {}", missing.join(", "));
         return Finding { good: false, told };
     }
     if with_answer {

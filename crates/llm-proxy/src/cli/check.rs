@@ -100,7 +100,9 @@ fn next(settings: &Settings, source: Option<&Path>, findings: Option<&[Finding]>
         let _ = writeln!(told, "to use what is skipped, put its key into {}", file.display());
     }
     match findings {
-        _ if settings.providers.is_empty() => told.push_str("to try it without a key: llm-proxy demo\n"),
+        _ if settings.providers.is_empty() => {
+            told.push_str("to try it without a key: llm-proxy demo\n");
+        }
         None => {
             let _ = writeln!(
                 told,
@@ -112,7 +114,7 @@ fn next(settings: &Settings, source: Option<&Path>, findings: Option<&[Finding]>
             let _ = writeln!(told, "next: llm-proxy{config} starts the proxy");
         }
         Some(_) => told.push_str(
-            "what is marked ✗ would be passed over: mend its key, model or address, and check again\n",
+            "what is marked ✗ needs a look: mend its key, model or address, and check again\n",
         ),
     }
     told

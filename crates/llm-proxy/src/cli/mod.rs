@@ -90,8 +90,8 @@ enum Command {
         /// Also ask each provider for its list of models, which costs nothing
         #[arg(long)]
         live: bool,
-        /// Also send each provider one short request, which may cost money
-        #[arg(long, requires = "live")]
+        /// As --live, and send each provider one short request, which may cost money
+        #[arg(long)]
         send: bool,
     },
     /// Show the running proxy's providers
@@ -265,7 +265,7 @@ fn run(command: Command) -> Outcome {
     match command {
         Command::Serve(args) => run_serve(*args),
         Command::Check { config, live, send } => {
-            on_runtime(check::check(source(&config)?, live, send))
+            on_runtime(check::check(source(&config)?, live || send, send))
         }
         Command::Status { config, watch, json } => {
             let proxy = talk::Proxy::find(source(&config)?)?;

@@ -10,7 +10,7 @@ use super::{Outcome, print};
 use crate::clock::Clock;
 
 pub(super) async fn status(proxy: Proxy, json: bool) -> Outcome {
-    let status = proxy.ask(Method::GET, "/status", None).await?;
+    let status = proxy.ask(Method::GET, "/status", None, "providers").await?;
     if json {
         return print(&serde_json::to_string_pretty(&status).unwrap_or_default());
     }
@@ -19,8 +19,27 @@ pub(super) async fn status(proxy: Proxy, json: bool) -> Outcome {
 }
 
 pub(super) async fn explain(proxy: Proxy, model: Option<String>) -> Outcome {
-    let query = model.map(|model| format!("?model={}", encoded(&model))).unwrap_or_default();
-    let told = proxy.ask(Method::GET, &format!("/explain{query}"), None).await?;
+    let query =
+        model.as_deref().map(|model| format!("?model={}", encoded(model))).unwrap_or_default();
+    let told = proxy.ask(Method::GET, &format!("/explain{query}"), None, "chain").await?;
+    if let Some(model) = model.filter(|model| !is_walked(&told, model)) {
+        let listed = proxy.ask(Method::GET, "/v1/models", None, "data").await?;
+        if !items(&listed["data"]).any(|one| text(&one["id"]) == model) {
+            print(&format!("{model:?} is not listed: each provider's own model is used"))?;
+        }
+    }
+    print(&chain(&told).render())
+}
+
+/// Whether a step of the chain asks for the model itself, under one of its names.
+fn is_walked(told: &Value, model: &str) -> bool {
+    items(&told["chain"]).any(|step| {
+        let (provider, own) = (text(&step["provider"]), text(&step["model"]));
+        model == own || model == provider || model == format!("{provider}/{own}")
+    })
+}
+
+fn chain(told: &Value) -> Table {
     let mut table = Table::new(&["", "PROVIDER", "MODEL", "WHY"]);
     for step in items(&told["chain"]) {
         let decision = text(&step["decision"]);
@@ -31,12 +50,20 @@ pub(super) async fn explain(proxy: Proxy, model: Option<String>) -> Outcome {
         };
         table.row([
             Cell::toned(decision, tone),
-            text(&step["provider"]).into(),
+            named(step, told).into(),
             text(&step["model"]).into(),
             why(step).into(),
         ]);
     }
-    print(&table.render())
+    table
+}
+
+/// The provider, with the fingerprint of the key where it has several.
+fn named(step: &Value, told: &Value) -> String {
+    let (provider, key) = (text(&step["provider"]), text(&step["key"]));
+    let several = items(&told["chain"])
+        .any(|other| other["provider"] == step["provider"] && other["key"] != step["key"]);
+    if several { format!("{provider} ({key})") } else { provider.to_owned() }
 }
 
 fn why(step: &Value) -> String {
@@ -54,7 +81,8 @@ fn why(step: &Value) -> String {
 }
 
 pub(super) async fn act(proxy: Proxy, path: &str, provider: Option<String>) -> Outcome {
-    let told = proxy.ask(Method::POST, path, Some(json!({"provider": provider}))).await?;
+    let told =
+        proxy.ask(Method::POST, path, Some(json!({"provider": provider})), "message").await?;
     let whom = provider.map(|name| format!("{name}: ")).unwrap_or_default();
     print(&format!("{whom}{}", text(&told["message"])))
 }

@@ -6,19 +6,86 @@ use serde_json::Value;
 
 use super::table::{Cell, Look, Table, Tone};
 
+/// The headings, and the columns that a narrow terminal goes without, the first one first.
+const HEADINGS: [&str; 7] =
+    ["PROVIDER", "STATE", "REQUESTS", "TOKENS", "LEFT", "FIRST TOKEN", "MODEL"];
+const SPARE: [usize; 4] = [6, 5, 3, 2];
+
 /// A view of the answer to `GET /status`, at a moment.
 pub(super) fn view(status: &Value, now: jiff::Timestamp, look: Look) -> String {
-    let now = instant(&status["now"]).unwrap_or(now);
-    let mut table =
-        Table::new(&["PROVIDER", "STATE", "REQUESTS", "TOKENS", "LEFT", "FIRST TOKEN", "MODEL"]);
-    for provider in items(&status["providers"]) {
-        add(provider, now, &mut table);
-    }
-    let mut told = table.draw(look);
+    let mut told = table(items(&status["providers"]), status, now, look);
     for skipped in items(&status["skipped_providers"]) {
         let line = format!("skipped {}: {}", text(&skipped["name"]), text(&skipped["reason"]));
-        told.push_str(&Table::line(Cell::toned(line, Tone::Faint), look));
+        told.push_str(&faint(line, look));
     }
+    told.push_str(&footer(status, look));
+    told
+}
+
+/// The same in so many lines: where it does not fit, first those go that are available.
+pub(super) fn view_within(rows: usize, status: &Value, now: jiff::Timestamp, look: Look) -> String {
+    let whole = view(status, now, look);
+    if whole.lines().count() <= rows {
+        return whole;
+    }
+    let providers: Vec<&Value> = items(&status["providers"]).collect();
+    let skipped = items(&status["skipped_providers"]).count();
+    // The headings, what is left out, who is skipped, and the summary.
+    let room = rows.saturating_sub(3 + usize::from(skipped > 0));
+    let shown = chosen(&providers, room, now);
+    let is_shown = providers.iter().zip(&shown).filter(|(_, shown)| **shown);
+    let mut told = table(is_shown.map(|(provider, _)| *provider), status, now, look);
+    let left_out = || providers.iter().zip(&shown).filter(|(_, shown)| !**shown);
+    let word = if left_out().all(|(one, _)| is_open(one)) { " available" } else { "" };
+    if left_out().next().is_some() {
+        told.push_str(&faint(format!("… and {} more{word}", left_out().count()), look));
+    }
+    if skipped > 0 {
+        told.push_str(&faint(format!("{skipped} skipped: llm-proxy check says why"), look));
+    }
+    told.push_str(&footer(status, look));
+    told
+}
+
+/// Which providers have room: those that cannot serve come first.
+fn chosen(providers: &[&Value], mut room: usize, now: jiff::Timestamp) -> Vec<bool> {
+    let mut shown = vec![false; providers.len()];
+    let (open, closed): (Vec<usize>, Vec<usize>) =
+        (0..providers.len()).partition(|at| is_open(providers[*at]));
+    for at in closed.into_iter().chain(open) {
+        let mut alone = Table::new(&[]);
+        add(providers[at], now, &mut alone);
+        let lines = alone.lines() - 1;
+        shown[at] = lines <= room;
+        room -= if shown[at] { lines } else { 0 };
+    }
+    shown
+}
+
+fn is_open(provider: &Value) -> bool {
+    provider["available"].as_bool().unwrap_or(false)
+}
+
+fn table<'v>(
+    providers: impl Iterator<Item = &'v Value>,
+    status: &Value,
+    now: jiff::Timestamp,
+    look: Look,
+) -> String {
+    let now = instant(&status["now"]).unwrap_or(now);
+    let mut table = Table::new(&HEADINGS);
+    for provider in providers {
+        add(provider, now, &mut table);
+    }
+    table.narrow(look.width, &SPARE);
+    table.draw(look)
+}
+
+fn faint(line: String, look: Look) -> String {
+    Table::line(Cell::toned(line, Tone::Faint), look)
+}
+
+fn footer(status: &Value, look: Look) -> String {
     let (open, all) = (number(&status["available_providers"]), number(&status["total_providers"]));
     let mut footer = format!("{open} of {all} providers available");
     match status["streams_saved"].as_u64() {
@@ -28,8 +95,7 @@ pub(super) fn view(status: &Value, now: jiff::Timestamp, look: Look) -> String {
         }
         Some(_) | None => {}
     }
-    told.push_str(&Table::line(footer.into(), look));
-    told
+    Table::line(footer.into(), look)
 }
 
 /// The row of a provider, and one for each of its deployments where there are several.
@@ -303,6 +369,38 @@ mod tests {
         let told = seen(&status);
         assert!(told.contains("skipped groq: no key\n"), "{told}");
         assert!(told.ends_with("; 2 broken streams were continued\n"), "{told}");
+    }
+
+    #[test]
+    fn eighty_columns_hold_state_and_what_is_left() {
+        let until = "2026-11-22T16:40:00+01:00";
+        let closed =
+            json!({"available": false, "state": "cooling", "kind": "rate_limited", "until": until});
+        let status = status(&[provider(
+            "first",
+            json!({"available": false, "rate_limited_until": until,
+                "forecast": "0/1000 requests/day", "deployments": [closed],
+                "model": "a-very-long-name-of-a-model"}),
+        )]);
+        let told = view(&status, now(), Look { colour: false, width: Some(80) });
+        assert!(told.contains("rate limited until 16:40 (in 24m)"), "{told}");
+        assert!(told.contains("0/1000 requests/day\n") && !told.contains("MODEL"), "{told}");
+    }
+
+    #[test]
+    fn a_short_screen_shows_first_who_cannot_serve() {
+        let mut all: Vec<Value> =
+            (0..30).map(|number| provider(&format!("p{number}"), json!({}))).collect();
+        all.push(provider("last", json!({"available": false, "disabled": true})));
+        let mut status = status(&all);
+        status["skipped_providers"] = json!([{"name": "a", "reason": "b"}]);
+        let told = view_within(10, &status, now(), PLAIN);
+        assert_eq!(told.lines().count(), 10, "{told}");
+        assert!(told.contains("p4 ") && told.contains("last ") && !told.contains("p5 "), "{told}");
+        assert!(told.contains("\n… and 25 more available\n1 skipped: "), "{told}");
+        assert!(told.ends_with("1 of 31 providers available\n"), "{told}");
+        assert!(view_within(1, &status, now(), PLAIN).contains("… and 31 more\n"));
+        assert_eq!(view_within(40, &status, now(), PLAIN), view(&status, now(), PLAIN));
     }
 
     #[test]

@@ -110,6 +110,40 @@ impl Table {
         self.rows.push(Row::Cells(cells.into_iter().collect()));
     }
 
+    /// Leaves out columns, in this order, until the rows fit.
+    pub(super) fn narrow(&mut self, width: Option<usize>, spare: &[usize]) {
+        let Some(width) = width else { return };
+        let mut widths = self.widths();
+        let mut gone = Vec::new();
+        for column in spare {
+            // Two blanks are between columns.
+            if widths.iter().map(|width| width + 2).sum::<usize>() <= width + 2 {
+                break;
+            }
+            let before = gone.iter().filter(|other| *other < column).count();
+            if column - before < widths.len() {
+                self.remove(column - before);
+                widths.remove(column - before);
+                gone.push(*column);
+            }
+        }
+    }
+
+    fn remove(&mut self, column: usize) {
+        for row in &mut self.rows {
+            if let Row::Cells(cells) = row
+                && column < cells.len()
+            {
+                cells.remove(column);
+            }
+        }
+    }
+
+    /// How many lines it takes, with the headings.
+    pub(super) fn lines(&self) -> usize {
+        self.rows.len()
+    }
+
     /// A line that belongs to the row above.
     pub(super) fn note(&mut self, line: Cell) {
         self.rows.push(Row::Note(line));
@@ -184,9 +218,14 @@ fn drawn(cells: &[Cell], widths: &[usize], look: Look) -> String {
 
 /// Whether a person looks, and has nothing against colour.
 pub(super) fn use_colour() -> bool {
-    let mut warnings = Vec::new();
-    let refused = settings::Env::from_process(&mut warnings).filled("NO_COLOR").is_some();
-    io::stdout().is_terminal() && !refused
+    let refused = settings::Env::from_process(&mut Vec::new()).filled("NO_COLOR").is_some();
+    is_screen() && !refused
+}
+
+/// Whether stdout is a terminal that understands more than text.
+pub(super) fn is_screen() -> bool {
+    let env = settings::Env::from_process(&mut Vec::new());
+    io::stdout().is_terminal() && env.filled("TERM") != Some("dumb")
 }
 
 #[cfg(test)]
@@ -206,6 +245,20 @@ mod tests {
         assert_eq!(table().draw(plain), "A    BB\none  two\n  a longer line\n");
         let painted = table().draw(Look { colour: true, width: None });
         assert!(painted.contains("one  \u{1b}[32mtwo \u{1b}[0m\n"), "{painted:?}");
+    }
+
+    #[test]
+    fn spare_columns_go_in_their_order_until_the_rows_fit() {
+        let drawn = |width| {
+            let mut table = Table::new(&["A", "BB", "CCC", "DDDD"]);
+            table.row(["a".into(), "b".into(), "c".into()]);
+            table.narrow(Some(width), &[3, 1]);
+            table.draw(Look { colour: false, width: None })
+        };
+        assert_eq!(drawn(16), "A  BB  CCC  DDDD\na  b   c\n");
+        assert_eq!(drawn(15), "A  BB  CCC\na  b   c\n");
+        assert_eq!(drawn(9), "A  CCC\na  c\n");
+        assert_eq!(drawn(1), "A  CCC\na  c\n");
     }
 
     #[test]

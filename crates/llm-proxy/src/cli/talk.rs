@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use settings::{LoadError, Secret};
 
-use super::Failed;
+use super::{BAD_CONFIGURATION, Failed};
 use crate::source::{Source, lines};
 
 /// How long the proxy may take to answer a question about itself.
@@ -70,19 +70,30 @@ impl Proxy {
         })
     }
 
-    /// Asks; the JSON of a success, or what went wrong in a sentence.
+    /// Asks; the JSON of a success, or what went wrong in a sentence. An answer without the key
+    /// `holds` is another program's.
     pub(super) async fn ask(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
+        holds: &str,
     ) -> Result<Value, Failed> {
+        let looks = method == Method::GET;
         let answer = self.send(method, path, body.as_ref()).await?;
         if (200..300).contains(&answer.status) {
-            return Ok(answer.json);
+            return match answer.json.get(holds) {
+                Some(_) => Ok(answer.json),
+                None => Err(self.other()),
+            };
         }
-        let told = answer.json["error"]["message"].as_str().unwrap_or("it gave no reason");
-        Err(Failed::new(format!("the proxy answered {}: {told}", answer.status)))
+        let Some(told) = answer.json["error"]["message"].as_str() else {
+            return Err(self.other());
+        };
+        let message = format!("the proxy answered {}: {told}", answer.status);
+        // All of a question is from the command line: if it cannot be read, it is bad usage.
+        let code = if looks && answer.status == 400 { BAD_CONFIGURATION } else { 1 };
+        Err(Failed { message, code })
     }
 
     async fn send(
@@ -128,6 +139,13 @@ impl Proxy {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         Ok(request)
+    }
+
+    fn other(&self) -> Failed {
+        Failed::new(format!(
+            "something else answers at {}: name the address of llm-proxy with --host and --port",
+            self.base
+        ))
     }
 
     fn wrong(&self, error: &dyn std::fmt::Display) -> Failed {

@@ -38,7 +38,8 @@ const COUNTS: [&str; 11] = [
 
 pub(super) async fn usage(proxy: Proxy, by: &str, since: Option<&str>, form: Form) -> Outcome {
     let since = since.map(|since| format!("&since={}", encoded(since))).unwrap_or_default();
-    let told = proxy.ask(Method::GET, &format!("/usage?by={}{since}", encoded(by)), None).await?;
+    let told =
+        proxy.ask(Method::GET, &format!("/usage?by={}{since}", encoded(by)), None, "rows").await?;
     match form {
         Form::Json => print(&serde_json::to_string_pretty(&told).unwrap_or_default()),
         Form::Table => print(&table(&told)),

@@ -3,7 +3,7 @@
 //! On a terminal it has a screen of its own, which is given back whatever ends the view. A proxy
 //! that is gone for a while is told, not an end.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use http::Method;
@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Outcome;
-use super::status::view;
-use super::table::{Cell, Look, Table, Tone, screen_rows};
+use super::status::{view, view_within};
+use super::table::{Cell, Look, Table, Tone, is_screen, screen_rows};
 use super::talk::Proxy;
 use crate::clock::Clock;
 
@@ -26,12 +26,16 @@ const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 /// Shows the status again and again. The first look must succeed: a wrong address is an error.
 pub(super) async fn watch(proxy: Proxy, json: bool) -> Outcome {
     let clock = Clock::new();
-    let mut seen: Result<Value, String> = Ok(proxy.ask(Method::GET, "/status", None).await?);
+    let mut seen: Result<Value, String> =
+        Ok(proxy.ask(Method::GET, "/status", None, "providers").await?);
     let mut ends = Ends::new()?;
     let screen = Screen::enter()?;
     loop {
         let shown = match &seen {
             Ok(status) if json => pretty(status),
+            Ok(status) if screen.is_terminal => {
+                view_within(picture_rows(screen_rows()), status, present(&clock), Look::here())
+            }
             Ok(status) => view(status, present(&clock), Look::here()),
             Err(told) => gone(told),
         };
@@ -45,7 +49,7 @@ pub(super) async fn watch(proxy: Proxy, json: bool) -> Outcome {
             () = ends.come() => return Ok(()),
         }
         seen = tokio::select! {
-            answer = proxy.ask(Method::GET, "/status", None) => answer.map_err(|failed| failed.message),
+            answer = proxy.ask(Method::GET, "/status", None, "providers") => answer.map_err(|failed| failed.message),
             () = ends.come() => return Ok(()),
         };
     }
@@ -93,7 +97,7 @@ struct Screen {
 
 impl Screen {
     fn enter() -> io::Result<Self> {
-        let screen = Self { is_terminal: io::stdout().is_terminal() };
+        let screen = Self { is_terminal: is_screen() };
         if screen.is_terminal {
             write(ENTER)?;
         }
@@ -120,10 +124,15 @@ impl Drop for Screen {
     }
 }
 
+/// The rows for what is shown, above an empty one and how to end it.
+const fn picture_rows(screen: usize) -> usize {
+    screen.saturating_sub(2)
+}
+
 /// A whole picture in one piece, drawn over the last one, so that nothing flickers.
 fn drawn(text: &str, rows: usize) -> String {
     let mut picture = String::from("\x1b[H");
-    for line in text.lines().take(rows.saturating_sub(2)).chain([""]) {
+    for line in text.lines().take(picture_rows(rows)).chain([""]) {
         picture.push_str(line);
         picture.push_str("\x1b[K\r\n");
     }

@@ -40,6 +40,42 @@ async fn explain_shows_the_chain_with_its_reasons() {
 }
 
 #[tokio::test]
+async fn explain_tells_keys_apart_and_says_that_a_name_is_not_listed() {
+    let upstream = provider(&["hi"]).await;
+    let config = only("one", &upstream)
+        .replace("api_key: key-of-one-0123456789", "api_keys: [key-1-abc, key-2-abc]");
+    let proxy = Proxy::of(&config).await;
+    let table = proxy.tell(&["explain", "--model", "nope"]).await.good();
+    assert!(table.starts_with("\"nope\" is not listed"), "{table}");
+    let rows: Vec<&str> = table.lines().filter(|line| line.contains(" one (")).collect();
+    assert!(rows.len() == 2 && rows[0][6..] != rows[1][6..], "{table}");
+    for name in ["default", "one", "one-model", "one/one-model", "one/other"] {
+        let table = proxy.tell(&["explain", "--model", name]).await.good();
+        assert!(!table.contains("not listed"), "{name}: {table}");
+    }
+}
+
+#[tokio::test]
+async fn another_program_at_the_address_is_no_empty_table() {
+    let other = acting(Behaviour::always(Reply::json(200, &serde_json::json!({"ok": true})))).await;
+    let port = other.address().port().to_string();
+    let place = Place::new();
+    let commands =
+        [&["status"][..], &["status", "--json"], &["explain"], &["usage"], &["reset"], &["reload"]];
+    for command in commands {
+        let told = place.run(&[command, &["--port", &port]].concat()).await.bad(1);
+        assert!(told.contains("something else answers at http://127.0.0.1:"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_grouping_or_time_that_cannot_be_read_is_bad_usage() {
+    let (proxy, _first, _second) = two().await;
+    proxy.tell(&["usage", "--by", "foo"]).await.bad(2);
+    proxy.tell(&["usage", "--since", "xx"]).await.bad(2);
+}
+
+#[tokio::test]
 async fn reset_opens_again_what_cools() {
     let (proxy, first, _second) = two().await;
     proxy.chat(QUESTION).await;

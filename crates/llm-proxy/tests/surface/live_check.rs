@@ -61,14 +61,15 @@ async fn a_model_that_is_not_listed_is_told() {
     let place = Place::with(&format!("providers:\n{}", entry("good", &other)));
     let done = place.run(&["check", "--live"]).await;
     assert_eq!(done.code, Some(1), "{done:?}");
-    assert!(done.out.contains("good-model"), "{done:?}");
+    assert!(done.out.contains("not in its list of models: good-model"), "{done:?}");
+    assert!(!done.out.contains("passed over"), "{done:?}");
 }
 
 #[tokio::test]
 async fn only_send_asks_a_question() {
     let good = listing("good-model").await;
     let place = Place::with(&format!("providers:\n{}", entry("good", &good)));
-    place.run(&["check", "--live", "--send"]).await.good();
+    place.run(&["check", "--send"]).await.good();
     assert_eq!(asked(&good), ["GET /v1/models", "POST /v1/chat/completions"]);
     assert_eq!(good.requests()[1].json()["model"], "good-model");
 }

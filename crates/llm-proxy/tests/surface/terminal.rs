@@ -47,6 +47,10 @@ async fn a_terminal_gets_colour_unless_it_is_refused() {
     place.set("NO_COLOR", "1");
     let shown = Terminal::run(&place, &["providers"], 200).await;
     assert!(shown.contains("yes") && !shown.contains('\u{1b}'), "{shown}");
+    place.set("NO_COLOR", "");
+    place.set("TERM", "dumb");
+    let shown = Terminal::run(&place, &["providers"], 200).await;
+    assert!(shown.contains("yes") && !shown.contains('\u{1b}'), "{shown}");
 }
 
 #[tokio::test]
