@@ -3,7 +3,7 @@
 
 use wire::chunk::ChunkFacts;
 use wire::continuation::Continuation;
-use wire::usage::Spent;
+use wire::usage::{Spent, Usage};
 
 /// A longer answer is not continued: its text would have to be held for each open stream.
 const LONGEST: usize = 1 << 20;
@@ -15,6 +15,10 @@ pub(crate) struct Told {
     pub(crate) id: Option<String>,
     /// What the parts used that are over.
     pub(crate) spent: Spent,
+    /// Tokens of the text, as the parts that are over counted them, else estimated.
+    pub(crate) tokens: u64,
+    /// Bytes of the text that the part which is not over added.
+    added: u64,
     /// Whether there is more than plain text, so that nobody else can go on.
     is_more: bool,
 }
@@ -43,9 +47,20 @@ impl Told {
             self.text = String::new();
         } else {
             self.text.push_str(text);
+            self.added += text.len() as u64;
         }
         if self.id.is_none() {
             self.id.clone_from(&facts.id);
         }
+    }
+
+    /// Notes that a part is over, of which `text_bytes` came. What it counted are tokens of the
+    /// text only if the client got all that came.
+    pub(super) fn end_part(&mut self, usage: Option<Usage>, text_bytes: u64) {
+        self.spent.add(usage, text_bytes);
+        let added = std::mem::take(&mut self.added);
+        let mut part = Spent::default();
+        part.add(usage.filter(|_| added == text_bytes), added);
+        self.tokens = self.tokens.saturating_add(part.completion_tokens());
     }
 }

@@ -1,7 +1,10 @@
 //! Going on with an answer that broke off: another provider's events, made one with those that
 //! the client has already. No text is sent twice, none is lost, one id, one usage.
 
+mod prompt;
 mod seam;
+
+pub use prompt::put_beginning;
 
 use std::ops::ControlFlow;
 
@@ -290,20 +293,6 @@ fn usage_json(own: View<'_>, all: &Usage) -> Bytes {
     splice(&own, &layout, &edits).to_bytes()
 }
 
-/// The edit that puts one more message, valid JSON, at the end of a request's messages; `None`
-/// if there are none.
-pub fn append_message(body: &[u8], layout: &Layout, message: &[u8]) -> Option<Edit> {
-    let (_, member) = layout.named("messages").last()?;
-    let messages = member.view(body)?;
-    if messages.kind() != Kind::Array {
-        return None;
-    }
-    let end = member.value.end - 1;
-    let comma = if messages.elements().next().is_some() { "," } else { "" };
-    let with = [comma.as_bytes(), message, b"]"].concat();
-    Some(Edit::Replace { span: end..member.value.end, with: with.into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,9 +367,10 @@ mod tests {
         let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
         let repeated = joined(&mut fresh(), &["The answer to", " this question is 42", "."]);
         assert_eq!(repeated.as_deref(), Ok(" 42."));
-        let alike = joined(&mut fresh(), &["The", " answer", " of old."]);
-        assert_eq!(alike.as_deref(), Ok("The answer of old."));
-        assert_eq!(joined(&mut fresh(), &[" 42", "."]).as_deref(), Ok(" 42."));
+        let rest = ". ".repeat(80);
+        let alike = joined(&mut fresh(), &["The", " answer", " of old", &rest]);
+        assert_eq!(alike, Ok(format!("The answer of old{rest}")));
+        assert_eq!(joined(&mut fresh(), &[" 42", &rest]), Ok(format!(" 42{rest}")));
     }
 
     #[test]
@@ -497,21 +487,5 @@ mod tests {
         let Joined::Forward(bytes, _) = continuation.join(&event, &facts) else { panic!() };
         let expected = r#"{"id":"a","choices":[],"usage":{"prompt_tokens":22,"completion_tokens":8,"total_tokens":30,"other":1}}"#;
         assert_eq!(bytes, data_event(expected.as_bytes()));
-    }
-
-    #[test]
-    fn a_message_is_put_at_the_end() {
-        for (body, expected) in [
-            (
-                r#"{"messages":[{"role":"user"}],"n":1}"#,
-                r#"{"messages":[{"role":"user"},{"role":"assistant"}],"n":1}"#,
-            ),
-            (r#"{"messages":[ ]}"#, r#"{"messages":[ {"role":"assistant"}]}"#),
-        ] {
-            let body = Bytes::from_static(body.as_bytes());
-            let layout = Layout::of(&body).unwrap();
-            let edit = append_message(&body, &layout, br#"{"role":"assistant"}"#).unwrap();
-            assert_eq!(splice(&body, &layout, &[edit]).to_bytes(), expected);
-        }
     }
 }
