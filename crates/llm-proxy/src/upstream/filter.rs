@@ -91,7 +91,7 @@ impl Filter {
                 if let Some(told) = &mut self.told {
                     let text = facts.text.as_deref().unwrap_or_default();
                     // As the client has it: the next provider must not learn this one's key.
-                    told.note(&facts, &self.asked.route.redact_text(text));
+                    told.note(&facts, &self.asked.route.redact_text(text), &data);
                 }
                 Passed::Forward { event, meaningful: self.note(&facts) }
             }
@@ -127,7 +127,8 @@ impl Filter {
                 }
                 if let Some(told) = &mut self.told {
                     let text = self.asked.route.redact_text(&text);
-                    told.note(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
+                    let facts = ChunkFacts { reasoning: false, ..facts.clone() };
+                    told.note(&facts, &text, event.strip_prefix(b"data: ").unwrap_or(&event));
                 }
                 Passed::Forward { event, meaningful: self.note(facts) }
             }

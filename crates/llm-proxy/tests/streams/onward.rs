@@ -402,3 +402,31 @@ async fn the_text_so_far_is_put_at_the_end_of_the_clients_own_beginning() {
         assert_eq!(sent["messages"][1], json!({"role": "assistant", "content": expected}));
     }
 }
+
+#[tokio::test]
+async fn a_character_in_two_halves_is_continued_as_a_whole_and_a_half_is_not() {
+    let half = |which: &str| {
+        let data = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{which}"}}}}]}}"#);
+        Bytes::from(format!("data: {data}\n\n"))
+    };
+    let (high, low) = (half(r"\ud83d"), half(r"\ude00"));
+    // The first one says it in halves, the second one as a whole.
+    let begun = joined(&[A.begun(&["one "]), high.clone(), low.clone()]);
+    let (a, b) = (always(raw_stream(begun).cut()).await, always(B.whole(&["one 😀 two"])).await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "one \u{fffd}\u{fffd} two");
+    // The other way round.
+    let again = [B.begun(&["one "]), high.clone(), low, B.text(" two"), B.finish(), Events::done()];
+    let (a, b) = (always(A.cut(&["one 😀"])).await, always(raw_stream(joined(&again))).await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "one 😀 two");
+    // Half a character is nothing that anybody could go on from.
+    let (a, b) = (
+        always(raw_stream(joined(&[A.begun(&["one "]), high])).cut()).await,
+        always(B.whole(&["x"])).await,
+    );
+    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+    let heard = proxy.chat(true).await;
+    assert!(!heard.is_done() && heard.text().contains("upstream_stream_interrupted"));
+    assert_eq!(b.count(), 0);
+}

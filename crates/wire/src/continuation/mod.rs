@@ -1,9 +1,11 @@
 //! Going on with an answer that broke off: another provider's events, made one with those that
 //! the client has already. No text is sent twice, none is lost, one id, one usage.
 
+mod halves;
 mod prompt;
 mod seam;
 
+pub use halves::Halves;
 pub use prompt::put_beginning;
 
 use std::ops::ControlFlow;
@@ -42,6 +44,8 @@ pub enum Joined {
 pub struct Continuation {
     id: Option<String>,
     stage: Stage,
+    /// The half of a character that has come and is held back.
+    halves: Halves,
     /// What the parts before this one used.
     earlier: Spent,
     /// Whether this part has given its finish reason.
@@ -86,7 +90,8 @@ impl Continuation {
     }
 
     fn of(id: Option<String>, stage: Stage, earlier: Spent) -> Self {
-        Self { id, stage, earlier, is_finished: false, repeated: Vec::new() }
+        let halves = Halves::default();
+        Self { id, stage, halves, earlier, is_finished: false, repeated: Vec::new() }
     }
 
     /// Takes one event of the other provider.
@@ -102,10 +107,12 @@ impl Continuation {
     /// The end mark. Where no finish reason came before it, one of ours does, with what is held
     /// back: a client needs one, and the provider says that it is done.
     fn join_done(&mut self, event: &Event) -> Joined {
-        let rest = match self.take_text("", true) {
+        let half = self.halves.join("", b"", true);
+        let rest = match self.take_text(&half, true) {
+            Text::Own => half,
             Text::Mismatch => return Joined::Mismatch,
             Text::Other(rest) => rest,
-            Text::Swallow | Text::Own => String::new(),
+            Text::Swallow => String::new(),
         };
         if self.is_finished {
             return Joined::Forward(event.raw().clone(), rest);
@@ -154,7 +161,11 @@ impl Continuation {
             // Thoughts are the second provider's own affair.
             return Joined::Swallow;
         }
-        let became = self.take_text(text, is_end);
+        let (own, text) = (text, self.whole_characters(text, event, is_end));
+        let became = match self.take_text(&text, is_end) {
+            Text::Own if text != own => Text::Other(text),
+            became => became,
+        };
         self.is_finished |= is_end;
         match became {
             Text::Mismatch => Joined::Mismatch,
@@ -167,8 +178,20 @@ impl Continuation {
         }
     }
 
+    /// The text of an event in whole characters. Where nothing is compared any more, halves go on
+    /// as they come.
+    fn whole_characters(&mut self, text: &str, event: &Event, is_end: bool) -> String {
+        if matches!(self.stage, Stage::Joined) && !self.halves.is_open() {
+            return text.to_owned();
+        }
+        self.halves.join(text, &event.data(), is_end)
+    }
+
     /// Whether nothing has to come again, and nothing is held back.
     fn owes_nothing(&self) -> bool {
+        if self.halves.is_open() {
+            return false;
+        }
         match &self.stage {
             Stage::Repeating { sent, caught_up } => *caught_up == sent.len(),
             Stage::Seam(seam) => !seam.holds(),
@@ -344,6 +367,30 @@ mod tests {
                 let seen = joined(&mut continuation, &[&whole[..cut], &whole[cut..]]);
                 assert_eq!(seen.as_deref(), Ok(&whole[sent..]), "{sent} {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn a_character_in_two_halves_is_the_same_as_a_whole_one() {
+        for (sent, pieces) in [
+            ("Hi 😀", [r"Hi \ud83d", r"\ude00 there"]),
+            ("Hi ", [r"Hi \ud83d", r"\ude00 there"]),
+            ("Hi 😀 ", [r"Hi 😀 there \ud83d", r"\ude00"]),
+        ] {
+            let mut continuation =
+                Continuation::afresh(Some("a".into()), sent.to_owned(), Spent::default());
+            let mut seen = sent.to_owned();
+            for piece in pieces {
+                let data =
+                    text("x").replace("\"x\"", &format!("\"{}\"", piece.replace("\\\\", "\\")));
+                let event = event(&data);
+                match continuation.join(&event, &classify(&event.data(), None)) {
+                    Joined::Forward(_, new) => seen.push_str(&new),
+                    Joined::Swallow => {}
+                    Joined::Mismatch => panic!("{sent} {piece}"),
+                }
+            }
+            assert!(["Hi 😀 there", "Hi 😀 there 😀"].contains(&seen.as_str()), "{seen}");
         }
     }
 
