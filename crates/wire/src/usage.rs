@@ -84,6 +84,11 @@ impl Spent {
         self.total = self.total.saturating_add(total);
     }
 
+    /// Tokens of the answer in all parts, estimated where nobody counted them.
+    pub const fn completion_tokens(&self) -> u64 {
+        self.completion
+    }
+
     /// All parts together with the last one. What an uncounted prompt cost is known only by what
     /// the last one did.
     pub fn with(&self, last: Usage) -> Usage {

@@ -121,12 +121,14 @@ fn check_origin(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
 /// Whether a page of another site asks without saying so: as a form, a frame or an image. A person
 /// who follows a link to us is no such page.
 fn is_embedded_elsewhere(parts: &Parts) -> bool {
-    let says = |name: HeaderName, words: &[&str]| {
-        parts.headers.get(name).is_some_and(|value| words.iter().any(|word| value == word))
+    let says = |name: HeaderName, word: &str| {
+        parts.headers.get(name).is_some_and(|value| value == word)
     };
-    let is_link =
-        matches!(parts.method, Method::GET | Method::HEAD) && says(SEC_FETCH_DEST, &["document"]);
-    says(SEC_FETCH_SITE, &["cross-site", "same-site"]) && !is_link
+    let is_foreign = says(SEC_FETCH_SITE, "cross-site");
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return is_foreign;
+    }
+    (is_foreign || says(SEC_FETCH_SITE, "same-site")) && !says(SEC_FETCH_DEST, "document")
 }
 
 /// A browser sends `text/plain` across origins without asking first, so it must say JSON.

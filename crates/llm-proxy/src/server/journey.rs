@@ -97,7 +97,7 @@ impl Journey {
         let wait = began.until(moment);
         self.app
             .log
-            .info(format_args!("Waiting {} for a provider to be open again", report::span(wait)));
+            .info(format_args!("Nobody can answer now: waiting {}", report::span(wait)));
         tokio::select! {
             () = self.app.clock.sleep_until(moment) => {}
             () = self.app.news.notified() => {}

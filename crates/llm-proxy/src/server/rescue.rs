@@ -5,10 +5,10 @@
 use bytes::Bytes;
 use engine::Step;
 use http::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use settings::Prefill;
 use wire::Endpoint;
-use wire::continuation::{Continuation, append_message};
+use wire::continuation::{Continuation, put_beginning};
 use wire::request::RequestScan;
 use wire::splice::{Edit, splice};
 
@@ -101,27 +101,27 @@ pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told
     Continued { intake, recovery: Recovery::Continuing(Box::new(continuing)) }
 }
 
-/// The request with the text so far as its last message, and with the flag that the provider
-/// wants for that; `None` where it is not known to continue one.
+/// The request with the text so far as its last message, with the flag that the provider wants for
+/// that, and with as many tokens less as were told; `None` where it is not known to continue one.
 fn prefilled(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
-    let mut message = Map::new();
-    message.insert("role".to_owned(), "assistant".into());
-    message.insert("content".to_owned(), told.text.as_str().into());
-    let layout = &intake.scan.layout;
-    let mut edits = Vec::new();
-    match way {
+    let raw = |(name, value): (&String, &Value)| (name.clone(), Bytes::from(value.to_string()));
+    let (of_message, of_body): (Vec<_>, Vec<_>) = match way {
         Prefill::Unknown | Prefill::No => return None,
-        Prefill::Plain => {}
-        Prefill::Message { fields, .. } => message.extend(fields.clone()),
-        Prefill::Body(fields) => {
-            let set = |(name, value): (&String, &Value)| {
-                Edit::set(layout, name, &Bytes::from(value.to_string()))
-            };
-            edits.extend(fields.iter().flat_map(set));
-        }
+        Prefill::Plain => (Vec::new(), Vec::new()),
+        Prefill::Message { fields, .. } => (fields.iter().map(raw).collect(), Vec::new()),
+        Prefill::Body(fields) => (Vec::new(), fields.iter().map(raw).collect()),
+    };
+    let scan = &intake.scan;
+    let layout = &scan.layout;
+    let mut edits = vec![put_beginning(&intake.body, layout, &told.text, &of_message)?];
+    edits.extend(of_body.iter().flat_map(|(name, value)| Edit::set(layout, name, value)));
+    for (name, most) in
+        [("max_tokens", scan.max_tokens), ("max_completion_tokens", scan.max_completion_tokens)]
+    {
+        let left = most.map(|most| most.saturating_sub(told.tokens).max(1));
+        edits
+            .extend(left.iter().flat_map(|left| Edit::set(layout, name, &left.to_string().into())));
     }
-    let message = Value::Object(message).to_string();
-    edits.push(append_message(&intake.body, layout, message.as_bytes())?);
     let body = splice(&intake.body, layout, &edits).to_bytes();
     let scan = RequestScan::parse(&body, intake.endpoint).ok()?;
     Some(Intake { body, scan, ..intake.clone() })

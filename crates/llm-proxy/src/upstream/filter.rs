@@ -92,7 +92,7 @@ impl Filter {
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
             ChunkKind::Content => {
                 let event = raw();
-                self.tell(&facts, facts.text.as_deref().unwrap_or_default());
+                self.tell(&facts, facts.text.as_deref().unwrap_or_default(), &data);
                 Passed::Forward { event, meaningful: self.note(&facts) }
             }
             ChunkKind::UsageOnly | ChunkKind::Preamble => {
@@ -114,13 +114,13 @@ impl Filter {
 
     /// Notes what the client is told. After a gap nobody can go on with that: the text before the
     /// gap would have to be said anew.
-    fn tell(&mut self, facts: &ChunkFacts, text: &str) {
+    fn tell(&mut self, facts: &ChunkFacts, text: &str, data: &[u8]) {
         if self.broken > 0 {
             self.told = None;
         }
         if let Some(told) = &mut self.told {
             // As the client has it: the next provider must not learn this one's key.
-            told.note(facts, &self.asked.route.redact_text(text));
+            told.note(facts, &self.asked.route.redact_text(text), data);
         }
     }
 
@@ -148,7 +148,8 @@ impl Filter {
                 if facts.kind == ChunkKind::Done {
                     return Passed::Done(event);
                 }
-                self.tell(&ChunkFacts { reasoning: false, ..facts.clone() }, &text);
+                let raw = event.strip_prefix(b"data: ").unwrap_or(&event);
+                self.tell(&ChunkFacts { reasoning: false, ..facts.clone() }, &text, raw);
                 Passed::Forward { event, meaningful: self.note(facts) }
             }
         }

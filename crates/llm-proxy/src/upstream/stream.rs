@@ -240,7 +240,7 @@ impl EventStream {
     /// What the client has of the answer, if another provider could go on with it.
     pub(crate) fn take_told(&mut self) -> Option<Told> {
         let mut told = self.filter.told.take().filter(Told::can_go_on)?;
-        told.spent.add(self.filter.usage, self.filter.text_bytes);
+        told.end_part(self.filter.usage, self.filter.text_bytes);
         Some(told)
     }
 

@@ -2,8 +2,8 @@
 //! it: one choice of plain text.
 
 use wire::chunk::ChunkFacts;
-use wire::continuation::Continuation;
-use wire::usage::Spent;
+use wire::continuation::{Continuation, Halves};
+use wire::usage::{Spent, Usage};
 
 /// A longer answer is not continued: its text would have to be held for each open stream.
 const LONGEST: usize = 1 << 20;
@@ -15,6 +15,12 @@ pub(crate) struct Told {
     pub(crate) id: Option<String>,
     /// What the parts used that are over.
     pub(crate) spent: Spent,
+    /// Tokens of the text, as the parts that are over counted them, else estimated.
+    pub(crate) tokens: u64,
+    /// Bytes of the text that the part which is not over added.
+    added: u64,
+    /// Whether the text ends inside of a character.
+    halves: Halves,
     /// Whether there is more than plain text, so that nobody else can go on.
     is_more: bool,
 }
@@ -29,11 +35,11 @@ pub(crate) struct Continuing {
 impl Told {
     /// Whether another provider could go on.
     pub(crate) fn can_go_on(&self) -> bool {
-        !self.is_more && !self.text.is_empty()
+        !self.is_more && !self.text.is_empty() && !self.halves.is_open()
     }
 
-    /// Notes a content event that goes to the client, with its new text.
-    pub(super) fn note(&mut self, facts: &ChunkFacts, text: &str) {
+    /// Notes a content event that goes to the client, with its new text and the event's data.
+    pub(super) fn note(&mut self, facts: &ChunkFacts, text: &str, data: &[u8]) {
         self.is_more |= facts.tool_call
             || facts.reasoning
             || facts.other_output
@@ -42,10 +48,21 @@ impl Told {
         if self.is_more {
             self.text = String::new();
         } else {
-            self.text.push_str(text);
+            self.halves.append(&mut self.text, text, data);
+            self.added += text.len() as u64;
         }
         if self.id.is_none() {
             self.id.clone_from(&facts.id);
         }
+    }
+
+    /// Notes that a part is over, of which `text_bytes` came. What it counted are tokens of the
+    /// text only if the client got all that came.
+    pub(super) fn end_part(&mut self, usage: Option<Usage>, text_bytes: u64) {
+        self.spent.add(usage, text_bytes);
+        let added = std::mem::take(&mut self.added);
+        let mut part = Spent::default();
+        part.add(usage.filter(|_| added == text_bytes), added);
+        self.tokens = self.tokens.saturating_add(part.completion_tokens());
     }
 }

@@ -338,3 +338,95 @@ async fn the_key_that_the_first_one_echoes_is_not_told_to_the_second() {
         assert!(!request.json().to_string().contains("sk-test-a"), "{:?}", request.json());
     }
 }
+
+#[tokio::test]
+async fn an_answer_begun_anew_behind_a_preamble_is_not_said_twice() {
+    let begun = "The capital of France, as far as I know, is";
+    for before in ["Sure! ", "```\n"] {
+        let a = always(A.cut(&[begun])).await;
+        let b = always(B.whole(&[before, begun, " Paris."])).await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_one_answer(&proxy.chat(true).await, &format!("{begun} Paris."));
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_meant_twice_or_not_is_left_for_the_next() {
+    let begun = "id,name\n1,John Smith\n";
+    let other = "Sure! id,name\n1,John Smithson\n2,Jane\n";
+    for second in ["1,John Smith\n2,Jane\n", other] {
+        let (a, b) = (always(A.cut(&[begun])).await, always(B.whole(&[second])).await);
+        let c = always(C.whole(&["2,", "Jane\n"])).await;
+        let proxy = Setup::chain([&a, &b, &c]).with("prefill: true").start().await;
+        assert_one_answer(&proxy.chat(true).await, &format!("{begun}2,Jane\n"));
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_interrupted(&proxy.chat(true).await, begun, "a");
+    }
+}
+
+#[tokio::test]
+async fn only_the_tokens_that_are_left_are_asked_for_and_all_where_the_answer_starts_afresh() {
+    for (usage, most, left) in [(None, 100, 96), (Some(30), 100, 70), (Some(30), 20, 1)] {
+        let counted = usage.map_or_else(Bytes::new, |tokens| A.usage(10, tokens));
+        let begun = raw_stream(joined(&[A.begun(&["sixteen ", "letters "]), counted])).cut();
+        for prefill in [true, false] {
+            let a = always(begun.clone()).await;
+            let b =
+                always(B.whole(if prefill { &["end"] } else { &["sixteen letters end"] })).await;
+            let setup = Setup::chain([&a, &b]).with(&format!("prefill: {prefill}"));
+            let mut body = question(true);
+            body["max_tokens"] = json!(most);
+            let heard = setup.start().await.ask(&body).await;
+            assert_one_answer(&heard, "sixteen letters end");
+            let expected = if prefill { left } else { most };
+            assert_eq!(b.requests()[0].json()["max_tokens"], expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_text_so_far_is_put_at_the_end_of_the_clients_own_beginning() {
+    let text = json!("Once upon ");
+    let parts = json!([{"type": "text", "text": "Once upon "}]);
+    for (content, expected) in [(text, json!("Once upon a time ")), (parts.clone(), parts)] {
+        let is_text = content.is_string();
+        let a = always(A.cut(&["a time "])).await;
+        let b = always(B.whole(if is_text { &["there"] } else { &["a time there"] })).await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let mut body = question(true);
+        let own = json!({"role": "assistant", "content": content});
+        body["messages"].as_array_mut().unwrap().push(own);
+        assert_one_answer(&proxy.ask(&body).await, "a time there");
+        let sent = b.requests()[0].json();
+        assert_eq!(sent["messages"].as_array().unwrap().len(), 2);
+        assert_eq!(sent["messages"][1], json!({"role": "assistant", "content": expected}));
+    }
+}
+
+#[tokio::test]
+async fn a_character_in_two_halves_is_continued_as_a_whole_and_a_half_is_not() {
+    let half = |which: &str| {
+        let data = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{which}"}}}}]}}"#);
+        Bytes::from(format!("data: {data}\n\n"))
+    };
+    let (high, low) = (half(r"\ud83d"), half(r"\ude00"));
+    // The first one says it in halves, the second one as a whole.
+    let begun = joined(&[A.begun(&["one "]), high.clone(), low.clone()]);
+    let (a, b) = (always(raw_stream(begun).cut()).await, always(B.whole(&["one 😀 two"])).await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "one \u{fffd}\u{fffd} two");
+    // The other way round.
+    let again = [B.begun(&["one "]), high.clone(), low, B.text(" two"), B.finish(), Events::done()];
+    let (a, b) = (always(A.cut(&["one 😀"])).await, always(raw_stream(joined(&again))).await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "one 😀 two");
+    // Half a character is nothing that anybody could go on from.
+    let (a, b) = (
+        always(raw_stream(joined(&[A.begun(&["one "]), high])).cut()).await,
+        always(B.whole(&["x"])).await,
+    );
+    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+    let heard = proxy.chat(true).await;
+    assert!(!heard.is_done() && heard.text().contains("upstream_stream_interrupted"));
+    assert_eq!(b.count(), 0);
+}

@@ -1,7 +1,12 @@
 //! Going on with an answer that broke off: another provider's events, made one with those that
 //! the client has already. No text is sent twice, none is lost, one id, one usage.
 
+mod halves;
+mod prompt;
 mod seam;
+
+pub use halves::Halves;
+pub use prompt::put_beginning;
 
 use std::ops::ControlFlow;
 
@@ -39,6 +44,8 @@ pub enum Joined {
 pub struct Continuation {
     id: Option<String>,
     stage: Stage,
+    /// The half of a character that has come and is held back.
+    halves: Halves,
     /// What the parts before this one used.
     earlier: Spent,
     /// Whether this part has given its finish reason.
@@ -83,7 +90,8 @@ impl Continuation {
     }
 
     fn of(id: Option<String>, stage: Stage, earlier: Spent) -> Self {
-        Self { id, stage, earlier, is_finished: false, repeated: Vec::new() }
+        let halves = Halves::default();
+        Self { id, stage, halves, earlier, is_finished: false, repeated: Vec::new() }
     }
 
     /// Takes one event of the other provider.
@@ -101,10 +109,12 @@ impl Continuation {
     /// The end mark. Where no finish reason came before it, one of ours does, with what is held
     /// back: a client needs one, and the provider says that it is done.
     fn join_done(&mut self, event: &Event) -> Joined {
-        let rest = match self.take_text("", true) {
+        let half = self.halves.join("", b"", true);
+        let rest = match self.take_text(&half, true) {
+            Text::Own => half,
             Text::Mismatch => return Joined::Mismatch,
             Text::Other(rest) => rest,
-            Text::Swallow | Text::Own => String::new(),
+            Text::Swallow => String::new(),
         };
         if self.is_finished {
             return Joined::Forward(event.end_mark(), rest);
@@ -153,7 +163,11 @@ impl Continuation {
             // Thoughts are the second provider's own affair.
             return Joined::Swallow;
         }
-        let became = self.take_text(text, is_end);
+        let (own, text) = (text, self.whole_characters(text, event, is_end));
+        let became = match self.take_text(&text, is_end) {
+            Text::Own if text != own => Text::Other(text),
+            became => became,
+        };
         self.is_finished |= is_end;
         match became {
             Text::Mismatch => Joined::Mismatch,
@@ -166,8 +180,20 @@ impl Continuation {
         }
     }
 
+    /// The text of an event in whole characters. Where nothing is compared any more, halves go on
+    /// as they come.
+    fn whole_characters(&mut self, text: &str, event: &Event, is_end: bool) -> String {
+        if matches!(self.stage, Stage::Joined) && !self.halves.is_open() {
+            return text.to_owned();
+        }
+        self.halves.join(text, &event.data(), is_end)
+    }
+
     /// Whether nothing has to come again, and nothing is held back.
     fn owes_nothing(&self) -> bool {
+        if self.halves.is_open() {
+            return false;
+        }
         match &self.stage {
             Stage::Repeating { sent, caught_up } => *caught_up == sent.len(),
             Stage::Seam(seam) => !seam.holds(),
@@ -292,20 +318,6 @@ fn usage_json(own: View<'_>, all: &Usage) -> Bytes {
     splice(&own, &layout, &edits).to_bytes()
 }
 
-/// The edit that puts one more message, valid JSON, at the end of a request's messages; `None`
-/// if there are none.
-pub fn append_message(body: &[u8], layout: &Layout, message: &[u8]) -> Option<Edit> {
-    let (_, member) = layout.named("messages").last()?;
-    let messages = member.view(body)?;
-    if messages.kind() != Kind::Array {
-        return None;
-    }
-    let end = member.value.end - 1;
-    let comma = if messages.elements().next().is_some() { "," } else { "" };
-    let with = [comma.as_bytes(), message, b"]"].concat();
-    Some(Edit::Replace { span: end..member.value.end, with: with.into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,6 +373,30 @@ mod tests {
     }
 
     #[test]
+    fn a_character_in_two_halves_is_the_same_as_a_whole_one() {
+        for (sent, pieces) in [
+            ("Hi 😀", [r"Hi \ud83d", r"\ude00 there"]),
+            ("Hi ", [r"Hi \ud83d", r"\ude00 there"]),
+            ("Hi 😀 ", [r"Hi 😀 there \ud83d", r"\ude00"]),
+        ] {
+            let mut continuation =
+                Continuation::afresh(Some("a".into()), sent.to_owned(), Spent::default());
+            let mut seen = sent.to_owned();
+            for piece in pieces {
+                let data =
+                    text("x").replace("\"x\"", &format!("\"{}\"", piece.replace("\\\\", "\\")));
+                let event = event(&data);
+                match continuation.join(&event, &classify(&event.data(), None)) {
+                    Joined::Forward(_, new) => seen.push_str(&new),
+                    Joined::Swallow => {}
+                    Joined::Mismatch => panic!("{sent} {piece}"),
+                }
+            }
+            assert!(["Hi 😀 there", "Hi 😀 there 😀"].contains(&seen.as_str()), "{seen}");
+        }
+    }
+
+    #[test]
     fn another_text_is_no_continuation() {
         let mut continuation =
             Continuation::afresh(Some("a".into()), "Hello there".into(), Spent::default());
@@ -380,9 +416,10 @@ mod tests {
         let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
         let repeated = joined(&mut fresh(), &["The answer to", " this question is 42", "."]);
         assert_eq!(repeated.as_deref(), Ok(" 42."));
-        let alike = joined(&mut fresh(), &["The", " answer", " of old."]);
-        assert_eq!(alike.as_deref(), Ok("The answer of old."));
-        assert_eq!(joined(&mut fresh(), &[" 42", "."]).as_deref(), Ok(" 42."));
+        let rest = ". ".repeat(80);
+        let alike = joined(&mut fresh(), &["The", " answer", " of old", &rest]);
+        assert_eq!(alike, Ok(format!("The answer of old{rest}")));
+        assert_eq!(joined(&mut fresh(), &[" 42", &rest]), Ok(format!(" 42{rest}")));
     }
 
     #[test]
@@ -499,21 +536,5 @@ mod tests {
         let Joined::Forward(bytes, _) = continuation.join(&event, &facts) else { panic!() };
         let expected = r#"{"id":"a","choices":[],"usage":{"prompt_tokens":22,"completion_tokens":8,"total_tokens":30,"other":1}}"#;
         assert_eq!(bytes, data_event(expected.as_bytes()));
-    }
-
-    #[test]
-    fn a_message_is_put_at_the_end() {
-        for (body, expected) in [
-            (
-                r#"{"messages":[{"role":"user"}],"n":1}"#,
-                r#"{"messages":[{"role":"user"},{"role":"assistant"}],"n":1}"#,
-            ),
-            (r#"{"messages":[ ]}"#, r#"{"messages":[ {"role":"assistant"}]}"#),
-        ] {
-            let body = Bytes::from_static(body.as_bytes());
-            let layout = Layout::of(&body).unwrap();
-            let edit = append_message(&body, &layout, br#"{"role":"assistant"}"#).unwrap();
-            assert_eq!(splice(&body, &layout, &[edit]).to_bytes(), expected);
-        }
     }
 }

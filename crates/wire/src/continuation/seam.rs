@@ -1,6 +1,23 @@
 //! The seam between a text that was given as the beginning of an answer, and the words of the
 //! provider that goes on with it. Some repeat the whole text, some its end, and some only the white
 //! space that they took off it. The first words are held back until they have told which.
+//!
+//! No text is to come twice, none is to be lost. Where a repetition and new words that are the same
+//! cannot be told apart, the answer is no continuation. The first line that fits decides:
+//!
+//! | What comes | What becomes of it |
+//! |---|---|
+//! | the whole text | left out |
+//! | a distinctive end of the text, at a line break on either side of the joint | no continuation |
+//! | a distinctive end of the text, inside a line | left out |
+//! | the word that the text ends inside of, from its first letter, at least 4 bytes | left out |
+//! | the text's beginning within the first 160 bytes, and from there the whole text | left out, with what stands before it |
+//! | the text's beginning within the first 160 bytes, and then something else, or the end | no continuation |
+//! | the one space, or the one line end, that the text ends with | left out |
+//! | anything else | new |
+//!
+//! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
+//! one of letters only, that is not a repetition itself: figures and `haha` do go on like that.
 
 use std::ops::ControlFlow;
 
@@ -8,16 +25,30 @@ use memchr::memmem;
 
 use super::NO_COINCIDENCE;
 
-/// Bytes at the end of the text among which a repetition of the end only is looked for. It bounds
-/// what is held back, too.
+/// Bytes at the end of the text among which a repetition of the end only is looked for.
 const LONGEST_TAIL: usize = 4096;
 
 /// Bytes of several words that do not come again by chance.
 const SEVERAL_WORDS: usize = 12;
 
-/// What came says something else than what was sent, after a beginning that was the same.
+/// Bytes of the first words among which an answer may be begun anew, behind a "Sure!" or a fence.
+/// It bounds what is held back while nothing has come again.
+const WINDOW: usize = 160;
+
+/// Bytes of the shortest part of a word that does not come twice by chance.
+const PART_OF_WORD: usize = 4;
+
+/// What came says something else than what was sent, or cannot be told from it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Other;
+
+/// What the first words are, next to the end of what was sent.
+#[derive(Debug, Clone, Copy)]
+enum Verdict {
+    New,
+    Again,
+    Ambiguous,
+}
 
 /// The first words of a provider that was given the text so far.
 #[derive(Debug, Clone)]
@@ -28,14 +59,16 @@ pub(super) struct Seam {
     blank: String,
     /// Whether this provider is known to repeat the whole.
     may_repeat: bool,
+    /// Bytes of the beginning of `sent` that do not come again by chance; 0 if there are none.
+    beginning: usize,
     /// What has come and was held back.
     held: String,
     /// Where in `sent` a repetition may have begun that is not over yet, in rising order.
     open: Vec<usize>,
     /// Bytes of the longest repetition that has come to its end.
     repeated: usize,
-    /// Bytes at which the words ceased to be like the beginning of `sent`.
-    like_beginning: usize,
+    /// Where in `held` the answer was begun anew, and how many bytes of `sent` came from there on.
+    anew: Option<(usize, usize)>,
 }
 
 impl Seam {
@@ -45,10 +78,11 @@ impl Seam {
             sent: text.to_owned(),
             blank: sent[text.len()..].to_owned(),
             may_repeat,
+            beginning: distinctive_beginning(text),
             held: String::new(),
             open: Vec::new(),
             repeated: 0,
-            like_beginning: 0,
+            anew: None,
         }
     }
 
@@ -61,48 +95,59 @@ impl Seam {
     pub(super) fn push(&mut self, text: &str) -> ControlFlow<Result<String, Other>> {
         let known = self.words().len();
         self.held.push_str(text);
+        if self.lead().len() > WINDOW {
+            return ControlFlow::Break(Ok(self.held.clone()));
+        }
         if known == 0 {
             self.open = self.beginnings();
         }
         self.compare(known);
-        let is_undecided = !self.open.is_empty() || self.words().is_empty();
-        if is_undecided && self.held.len() - self.words().len() <= LONGEST_TAIL {
+        if !self.open.is_empty() || self.words().is_empty() {
             return ControlFlow::Continue(());
         }
-        if !self.is_repetition() {
-            self.repeated = 0;
-            let is_other = self.began_alike();
-            return ControlFlow::Break(if is_other { Err(Other) } else { Ok(self.joint()) });
+        match self.verdict() {
+            Verdict::Ambiguous => ControlFlow::Break(Err(Other)),
+            Verdict::Again => self.behind(self.lead().len() + self.repeated),
+            Verdict::New => self.push_new(),
         }
-        let rest = &self.words()[self.repeated..];
-        if rest.len() < self.blank.len() && self.blank.starts_with(rest) {
-            return ControlFlow::Continue(());
+    }
+
+    /// The words are no repetition from their first one on; they may become one.
+    fn push_new(&mut self) -> ControlFlow<Result<String, Other>> {
+        self.find_beginning();
+        match self.anew {
+            Some((at, same)) if same == self.sent.len() => self.behind(at + same),
+            Some((at, same)) if at + same < self.held.len() => ControlFlow::Break(Err(Other)),
+            Some(_) => ControlFlow::Continue(()),
+            None if self.may_begin_anew() => ControlFlow::Continue(()),
+            None => ControlFlow::Break(Ok(self.as_new())),
         }
-        ControlFlow::Break(Ok(self.joint()))
     }
 
     /// What is new of all that came, now that nothing more comes.
     pub(super) fn end(&mut self) -> Result<String, Other> {
         let is_begun_anew = self.open.first() == Some(&0) && says_much(self.words());
-        if !self.is_repetition() {
-            self.repeated = 0;
-            if is_begun_anew || self.began_alike() {
-                return Err(Other);
-            }
+        match self.verdict() {
+            Verdict::Ambiguous => return Err(Other),
+            Verdict::Again => return self.without(self.lead().len() + self.repeated),
+            Verdict::New => self.find_beginning(),
         }
-        Ok(self.joint())
-    }
-
-    /// Whether the answer was begun anew and turned out another one: a long likeness is no chance.
-    fn began_alike(&self) -> bool {
-        let same = self.words().char_indices().take_while(|(at, _)| *at < self.like_beginning);
-        let end = same.last().map_or(0, |(at, _)| at);
-        self.like_beginning >= NO_COINCIDENCE && says_much(&self.words()[..end])
+        match self.anew {
+            Some((at, same)) if same == self.sent.len() => self.without(at + same),
+            Some(_) => Err(Other),
+            None if is_begun_anew => Err(Other),
+            None => Ok(self.as_new()),
+        }
     }
 
     /// What came, from its first word on: white space may have been put before a repetition.
     fn words(&self) -> &str {
         self.held.trim_start()
+    }
+
+    /// The white space before the first word.
+    fn lead(&self) -> &str {
+        &self.held[..self.held.len() - self.words().len()]
     }
 
     /// Where a repetition may have begun, now that the first word is there.
@@ -123,9 +168,6 @@ impl Seam {
             let (told, came) = (&self.sent.as_bytes()[at..], self.words().as_bytes());
             let same = known + alike(&told[known..], &came[known..]);
             let (is_over, is_open) = (same == told.len(), same == came.len());
-            if at == 0 {
-                self.like_beginning = same;
-            }
             if is_over {
                 self.repeated = self.repeated.max(same);
             }
@@ -136,30 +178,86 @@ impl Seam {
         self.open = still;
     }
 
-    /// Whether what came again did so by no chance: it says enough, and `sent` does not say it more
-    /// than once itself. If the longest repetition is one of chance, so are the shorter ones.
-    fn is_repetition(&self) -> bool {
+    /// What the longest repetition is. If it is one of chance, so are the shorter ones.
+    fn verdict(&self) -> Verdict {
         let at = self.sent.len() - self.repeated;
-        if at == 0 && self.may_repeat {
-            return true;
-        }
         let end = &self.sent[at..];
-        says_much(end) && memmem::find(self.sent.as_bytes(), end.as_bytes()) == Some(at)
+        let is_whole = at == 0 && (self.may_repeat || self.beginning > 0);
+        if end.is_empty() {
+            return Verdict::New;
+        }
+        if is_whole || self.is_part_of_word(end) {
+            return Verdict::Again;
+        }
+        if !says_much(end) || memmem::find(self.sent.as_bytes(), end.as_bytes()) != Some(at) {
+            return Verdict::New;
+        }
+        let is_line = [self.blank.as_str(), self.lead()].iter().any(|it| it.contains(['\n', '\r']));
+        if is_line { Verdict::Ambiguous } else { Verdict::Again }
     }
 
-    /// What is new: what came without the repetition, and without the white space at the joint
-    /// that the client has already.
-    fn joint(&self) -> String {
-        if self.repeated > 0 {
-            let rest = &self.words()[self.repeated..];
-            let pairs = rest.chars().zip(self.blank.chars());
-            let same = pairs.take_while(|(one, other)| one == other);
-            return rest[same.map(|(char, _)| char.len_utf8()).sum()..].to_owned();
+    /// Whether `end` is the word inside of which `sent` ends, and came again right at the joint.
+    fn is_part_of_word(&self, end: &str) -> bool {
+        let is_of_word = |char: char| char.is_alphanumeric() || char == '_';
+        let is_periodic = (1..=end.len() / 2).any(|period| {
+            let bytes = end.as_bytes();
+            end.len().is_multiple_of(period) && bytes[period..] == bytes[..end.len() - period]
+        });
+        self.blank.is_empty()
+            && self.lead().is_empty()
+            && end.len() >= PART_OF_WORD
+            && end.chars().all(|char| char.is_alphabetic() || char == '_')
+            && !self.sent[..self.sent.len() - end.len()].ends_with(is_of_word)
+            && !is_periodic
+    }
+
+    /// Looks for the beginning of `sent` among the first words, and goes on comparing from there.
+    fn find_beginning(&mut self) {
+        let (sent, held) = (self.sent.as_bytes(), self.held.as_bytes());
+        if self.anew.is_none() && self.beginning > 0 {
+            let first = &held[..held.len().min(WINDOW + self.beginning)];
+            self.anew = memmem::find(first, &sent[..self.beginning]).map(|at| (at, 0));
         }
-        let words = self.words();
-        let blank = &self.held[..self.held.len() - words.len()];
-        let is_double = !blank.is_empty() && blank == self.blank;
-        if is_double { words.to_owned() } else { self.held.clone() }
+        if let Some((at, same)) = &mut self.anew {
+            *same += alike(&sent[*same..], &held[*at + *same..]);
+        }
+    }
+
+    /// Whether the beginning of `sent` may still come among the first words.
+    fn may_begin_anew(&self) -> bool {
+        let beginning = &self.sent.as_bytes()[..self.beginning];
+        let held = self.held.as_bytes();
+        let is_open = |at: usize| beginning.starts_with(&held[at..]);
+        let from = held.len().saturating_sub(self.beginning);
+        self.beginning > 0 && (held.len() < WINDOW || (from..WINDOW).any(is_open))
+    }
+
+    /// What stands behind a repetition that ends at byte `at`, once its white space is there, too.
+    fn behind(&self, at: usize) -> ControlFlow<Result<String, Other>> {
+        let rest = &self.held[at..];
+        if rest.len() < self.blank.len() && self.blank.starts_with(rest) {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(self.without(at))
+    }
+
+    /// What stands behind a repetition that ends at byte `at`, without the white space that ends
+    /// what was sent. Where a word goes on instead of that, it is another word.
+    fn without(&self, at: usize) -> Result<String, Other> {
+        let rest = &self.held[at..];
+        if !self.blank.is_empty() && rest.starts_with(|char: char| !char.is_whitespace()) {
+            return Err(Other);
+        }
+        let pairs = rest.chars().zip(self.blank.chars());
+        let same = pairs.take_while(|(one, other)| one == other);
+        Ok(rest[same.map(|(char, _)| char.len_utf8()).sum()..].to_owned())
+    }
+
+    /// What came, where nothing is repeated but one space or line end. More of them are part of a
+    /// layout, and may well go on.
+    fn as_new(&self) -> String {
+        let is_double = matches!(self.blank.as_str(), " " | "\n") && self.lead() == self.blank;
+        if is_double { self.words().to_owned() } else { self.held.clone() }
     }
 }
 
@@ -168,6 +266,12 @@ fn alike(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
+/// Bytes of the beginning of a text that do not come again by chance, 0 if it has no such one. A
+/// text that begins with a rule or a frame has a longer one.
+fn distinctive_beginning(text: &str) -> usize {
+    let lengths = [1, 2, 4].map(|times| text.ceil_char_boundary(times * NO_COINCIDENCE));
+    lengths.into_iter().find(|length| says_much(&text[..*length])).unwrap_or(0)
+}
 /// Whether a text says so much that it does not come again by chance.
 fn says_much(text: &str) -> bool {
     let meaningful: usize =
@@ -228,7 +332,7 @@ mod tests {
     #[test]
     fn white_space_at_the_joint_is_not_doubled() {
         assert_new("Hello ", " world", "world");
-        assert_new("Hello.\n\n", "\n\nWorld", "World");
+        assert_new("Hello.\n", "\nWorld", "World");
         assert_new("Hello", " world", " world");
         assert_new("Hello ", "\nworld", "\nworld");
         assert_new("if x:\n    ", "    y()", "    y()");
@@ -250,10 +354,89 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_tail_is_held_back() {
+    fn longer_white_space_at_the_joint_is_layout_and_stays() {
+        assert_new("Hello.\n\n", "\n\nWorld", "\n\nWorld");
+        assert_new("Hello", "\n\n\n\n\n\n\n\nWorld", "\n\n\n\n\n\n\n\nWorld");
+        for run in ["\n".repeat(8), " ".repeat(8), "\t".to_owned(), "\n  ".to_owned()] {
+            let came = format!("{run}x");
+            assert_new(&format!("Hello{run}"), &came, &came);
+        }
+    }
+
+    #[track_caller]
+    fn assert_other(sent: &str, came: &str) {
+        assert_eq!(new_of(sent, &[came], false), Err(Other), "{sent:?} + {came:?}");
+        let chars: Vec<String> = came.chars().map(String::from).collect();
+        let pieces: Vec<&str> = chars.iter().map(String::as_str).collect();
+        let mut seam = Seam::after(sent, false);
+        let broke = pieces.iter().map(|piece| seam.push(piece)).find(ControlFlow::is_break);
+        let seen = broke.unwrap_or_else(|| ControlFlow::Break(seam.end()));
+        assert_eq!(seen, ControlFlow::Break(Err(Other)), "{sent:?} + {came:?}");
+    }
+
+    #[test]
+    fn an_answer_begun_anew_behind_other_words_is_swallowed_with_them() {
+        for before in ["Sure! ", "```\n", "Of course. Here is the text:\n\n", "\n", "Fi"] {
+            assert_new(SENT, &format!("{before}{SENT} all"), " all");
+            assert_new("Hello there, all ", &format!("{before}Hello there, all of"), "of");
+            assert_other(SENT, &format!("{before}First we mix the flour.\nThen comes the milk."));
+            assert_other(SENT, &format!("{before}First we mix the flour.\nThen"));
+        }
+        let far = format!("{} ", "x".repeat(WINDOW));
+        assert_new(SENT, &format!("{far}{SENT}"), &format!("{far}{SENT}"));
+        assert_new(SENT, "Sure! First we rest.", "Sure! First we rest.");
+    }
+
+    #[test]
+    fn a_line_that_comes_again_may_be_meant() {
+        let rows = "id,name\n1,John Smith\n";
+        assert_other(rows, "1,John Smith\n2,Jane\n");
+        assert_other(rows.trim_end(), "\n1,John Smith\n2,Jane\n");
+        assert_other(rows, "1,John Smithson\n");
+        assert_other(rows, "Sure! id,name\n1,John Smithson\n");
+        let verse = "One of us knows the way.\nNobody sings along tonight\nand the bells ring out,";
+        let chorus = "Nobody sings along tonight\nand the bells ring out,";
+        assert_other(&format!("{verse}\n\n"), chorus);
+        assert_other(verse, &format!("\n\n{chorus}"));
+        // One that the text itself says twice goes on so.
+        let rows = "id,name\n1,John Smith\n1,John Smith\n";
+        assert_new(rows, "1,John Smith\n", "1,John Smith\n");
+        assert_new("id,name\n1,John Smith", "1,John Smith\n2,Jane", "\n2,Jane");
+    }
+
+    #[test]
+    fn the_word_that_the_text_ends_inside_of_is_not_said_twice() {
+        for (word, rest) in
+            [("capi", "tal"), ("contin", "ent"), ("republic", "an"), ("this", " is")]
+        {
+            let sent = format!("It is a {word}");
+            assert_new(&sent, &format!("{word}{rest} of it"), &format!("{rest} of it"));
+        }
+        let long = "internationaliza";
+        assert_new(&format!("The {long}"), &format!("{long}tion"), "tion");
+        for (sent, came) in [
+            ("He said that", " that was it"),
+            ("He said that ", "that was it"),
+            ("0.1234", "1234"),
+            ("He said haha", "haha"),
+            ("unthinking", "thinking"),
+            ("It is abc", "abc"),
+        ] {
+            assert_new(sent, came, came);
+        }
+        assert_new("Hello world. Hello", "Hello world. Hello there", " there");
+    }
+
+    #[test]
+    fn no_more_than_the_window_is_held_back_where_nothing_comes_again() {
         let mut seam = Seam::after("Hello ", false);
-        assert!(seam.push(&" ".repeat(LONGEST_TAIL)).is_continue());
+        assert!(seam.push(&" ".repeat(WINDOW)).is_continue());
         assert!(seam.push(" ").is_break());
+        let mut seam = Seam::after(SENT, false);
+        assert!(seam.push(&"x".repeat(WINDOW - 1)).is_continue());
+        assert!(seam.push("x").is_break());
+        let mut seam = Seam::after("Too short", false);
+        assert!(seam.push("x").is_break(), "there is nothing to wait for");
         let long = "a".repeat(1 << 20);
         let mut seam = Seam::after(&long, false);
         let pieces = (0..99).take_while(|_| seam.push("aaaaaaaaaaaaaaab").is_continue()).count();

@@ -75,6 +75,23 @@ fn unescape_unicode(text: &[u8]) -> (char, usize) {
     (high.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
+/// The second half of a surrogate pair that a valid JSON string starts with; `raw` includes the
+/// quotes.
+pub(crate) fn half_at_start(raw: &[u8]) -> Option<u16> {
+    let unit = raw.get(1..).filter(|body| body.starts_with(b"\\u")).and_then(hex4)?;
+    u16::try_from(unit).ok().filter(|unit| (0xDC00..0xE000).contains(unit))
+}
+
+/// The first half that one ends with.
+pub(crate) fn half_at_end(raw: &[u8]) -> Option<u16> {
+    let body = raw.get(1..raw.len().checked_sub(1)?)?;
+    let start = body.len().checked_sub(6)?;
+    let is_escaped = body[..start].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    let unit = Some(&body[start..]).filter(|last| last.starts_with(b"\\u")).and_then(hex4)?;
+    let unit = u16::try_from(unit).ok().filter(|unit| (0xD800..0xDC00).contains(unit))?;
+    (!is_escaped).then_some(unit)
+}
+
 /// The four digits after a `\u` at the start of `text`.
 fn hex4(text: &[u8]) -> Option<u32> {
     let digits = std::str::from_utf8(text.get(2..6)?).ok()?;
