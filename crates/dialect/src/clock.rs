@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Origin, Resume, Timestamp, Window};
+use engine::{Budget, Dimension, Origin, Resume, Timestamp, Window};
 
 use crate::evidence::Evidence;
 use crate::profile::Refill;
@@ -92,12 +92,18 @@ fn by_figures(seen: &Evidence<'_>) -> Option<Resume> {
 }
 
 /// The reset of what is spent, the latest of several. Headers that never say what is left are
-/// taken to speak of the limit that was met.
+/// taken to speak of the limit that was met. How many tokens the next request takes is not known,
+/// so a bucket of tokens is waited for until it is full.
 fn by_headers(seen: &Evidence<'_>) -> Option<Resume> {
     let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
     let met = seen.budgets.iter().filter(|budget| !counts || budget.remaining == Some(0));
     let latest = met.filter(|budget| counts || budget.full_at.is_some());
-    let latest = latest.filter_map(|budget| Some((budget.next_at?, budget.full_at))).max()?;
+    let back = |budget: &Budget| match budget.dimension {
+        Dimension::Requests => budget.next_at,
+        Dimension::Tokens => budget.next_at.max(budget.full_at),
+    };
+    let latest = latest.filter_map(|budget| Some((back(budget)?, budget.full_at)));
+    let latest = latest.filter(|(at, _)| *at > seen.now).max()?;
     let origin = if latest.1 == Some(latest.0) { Origin::Stated } else { Origin::Computed };
     Some(Resume { at: latest.0, origin })
 }
@@ -110,7 +116,7 @@ fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
         seen.spent().filter(|budget| daily(budget.window)).filter_map(|budget| budget.full_at);
     let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);
     let at = spent.max().or_else(|| any.filter_map(|budget| budget.full_at).max());
-    at.map(|at| Resume { at, origin: Origin::Stated })
+    at.filter(|at| *at > seen.now).map(|at| Resume { at, origin: Origin::Stated })
 }
 
 fn after(seen: &Evidence<'_>, secs: u64) -> Timestamp {

@@ -44,8 +44,9 @@ const ACCOUNT: &[&str] = &[
     "key limit",
 ];
 
-/// Statuses that tell of the account, not of the request: no words of the client are quoted.
-const OF_THE_ACCOUNT: &[u16] = &[401, 402, 403, 429];
+/// Statuses that tell of the account, not of the request: no words of the client are quoted. A
+/// 403 may be a moderator's, who quotes them.
+const OF_THE_ACCOUNT: &[u16] = &[401, 402, 429];
 
 /// What `param` begins with if it leads to a part of the request that its author has written.
 const CONTENTS: &[&str] =
@@ -110,6 +111,10 @@ pub(crate) enum Sign {
     ModelSpokenOf,
     /// The text tells of nothing but a path that is not there.
     PathUnknown,
+    /// The metadata are those of a moderator's refusal.
+    Moderated,
+    /// Nothing is said in words.
+    Wordless,
 }
 
 /// One reply with its body, headers and budgets read.
@@ -197,12 +202,17 @@ impl<'a> Evidence<'a> {
 
     /// What counts of the text.
     pub(crate) fn text(&self) -> &str {
-        if self.doubtful { &self.body.own_text } else { &self.body.text }
+        if self.hides_quotations() { &self.body.own_text } else { &self.body.text }
     }
 
     /// What counts of the text without the sentences that sell a larger plan.
     pub(crate) fn claim(&self) -> &str {
-        if self.doubtful { &self.body.own_claim } else { &self.body.claim }
+        if self.hides_quotations() { &self.body.own_claim } else { &self.body.claim }
+    }
+
+    /// A 403 has the names of limits between quotation marks too.
+    fn hides_quotations(&self) -> bool {
+        self.doubtful && self.status != 403
     }
 
     /// Whether a phrase that was found is not one the client has put there.
@@ -243,6 +253,8 @@ impl<'a> Evidence<'a> {
             Sign::OptionRefused => self.refused_option().is_some(),
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),
+            Sign::Moderated => self.is_moderated(),
+            Sign::Wordless => self.body.form == Form::Html || self.body.message.trim().is_empty(),
         }
     }
 
@@ -276,6 +288,12 @@ impl<'a> Evidence<'a> {
         let words: Vec<&str> = self.text().split_whitespace().collect();
         let named = (0..words.len()).filter(|&at| is_named(words[at])).take(MOST_MODEL_WORDS);
         named.map(|at| near(&words, at)).any(|phrase| self.is_own(&phrase))
+    }
+
+    fn is_moderated(&self) -> bool {
+        let metadata = self.body.value.pointer("/error/metadata");
+        let told = |key: &&str| metadata.is_some_and(|metadata| metadata.get(*key).is_some());
+        ["flagged_input", "reasons"].iter().any(told)
     }
 
     fn knows_no_path(&self) -> bool {

@@ -59,7 +59,7 @@ pub(crate) fn read(headers: &Headers<'_>, profile: &Profile, now: Timestamp) -> 
         match role {
             Role::Limit => row.limit = row.limit.or_else(|| count(value)),
             Role::Remaining => row.remaining = row.remaining.or_else(|| count(value)),
-            Role::Reset => row.reset = row.reset.or_else(|| moment(value, now)),
+            Role::Reset => row.reset = row.reset.or_else(|| reset(value, now)),
         }
     }
     let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
@@ -109,6 +109,15 @@ fn meaning(name: &str) -> Option<(Role, Subject)> {
     Some((role?, subject))
 }
 
+/// When a budget is whole again; a reset of no time at all is over.
+fn reset(value: &str, now: Timestamp) -> Option<Timestamp> {
+    let is_zero = |text: &str| {
+        let mut digits = text.bytes().filter(u8::is_ascii_digit);
+        text.starts_with('0') && digits.all(|digit| digit == b'0')
+    };
+    moment(value, now).or_else(|| is_zero(value.trim()).then_some(now))
+}
+
 fn count(value: &str) -> Option<u64> {
     let (billionths, _) = number(value.trim())?;
     u64::try_from(billionths / 1_000_000_000).ok()
@@ -138,14 +147,12 @@ fn window_of(row: &Row, profile: &Profile, now: Timestamp) -> Window {
     row.subject.window.unwrap_or(if daily { Window::Day } else { habit })
 }
 
-/// When one more request, or enough tokens for one, can be had again. How many tokens the next
-/// request takes is not known, so a bucket of tokens is waited for until it is full.
+/// When one more request or token can be had again, should nothing be left.
 fn next(row: &Row, window: Window, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
     if row.limit == Some(0) {
         return None;
     }
-    let continuous = profile.refill == Refill::Continuous;
-    if continuous && row.subject.dimension == Dimension::Requests {
+    if profile.refill == Refill::Continuous {
         let slot = row.limit.and_then(|limit| slot(window, limit, now));
         return [slot, row.reset].into_iter().flatten().min();
     }

@@ -169,6 +169,7 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     let named = body.param.as_deref().and_then(top_level);
     named
         .or_else(|| by_location(&body.value))
+        .or_else(|| by_written_location(&body.message))
         .or_else(|| in_prose(&body.message, sent))
         .or_else(|| refused_option(body, sent))
 }
@@ -255,6 +256,19 @@ pub(crate) fn is_of_the_value(body: &ErrorBody) -> bool {
 /// The name in the `loc` of a validator's list: `["body", "reasoning"]`.
 fn by_location(body: &Value) -> Option<String> {
     located(body, &["extra_forbidden", "literal_error"])
+}
+
+/// The same of a list that a validator in Python has written out as text. Only its first entry
+/// counts: what follows repeats the request.
+fn by_written_location(message: &str) -> Option<String> {
+    let (_, entry) = message.split_once("[{'type': '")?;
+    let (kind, rest) = entry.split_once("', 'loc': (")?;
+    if !["extra_forbidden", "literal_error"].contains(&kind) {
+        return None;
+    }
+    let (place, _) = rest.split_once(')')?;
+    let mut names = place.split(',').map(|name| name.trim().trim_matches('\''));
+    top_level(names.find(|name| *name != "body")?)
 }
 
 /// The same for entries of these types.

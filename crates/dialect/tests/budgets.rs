@@ -66,6 +66,32 @@ fn an_openai_reset_beyond_a_minute_is_that_of_a_day() {
 }
 
 #[test]
+fn a_bucket_of_tokens_refills_bit_by_bit() {
+    let pairs = [
+        ("x-ratelimit-limit-tokens", "8000"),
+        ("x-ratelimit-remaining-tokens", "0"),
+        ("x-ratelimit-reset-tokens", "60s"),
+    ];
+    for provider in ["groq", "openai"] {
+        let tokens = &read(provider, &pairs)[0];
+        assert!(wait(tokens.next_at).unwrap() < 0.01, "the next token, not the full bucket");
+        assert_eq!(wait(tokens.full_at), Some(60.0));
+    }
+}
+
+#[test]
+fn a_reset_of_no_time_is_now() {
+    for reset in ["0", "0s", "0ms"] {
+        let pairs = [
+            ("x-ratelimit-limit-requests", "100"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", reset),
+        ];
+        assert_eq!(wait(read("groq", &pairs)[0].next_at), Some(0.0), "{reset}");
+    }
+}
+
+#[test]
 fn cerebras_resets_are_seconds_and_windows_are_named() {
     let budgets = read(
         "cerebras",

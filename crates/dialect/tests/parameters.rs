@@ -170,3 +170,12 @@ fn a_bound_of_any_parameter_is_read() {
     assert_eq!(bound("top_logprobs", "top_logprobs must be at most 5."), Some(5));
     assert_eq!(bound("temperature", "the 3 options must be > 4"), None);
 }
+
+#[test]
+fn a_validators_list_that_is_written_out_names_the_parameter() {
+    let message = "[{'type': 'extra_forbidden', 'loc': ('body', 'x'), \
+                   'msg': 'Extra inputs are not permitted', 'input': 1}]";
+    let body = serde_json::json!({"message": message, "type": "BadRequestError", "code": 400});
+    let body = serde_json::to_vec(&body).unwrap();
+    assert_eq!(dialect::refused_parameter(&body, b"{\"x\":1}"), Some("x".to_owned()));
+}

@@ -9,6 +9,10 @@ use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
 
+/// No answer uses more tokens than this; a reply that reports more is not believed, so that it
+/// cannot spend the budget of a whole day.
+const MOST_TOKENS: u64 = 10_000_000;
+
 /// The right to use a deployment once. It must end in exactly one of [`Ledger::fail`],
 /// [`Ledger::finish`] and [`Ledger::abandon`].
 #[derive(Debug, Clone)]
@@ -83,6 +87,7 @@ impl Ledger {
 
     /// The answer is over; `tokens` is what it used, if that is known.
     pub fn finish(&mut self, registry: &Registry, lease: &mut Lease, tokens: Option<u64>) {
+        let tokens = tokens.map(|tokens| tokens.min(MOST_TOKENS));
         if let Some(used) = tokens {
             let deployment = &registry.deployments()[lease.deployment];
             self.usage_mut(deployment.usage).calibration.learn(lease.demand, used);
@@ -112,6 +117,7 @@ impl Ledger {
 
     /// The answer is over and nobody counted its tokens, such as when the client left early.
     pub fn finish_estimated(&mut self, registry: &Registry, lease: &mut Lease, tokens: u64) {
+        let tokens = tokens.min(MOST_TOKENS);
         self.end(registry, lease, Some(tokens));
         if self.is_today(lease.started) {
             let deployment = &registry.deployments()[lease.deployment];

@@ -346,6 +346,20 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_of_a_refusal_is_back_by_the_stated_time() {
+        let minute = || Budget { remaining: Some(0), ..minute(0, 0, 58) };
+        for budget in [minute(), Budget { next_at: Some(at(58)), ..minute() }] {
+            let mut usage = Usage::default();
+            usage.take(of(6_000), at(0));
+            usage.take(of(6_000), at(0));
+            usage.learn(&[budget.back_by(at(4))], of(6_000), at(0), at(1_000_000));
+            assert!(usage.cannot_hold(of(6_000), at(3)));
+            assert_eq!(usage.used_up(of(6_000), at(4)), None);
+            assert!(!usage.cannot_hold(of(6_000), at(4)));
+        }
+    }
+
+    #[test]
     fn tokens_under_way_are_counted_as_used() {
         let mut usage = learned(minute(3_000, 1, 30));
         usage.take(of(2_000), at(0));

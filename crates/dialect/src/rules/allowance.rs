@@ -129,6 +129,7 @@ pub(super) const RULES: &[Rule] = &[
             "quota is not enough",
             "insufficient credit",
             "no prepaid credits",
+            "have any credits",
             "credits depleted",
             "credits are depleted",
             "out of credits",

@@ -11,7 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "key without this model",
         statuses: Statuses::Of(&[401, 403]),
-        labels: &["model_not_found"],
+        labels: &["model_not_found", "model_not_allowed"],
         any: &[
             "access to model",
             "access to the model",
@@ -23,6 +23,7 @@ pub(super) const RULES: &[Rule] = &[
             "entitled to {model}",
             "allowed to use model",
             "allowed to use {model}",
+            "allowed to sample from",
         ],
         kind: ModelMissing,
         whom: Whom::Deployment,

@@ -8,6 +8,7 @@ mod capacity;
 mod key;
 mod limit;
 mod model;
+mod moderation;
 mod refused;
 mod request;
 mod status;
@@ -23,6 +24,7 @@ mod tests;
 
 /// The table, section by section.
 const TABLE: &[&[Rule]] = &[
+    moderation::RULES,
     aggregator::RULES,
     allowance::RULES,
     key::RULES,

@@ -26,10 +26,46 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
-        name: "key",
-        statuses: Statuses::Of(&[401, 403]),
+        name: "network that is not let in",
+        statuses: Statuses::Of(&[403]),
+        any: &["check your network settings"],
+        kind: ServerError,
+        whom: Whom::Provider,
+        ..ANY
+    },
+    Rule { name: "key", statuses: Statuses::Of(&[401]), kind: KeyRejected, whom: Whom::Key, ..ANY },
+    Rule {
+        name: "key, without a word",
+        statuses: Statuses::Of(&[403]),
+        signs: &[Sign::Wordless],
         kind: KeyRejected,
         whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "key, by what is spoken of",
+        statuses: Statuses::Of(&[403]),
+        any: &[
+            "key",
+            "auth",
+            "token",
+            "permission",
+            "permitted",
+            "credential",
+            "forbidden",
+            "account",
+            "organization",
+        ],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "refusal for no known reason",
+        statuses: Statuses::Of(&[403]),
+        kind: ServerError,
+        whom: Whom::Deployment,
+        clock: Clock::Stated,
         ..ANY
     },
     Rule {

@@ -1,0 +1,45 @@
+//! A moderator's 403. It may quote the request, so it is recognised before any word of a quotation
+//! can be taken for one about keys or money.
+
+use engine::FaultKind::ContentFiltered;
+
+use super::{ANY, Rule, Statuses, Whom};
+use crate::evidence::Sign;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "moderation, by its metadata",
+        statuses: Statuses::Of(&[403]),
+        signs: &[Sign::Moderated],
+        kind: ContentFiltered,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "moderation, by code or sentence",
+        statuses: Statuses::Of(&[403]),
+        labels: &[
+            "content_filter",
+            "content_policy",
+            "content_policy_violation",
+            "moderation",
+            "moderation_blocked",
+            "moderation_error",
+        ],
+        any: &[
+            "violates usage guidelines",
+            "requires moderation",
+            "input was flagged",
+            "prompt was flagged",
+            "content was flagged",
+            "flagged by moderation",
+            "content management policy",
+            "content filter",
+            "safety_check",
+            "safety system",
+        ],
+        kind: ContentFiltered,
+        whom: Whom::Request,
+        ..ANY
+    },
+];
