@@ -1,11 +1,18 @@
-//! The provider's own words as they may be shown: short, on one line, without query strings.
+//! The provider's own words as they may be shown: short, on one line, without query strings and
+//! without the client's words.
+
+use crate::withheld::withheld;
 
 const LONGEST: usize = 300;
 
-/// Shortens a message to one line of at most 300 characters and drops what follows the `?` of a
-/// URL, where keys have been seen.
-pub(crate) fn shown(message: &str) -> String {
-    let plain = message.replace(is_format, "");
+/// So much of a message is read for it: a quotation that is cut off at the end is still known.
+const MOST_READ: usize = 8 * LONGEST;
+
+/// Shortens a message to one line of at most 300 characters, drops what follows the `?` of a URL,
+/// where keys have been seen, and marks where the request is quoted.
+pub(crate) fn shown(message: &str, request: &[u8]) -> String {
+    let letters = message.chars().filter(|c| !is_format(*c));
+    let plain = withheld(&letters.take(MOST_READ).collect::<String>(), request);
     let words = plain.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> =
         words.filter(|word| !word.is_empty()).map(without_query).take(LONGEST).collect();

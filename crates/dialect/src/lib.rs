@@ -21,6 +21,7 @@ mod rules;
 mod sent;
 mod times;
 mod tree;
+mod withheld;
 mod words;
 
 use engine::{Budget, Fault, FaultKind, Scope, Timestamp};
@@ -59,7 +60,7 @@ pub fn failure(reply: &Reply<'_>, body: &[u8]) -> Fault {
     if body.carries_error() {
         return within_success(reply, body);
     }
-    not_an_answer(reply.status, &body)
+    not_an_answer(reply, &body)
 }
 
 /// Reads an error that came with a success: in the JSON body of a 200, or in the data of one
@@ -121,7 +122,7 @@ fn fault(seen: &Evidence<'_>) -> Fault {
     let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
         "" => format!("status {} without a message ({})", seen.status, meaning.name),
-        message => detail::shown(message),
+        message => detail::shown(message, seen.sent.body()),
     };
     Fault { kind, scope: meaning.scope, resume: meaning.resume, detail }
 }
@@ -135,13 +136,13 @@ fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
 
 /// A page in the place of an answer comes from something before the provider, such as a login
 /// page of the network; an empty reply from the model.
-fn not_an_answer(status: u16, body: &ErrorBody) -> Fault {
+fn not_an_answer(reply: &Reply<'_>, body: &ErrorBody) -> Fault {
     let scope = if body.form == Form::Html { Scope::Provider } else { Scope::Model };
     let said = match body.message.as_str() {
         "" => "nothing",
         message => message,
     };
-    let detail = detail::shown(&format!("status {status} with {said}"));
+    let detail = detail::shown(&format!("status {} with {said}", reply.status), reply.request);
     Fault::new(FaultKind::NotAnAnswer, scope, detail)
 }
 

@@ -25,6 +25,11 @@ impl<'a> Sent<'a> {
         Self { body, text: OnceCell::new(), wholes: OnceCell::new() }
     }
 
+    /// All of it, as it came.
+    pub(crate) const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Whether a phrase in lower case stands in the request, in whatever case and escaped or not.
     pub(crate) fn holds(&self, phrase: &str) -> bool {
         self.text().contains(phrase)

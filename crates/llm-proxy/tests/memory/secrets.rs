@@ -70,3 +70,51 @@ async fn no_prompt_answer_or_key_is_in_the_file_or_told() {
         }
     }
 }
+
+/// What a user says that no provider may have told of him.
+const SAID: &str = "My landlord Mr Abernathy owes me 4711 dollars\nplease help";
+
+/// Faults of a provider's own, in words that quote what the user said.
+fn telling(mark: &str) -> Option<Reply> {
+    let quote = format!("Sorry: {SAID} (request {mark})");
+    let inside = json!({"error": {"message": quote, "type": "server_error", "code": 503}});
+    Some(match mark {
+        "limit" => error(429, "rate_limit_error", "rate_limit_exceeded", &quote),
+        "server" => error(500, "server_error", "internal", &quote),
+        "key" => error(401, "authentication_error", "invalid_api_key", &quote),
+        "model" => error(404, "invalid_request_error", "model_not_found", &quote),
+        "inside" => Reply::json(200, &inside),
+        "text" => Reply::bytes(502, quote.clone()),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn a_providers_fault_that_quotes_the_user_is_told_without_the_quotation() {
+    for (mark, stream) in ["limit", "server", "key", "model", "inside", "text"]
+        .iter()
+        .flat_map(|mark| [(mark, false), (mark, true)])
+    {
+        let upstream = acting(Behaviour::always(telling(mark).unwrap())).await;
+        let proxy = remembering(&[entry("one", &upstream)]).await;
+        let body = json!({"stream": stream, "messages": [{"role": "user", "content": SAID}]});
+        proxy.chat(&body.to_string()).await;
+        let requests = json!(told(&proxy, 1).await).to_string();
+        let status = proxy.get("/status").await.text().to_owned();
+        saved(&proxy).await;
+        let log = proxy.lines().join("\n");
+        let file = bytes(&killed(proxy).await);
+        for secret in ["landlord", "Abernathy", "4711", "please help"] {
+            for (place, text) in [
+                ("file", &file[..]),
+                ("requests", requests.as_bytes()),
+                ("status", status.as_bytes()),
+                ("log", log.as_bytes()),
+            ] {
+                assert!(!holds(text, secret), "{mark}: {secret} in {place}");
+            }
+        }
+        // The provider's own words are still there.
+        assert!(requests.contains(&format!("Sorry: [...] (request {mark})")), "{requests}");
+    }
+}

@@ -1,0 +1,341 @@
+//! The client's own words in what a provider says: left out of what is shown and kept, since
+//! providers quote the prompts that they refuse.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What stands in the place of the client's words.
+const MARK: &str = "[...]";
+
+/// So many letters or so many words in a row that a text of the request has too are its words.
+const LETTERS: usize = 12;
+const WORDS: usize = 3;
+
+/// A whole text of the request counts from so many letters on, however few its words are.
+const SHORTEST_WHOLE: usize = 4;
+
+/// An odd factor for digests of sequences: 2^64 by the golden ratio.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Members of a request that hold no text of its author.
+const NAMES: &[&str] = &["model", "models", "role", "type"];
+
+/// The message without what the request's texts have too.
+pub(crate) fn withheld(message: &str, request: &[u8]) -> String {
+    let said = Said::read(message);
+    if request.is_empty() || said.words.is_empty() {
+        return message.to_owned();
+    }
+    let mut search = Search::of(&said);
+    let mut json = serde_json::Deserializer::from_slice(request);
+    if Texts(&mut search).deserialize(&mut json).is_err() {
+        // Whatever it is, its words are the client's.
+        search.text(&String::from_utf8_lossy(request));
+    }
+    masked(message, &said.words, &said.found(&search.found))
+}
+
+/// A message in words of lower case letters and digits.
+struct Said {
+    letters: Vec<char>,
+    /// The first letter of each word.
+    starts: Vec<usize>,
+    /// Where each word stands.
+    words: Vec<Range<usize>>,
+    digests: Vec<u64>,
+}
+
+impl Said {
+    fn read(message: &str) -> Self {
+        let mut said = Self { letters: vec![], starts: vec![], words: vec![], digests: vec![] };
+        let mut before = None;
+        for (at, c) in message.char_indices() {
+            let end = at + c.len_utf8();
+            let Some(letter) = letter(c) else {
+                before = None;
+                continue;
+            };
+            match (said.words.last_mut(), said.digests.last_mut()) {
+                (Some(word), Some(digest)) if !parts(before, letter) => {
+                    word.end = end;
+                    *digest = step(*digest, letter);
+                }
+                _ => {
+                    said.words.push(at..end);
+                    said.starts.push(said.letters.len());
+                    said.digests.push(step(0, letter));
+                }
+            }
+            said.letters.push(letter);
+            before = Some(letter);
+        }
+        said
+    }
+
+    /// Each run of the message that may be the client's: its digest and its letters.
+    fn runs(&self) -> impl Iterator<Item = (u64, Range<usize>)> {
+        let of_letters = self.letters.windows(LETTERS).enumerate().map(|(at, run)| {
+            let digest = run.iter().fold(0, |digest, letter| step(digest, *letter));
+            (mixed(digest, LETTERS), at..at + LETTERS)
+        });
+        let of_words = (1..=WORDS).flat_map(move |count| {
+            let runs = self.digests.windows(count).enumerate();
+            runs.map(move |(at, run)| {
+                let letters = self.starts[at]..self.end_of(at + count - 1);
+                (of_words(run.iter().copied(), count), letters)
+            })
+        });
+        of_letters.chain(of_words)
+    }
+
+    fn end_of(&self, word: usize) -> usize {
+        self.starts.get(word + 1).copied().unwrap_or(self.letters.len())
+    }
+
+    /// Which words are the client's: by half of their letters, or so many that they are a run.
+    fn found(&self, found: &HashSet<u64>) -> Vec<bool> {
+        let mut known = vec![false; self.letters.len()];
+        for (_, letters) in self.runs().filter(|(digest, _)| found.contains(digest)) {
+            known[letters].fill(true);
+        }
+        let words = (0..self.words.len()).map(|word| &known[self.starts[word]..self.end_of(word)]);
+        let is_hidden = |letters: &[bool]| {
+            let count = letters.iter().filter(|known| **known).count();
+            count >= LETTERS || 2 * count >= letters.len()
+        };
+        words.map(is_hidden).collect()
+    }
+}
+
+/// A single pass over the request's texts that finds the runs of a message.
+struct Search {
+    sought: HashSet<u64>,
+    /// A bit for the upper half of each sought digest: nearly every run is none of them.
+    sieve: Vec<u64>,
+    found: HashSet<u64>,
+    /// The weight of the letter that leaves a run.
+    oldest: u64,
+}
+
+impl Search {
+    fn of(said: &Said) -> Self {
+        let sought: HashSet<u64> = said.runs().map(|(digest, _)| digest).collect();
+        let mut sieve = vec![0; 1 << 10];
+        for digest in &sought {
+            let (place, bit) = sieve_bit(*digest);
+            sieve[place] |= bit;
+        }
+        let oldest = (0..LETTERS).fold(1_u64, |weight, _| weight.wrapping_mul(FACTOR));
+        Self { sought, sieve, found: HashSet::new(), oldest }
+    }
+
+    fn look(&mut self, digest: u64) {
+        let (place, bit) = sieve_bit(digest);
+        if self.sieve[place] & bit != 0 && self.sought.contains(&digest) {
+            self.found.insert(digest);
+        }
+    }
+
+    /// Looks at one text.
+    fn text(&mut self, text: &str) {
+        let mut run = [0_u64; LETTERS];
+        let (mut count, mut rolling) = (0, 0_u64);
+        let mut words = [0_u64; WORDS];
+        let mut ended = 0_usize;
+        let (mut word, mut before) = (0_u64, None);
+        for letter in text.chars().map(letter).chain([None]) {
+            if before.is_some() && letter.is_none_or(|letter| parts(before, letter)) {
+                words.rotate_left(1);
+                words[WORDS - 1] = word;
+                ended += 1;
+                word = 0;
+                if ended >= WORDS {
+                    self.look(of_words(words.into_iter(), WORDS));
+                }
+            }
+            before = letter;
+            let Some(letter) = letter else { continue };
+            word = step(word, letter);
+            let slot = &mut run[count % LETTERS];
+            let left = std::mem::replace(slot, u64::from(letter) + 1);
+            count += 1;
+            rolling = step(rolling, letter).wrapping_sub(left.wrapping_mul(self.oldest));
+            if count >= LETTERS {
+                self.look(mixed(rolling, LETTERS));
+            }
+        }
+        if (1..WORDS).contains(&ended) && count >= SHORTEST_WHOLE {
+            self.look(of_words(words[WORDS - ended..].iter().copied(), ended));
+        }
+    }
+}
+
+/// A letter or digit in lower case.
+fn letter(c: char) -> Option<char> {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric().then(|| c.to_ascii_lowercase());
+    }
+    c.is_alphanumeric().then(|| c.to_lowercase().next().unwrap_or(c))
+}
+
+/// Whether a word begins with a letter. Scripts without spaces have a word in each sign.
+fn parts(before: Option<char>, letter: char) -> bool {
+    let spaceless = |c: char| matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{abff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..);
+    before.is_none_or(|before| spaceless(before) || spaceless(letter))
+}
+
+fn step(digest: u64, letter: char) -> u64 {
+    digest.wrapping_mul(FACTOR).wrapping_add(u64::from(letter) + 1)
+}
+
+/// Digests of letters and of words, one, two or three, are told apart.
+fn mixed(digest: u64, kind: usize) -> u64 {
+    let digest = (digest ^ kind as u64).wrapping_mul(FACTOR);
+    digest ^ digest >> 32
+}
+
+fn of_words(words: impl Iterator<Item = u64>, count: usize) -> u64 {
+    let digest = words.fold(0, |digest: u64, word| mixed(digest.rotate_left(1) ^ word, count));
+    mixed(digest, count)
+}
+
+fn sieve_bit(digest: u64) -> (usize, u64) {
+    let bit = digest >> 48;
+    (usize::try_from(bit >> 6).unwrap_or_default(), 1 << (bit & 63))
+}
+
+/// The message with a mark in the place of each run of hidden words.
+fn masked(message: &str, words: &[Range<usize>], hidden: &[bool]) -> String {
+    let mut shown = String::with_capacity(message.len());
+    let mut rest = 0;
+    let mut was_hidden = false;
+    for (word, &is_hidden) in words.iter().zip(hidden) {
+        if !was_hidden {
+            shown.push_str(&message[rest..word.start]);
+            rest = word.start;
+        }
+        if is_hidden {
+            if !was_hidden {
+                shown.push_str(MARK);
+            }
+            rest = word.end;
+        }
+        was_hidden = is_hidden;
+    }
+    shown.push_str(&message[rest..]);
+    shown
+}
+
+/// Gives every text of a JSON value to a search.
+struct Texts<'s>(&'s mut Search);
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.text(text);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Texts(&mut *self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            if NAMES.contains(&name.as_str()) {
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                members.next_value_seed(Texts(&mut *self.0))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::withheld;
+
+    fn of(content: &str, message: &str) -> String {
+        let request = serde_json::json!({"model": "the-model-of-the-client", "stream": true,
+            "messages": [{"role": "user", "content": content}]});
+        withheld(message, request.to_string().as_bytes())
+    }
+
+    #[test]
+    fn words_of_the_request_are_left_out_and_the_providers_stay() {
+        let cases = [
+            ("my pin is 4711", "no: 'My PIN is 4711' is bad", "no: '[...]' is bad"),
+            ("so I said open sesame now", "flagged: open, sesame now!", "flagged: [...]!"),
+            ("hunter2", "cannot read \"hunter2\" here", "cannot read \"[...]\" here"),
+            ("a confidentialreportofmine b", "x confidentialrep", "x [...]"),
+            ("one\n\"two\"\tthree \u{e9}", "got: one 'two' three", "got: [...]"),
+            ("我的密码是秘密", "错误: 密码是秘密 (1)", "错误: [...] (1)"),
+            ("мой секретный пароль", "bad: секретный пароль", "bad: [...]"),
+            ("what is a limit?", "rate limit reached", "rate limit reached"),
+            ("hi", "hi, rate limit", "hi, rate limit"),
+            ("use a tool", "no the-model-of-the-client", "no the-model-of-the-client"),
+            ("a b c x d e f", "a b c - d e f", "[...]"),
+            ("anything", "", ""),
+        ];
+        for (content, message, shown) in cases {
+            assert_eq!(of(content, message), shown, "{content}");
+        }
+    }
+
+    #[test]
+    fn texts_are_found_wherever_they_stand_and_in_what_is_no_json() {
+        let message = "bad: the quick brown fox";
+        let deep = format!("{}\"the quick brown fox\"{}", "[".repeat(500), "]".repeat(500));
+        let filler = "x ".repeat(1 << 20);
+        for request in [
+            r#"{"prompt":"the quick brown fox"}"#.to_owned(),
+            r#"{"prompt":["\u0074he quick","the quick brown fox"]}"#.to_owned(),
+            r#"{"tools":[{"function":{"description":"The quick\nbrown fox"}}]}"#.to_owned(),
+            format!(r#"{{"prompt":"{filler}the quick brown fox {filler}"}}"#),
+            r#"{"prompt":"the quick brown fox"#.to_owned(),
+            deep,
+        ] {
+            assert_eq!(withheld(message, request.as_bytes()), "bad: [...]");
+        }
+        assert_eq!(withheld(message, b""), message);
+        assert_eq!(withheld(message, br#"{"the quick brown fox":1}"#), message);
+    }
+}
