@@ -61,7 +61,7 @@ impl Event {
                 let (before, after) = (&self.raw[..start], &self.raw[start + own.len()..]);
                 [before, data, after].concat().into()
             }
-            _ => data_event(data),
+            Cow::Borrowed(_) | Cow::Owned(_) => data_event(data),
         };
         Self { raw, ..*self }
     }
