@@ -1,6 +1,10 @@
 //! Token counts, in the dialects in which providers state them.
 
-use crate::json::View;
+use bytes::Bytes;
+
+use crate::json::{Layout, View};
+use crate::splice::{Edit, splice};
+use crate::sse::Event;
 
 /// What a provider says was used. Absent is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +58,17 @@ impl Usage {
         }
         (usage != Self::default()).then_some(usage)
     }
+}
+
+/// The event without the token counts that stand beside its choices. An event whose data is no
+/// object stays as it is.
+pub fn hide(event: &Event) -> Event {
+    // A line end is never inside a JSON string.
+    let blank = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    let data: Bytes = event.data().trim_ascii().iter().map(blank).collect();
+    let Ok(layout) = Layout::of(&data) else { return event.clone() };
+    let edits = ["usage", "usageMetadata"].map(|name| Edit::unset(&layout, name)).concat();
+    event.with_data(&splice(&data, &layout, &edits).to_bytes())
 }
 
 /// Bytes of text per token, for a part whose tokens nobody counted.

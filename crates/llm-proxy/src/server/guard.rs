@@ -121,9 +121,8 @@ fn check_origin(parts: &Parts, server: &Server) -> Result<(), ProxyError> {
 /// Whether a page of another site asks without saying so: as a form, a frame or an image. A person
 /// who follows a link to us is no such page.
 fn is_embedded_elsewhere(parts: &Parts) -> bool {
-    let says = |name: HeaderName, word: &str| {
-        parts.headers.get(name).is_some_and(|value| value == word)
-    };
+    let says =
+        |name: HeaderName, word: &str| parts.headers.get(name).is_some_and(|value| value == word);
     let is_foreign = says(SEC_FETCH_SITE, "cross-site");
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return is_foreign;

@@ -95,9 +95,7 @@ impl Journey {
     pub(crate) async fn wait(&mut self, moment: Timestamp) {
         let began = self.app.clock.now();
         let wait = began.until(moment);
-        self.app
-            .log
-            .info(format_args!("Nobody can answer now: waiting {}", report::span(wait)));
+        self.app.log.info(format_args!("Nobody can answer now: waiting {}", report::span(wait)));
         tokio::select! {
             () = self.app.clock.sleep_until(moment) => {}
             () = self.app.news.notified() => {}

@@ -119,7 +119,7 @@ mod tests {
         let (packed, whole) = (members.concat(), events.concat());
         for size in 1..=packed.len() {
             let mut decoder = gzip();
-            let pieces = packed.chunks(size).map(|piece| Bytes::copy_from_slice(piece));
+            let pieces = packed.chunks(size).map(Bytes::copy_from_slice);
             let unpacked: Vec<Bytes> = pieces.map(|piece| decoder.push(piece).unwrap()).collect();
             assert_eq!(unpacked.concat(), whole.as_bytes(), "in pieces of {size}");
         }

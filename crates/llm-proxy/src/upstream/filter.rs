@@ -1,11 +1,10 @@
 //! What one event of a stream means for the client: passed on, hidden, the end, or a failure.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use wire::chunk::{ChunkFacts, ChunkKind, Ends, MOST_BROKEN, classify};
 use wire::continuation::{Continuation, Joined};
 use wire::sse::Event;
-use wire::usage::Usage;
+use wire::usage::{self, Usage};
 
 use super::failure::Failure;
 use super::send::{Asked, Recovery};
@@ -67,9 +66,9 @@ impl Filter {
 
     /// Reads one event, and says what becomes of it.
     pub(super) fn pass(&mut self, event: &Event) -> Passed {
-        let raw = || self.asked.route.redactor.apply(event.raw());
         if event.is_empty() || event.is_comment_only() {
-            return Passed::Forward { event: raw(), meaningful: false };
+            let event = self.asked.route.redactor.apply(event.raw());
+            return Passed::Forward { event, meaningful: false };
         }
         let data = event.data();
         let facts = classify(&data, event.name());
@@ -79,11 +78,15 @@ impl Filter {
         if facts.kind == ChunkKind::Broken {
             return self.pass_broken();
         }
+        // Some providers count with each word, or with the last one.
+        let hidden = (self.hide_usage && facts.usage.is_some()).then(|| usage::hide(event));
+        let event = hidden.as_ref().unwrap_or(event);
         if self.join.is_some() {
             return self.pass_joined(event, &facts, &data);
         }
+        let shown = |raw: &Bytes| self.asked.route.redactor.apply(raw);
         match facts.kind {
-            ChunkKind::Done => Passed::Done(event.end_mark()),
+            ChunkKind::Done => Passed::Done(shown(&event.end_mark())),
             ChunkKind::Error => Passed::Failed(self.asked.error_event(self.status, &data)),
             ChunkKind::Content if facts.finish_is_error => {
                 Passed::Failed(self.asked.error_event(self.status, &data))
@@ -91,13 +94,13 @@ impl Filter {
             ChunkKind::Stray | ChunkKind::Broken => Passed::Hidden,
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
             ChunkKind::Content => {
-                let event = raw();
+                let event = shown(event.raw());
                 self.tell(&facts, facts.text.as_deref().unwrap_or_default(), &data);
                 Passed::Forward { event, meaningful: self.note(&facts) }
             }
             ChunkKind::UsageOnly | ChunkKind::Preamble => {
                 self.ends.note(&facts);
-                Passed::Forward { event: raw(), meaningful: false }
+                Passed::Forward { event: shown(event.raw()), meaningful: false }
             }
         }
     }

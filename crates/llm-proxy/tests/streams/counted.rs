@@ -147,3 +147,39 @@ async fn the_count_is_asked_for_and_its_event_hidden_from_who_did_not_ask() {
     assert!(plain.text().contains("usage"));
     assert!(a.requests().last().unwrap().json().get("stream_options").is_none());
 }
+
+#[tokio::test]
+async fn running_counts_are_hidden_from_who_did_not_ask_and_summed_over_a_break() {
+    let counting = |id: &str, text: &str, tokens: u64| {
+        Events::data(&json!({"id": id,
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": tokens, "total_tokens": 5 + tokens}}))
+    };
+    let finish = || {
+        Events::data(&json!({"id": "b",
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}))
+    };
+    for wants in [true, false] {
+        let first = joined(&[counting("a", "one ", 1), counting("a", "two ", 2)]);
+        let second = joined(&[counting("b", "three", 1), finish(), Events::done()]);
+        let (a, b) = (always(raw_stream(first).cut()).await, always(raw_stream(second)).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let mut body = question(true);
+        if wants {
+            body["stream_options"] = json!({"include_usage": true});
+        }
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("one two three");
+        assert!(heard.is_done());
+        let usages: Vec<Value> = heard
+            .events()
+            .iter()
+            .map(|event| event["usage"].clone())
+            .filter(Value::is_object)
+            .collect();
+        let sum = json!({"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16});
+        assert_eq!(usages.last(), wants.then_some(&sum), "{}", heard.text());
+        assert_eq!((used(&proxy, "a").await.0, used(&proxy, "b").await.0), (json!(7), json!(9)));
+    }
+}

@@ -166,7 +166,7 @@ impl Continuation {
         let (own, text) = (text, self.whole_characters(text, event, is_end));
         let became = match self.take_text(&text, is_end) {
             Text::Own if text != own => Text::Other(text),
-            became => became,
+            became @ (Text::Own | Text::Other(_) | Text::Swallow | Text::Mismatch) => became,
         };
         self.is_finished |= is_end;
         match became {

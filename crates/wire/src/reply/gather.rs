@@ -189,7 +189,8 @@ impl Whole {
             _ if is_failure && self.ends.are_all() => {}
             _ if is_failure => return Err(NoCompletion::Failed(Bytes::copy_from_slice(&data))),
             ChunkKind::Broken => self.broken += usize::from(event.is_terminated()),
-            _ => {
+            ChunkKind::Stray | ChunkKind::Error => {}
+            ChunkKind::Content | ChunkKind::Preamble | ChunkKind::UsageOnly => {
                 self.ends.note(&facts);
                 self.gather.push(&data);
             }

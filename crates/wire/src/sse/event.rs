@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{BOM, DONE};
+use super::{BOM, DONE, data_event};
 
 /// One event as it came, with the blank line that ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,21 @@ impl Event {
     pub fn end_mark(&self) -> Bytes {
         let is_exact = *self.data() == *b"[DONE]";
         if is_exact { self.raw.clone() } else { Bytes::from_static(DONE) }
+    }
+
+    /// The event with other data, which must hold no line end. The rest of it stays as it is, if
+    /// its own data is in one line, too.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Self {
+        let raw = match self.data() {
+            Cow::Borrowed(own) if !own.is_empty() => {
+                let start = own.as_ptr() as usize - self.raw.as_ptr() as usize;
+                let (before, after) = (&self.raw[..start], &self.raw[start + own.len()..]);
+                [before, data, after].concat().into()
+            }
+            Cow::Borrowed(_) | Cow::Owned(_) => data_event(data),
+        };
+        Self { raw, ..*self }
     }
 
     /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
@@ -141,6 +156,18 @@ mod tests {
         }
         for mended in ["data:  [DONE] \n\n", "data: [DONE]\t\r\r", "data:\ndata: [DONE]\n\n"] {
             assert_eq!(event(mended).end_mark(), DONE, "{mended:?}");
+        }
+    }
+
+    #[test]
+    fn data_is_replaced_in_its_place() {
+        let table = [
+            ("id: 7\r\ndata:old\r\n\r\n", "id: 7\r\ndata:new\r\n\r\n"),
+            ("data: o\ndata: ld\n\n", "data: new\n\n"),
+            ("id: 7\n\n", "data: new\n\n"),
+        ];
+        for (raw, expected) in table {
+            assert_eq!(event(raw).with_data(b"new").raw(), expected);
         }
     }
 
