@@ -162,10 +162,10 @@ impl Continuation {
             return Joined::Swallow;
         }
         let (own, text) = (text, self.whole_characters(text, event, is_end));
-        let became = match self.take_text(&text, is_end) {
-            Text::Own if text != own => Text::Other(text),
-            became => became,
-        };
+        let mut became = self.take_text(&text, is_end);
+        if matches!(became, Text::Own) && text != own {
+            became = Text::Other(text);
+        }
         self.is_finished |= is_end;
         match became {
             Text::Mismatch => Joined::Mismatch,
