@@ -97,9 +97,7 @@ impl Continuation {
     /// Takes one event of the other provider.
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
-            ChunkKind::Preamble | ChunkKind::Stray | ChunkKind::Broken | ChunkKind::Error => {
-                Joined::Swallow
-            }
+            ChunkKind::Preamble | ChunkKind::Broken | ChunkKind::Error => Joined::Swallow,
             ChunkKind::Done => self.join_done(event),
             ChunkKind::UsageOnly => self.rewritten(event, facts, None),
             ChunkKind::Content => self.join_content(event, facts),
@@ -117,10 +115,10 @@ impl Continuation {
             Text::Swallow => String::new(),
         };
         if self.is_finished {
-            return Joined::Forward(event.end_mark(), rest);
+            return Joined::Forward(event.raw().clone(), rest);
         }
         let end = data_event(&self.finish_event(&rest));
-        Joined::Forward([end, event.end_mark()].concat().into(), rest)
+        Joined::Forward([end, event.raw().clone()].concat().into(), rest)
     }
 
     /// An event of ours that ends the answer, with the last of its text.
@@ -164,10 +162,10 @@ impl Continuation {
             return Joined::Swallow;
         }
         let (own, text) = (text, self.whole_characters(text, event, is_end));
-        let became = match self.take_text(&text, is_end) {
-            Text::Own if text != own => Text::Other(text),
-            became @ (Text::Own | Text::Other(_) | Text::Swallow | Text::Mismatch) => became,
-        };
+        let mut became = self.take_text(&text, is_end);
+        if matches!(became, Text::Own) && text != own {
+            became = Text::Other(text);
+        }
         self.is_finished |= is_end;
         match became {
             Text::Mismatch => Joined::Mismatch,
