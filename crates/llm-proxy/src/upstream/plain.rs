@@ -6,15 +6,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout, timeout_at};
 use wire::reply::{ReplyFacts, Shape, inspect};
 use wire::usage::Usage;
 
 use super::failure::Failure;
 use super::opened::Opened;
 use super::send::{Asked, describe};
+use crate::clock;
 
 /// The largest answer in one piece; a larger one is not an answer of a language model.
-pub(super) const LARGEST_ANSWER: usize = 64 << 20;
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// So much of an error's body is read; the reason stands at its beginning.
+const LARGEST_ERROR: usize = 64 << 10;
 
 /// An answer in one piece.
 #[derive(Debug)]
@@ -25,37 +30,101 @@ pub(crate) struct PlainReply {
     pub(crate) usage: Option<Usage>,
 }
 
-/// Reads a body to its end.
-pub(super) async fn collect(
-    opened: Opened,
-    most: usize,
+/// Bytes that are a sign of life of an answer that is late.
+const SIGN_OF_LIFE: usize = 1 << 10;
+
+/// How long a body may take.
+struct Pace {
     silence: Duration,
-) -> Result<Bytes, Failure> {
-    let Opened { mut body, mut decoder, mut first } = opened;
-    let mut whole = BytesMut::new();
-    loop {
-        let frame = match tokio::time::timeout(silence, body.frame()).await {
-            Err(_) => return Err(Failure::silence("the reply stopped in the middle")),
-            Ok(None) => break,
-            Ok(Some(Err(error))) => return Err(Failure::lost(describe(&error))),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        let piece = decoder.push(piece).map_err(|error| Failure::lost(error.to_string()))?;
-        if first.len() + whole.len() + piece.len() > most {
-            return Err(Failure::no_answer("the reply is too large"));
-        }
-        // Most replies come in one piece, which then need not be copied.
-        if first.is_empty() && whole.is_empty() {
-            first = piece;
-        } else {
-            whole.extend_from_slice(&std::mem::take(&mut first));
-            whole.extend_from_slice(&piece);
+    /// When it must be whole, unless it grows.
+    due: Instant,
+    grown: usize,
+}
+
+impl Pace {
+    /// Until when the next piece must be there.
+    fn deadline(&self) -> Instant {
+        self.due.min(clock::deadline_in(self.silence))
+    }
+
+    /// Much of an answer gives it more time; single bytes do not.
+    fn came(&mut self, bytes: usize) {
+        self.grown += bytes;
+        if self.grown >= SIGN_OF_LIFE {
+            self.grown = 0;
+            self.due = self.due.max(clock::deadline_in(self.silence));
         }
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// A body of which a part is there.
+struct Reading {
+    opened: Opened,
+    whole: BytesMut,
+}
+
+impl Reading {
+    fn of(opened: Opened) -> Self {
+        Self { opened, whole: BytesMut::new() }
+    }
+
+    /// Reads the next piece and tells its length before it was decoded; `None` at the end.
+    async fn more(&mut self) -> Result<Option<usize>, Failure> {
+        let Some(frame) = self.opened.body.frame().await else { return Ok(None) };
+        let frame = frame.map_err(|error| Failure::lost(describe(&error)))?;
+        let Ok(piece) = frame.into_data() else { return Ok(Some(0)) };
+        let came = piece.len();
+        let decoded = self.opened.decoder.push(piece);
+        let piece = decoded.map_err(|error| Failure::lost(error.to_string()))?;
+        let first = &mut self.opened.first;
+        // Most replies come in one piece, which then need not be copied.
+        if first.is_empty() && self.whole.is_empty() {
+            *first = piece;
+        } else {
+            self.whole.extend_from_slice(&std::mem::take(first));
+            self.whole.extend_from_slice(&piece);
+        }
+        Ok(Some(came))
+    }
+
+    fn len(&self) -> usize {
+        self.opened.first.len() + self.whole.len()
+    }
+
+    fn finish(self) -> Bytes {
+        if self.whole.is_empty() { self.opened.first } else { self.whole.freeze() }
+    }
+}
+
+/// Reads an answer to its end, which must come within a time or grow well.
+pub(super) async fn collect(
+    opened: Opened,
+    silence: Duration,
+    within: Duration,
+) -> Result<Bytes, Failure> {
+    let mut pace = Pace { silence, due: clock::deadline_in(within), grown: 0 };
+    let mut reading = Reading::of(opened);
+    loop {
+        let late = |_| Failure::silence("the reply stopped in the middle");
+        match timeout_at(pace.deadline(), reading.more()).await.map_err(late)?? {
+            Some(bytes) => pace.came(bytes),
+            None => return Ok(reading.finish()),
+        }
+        if reading.len() > LARGEST_ANSWER {
+            return Err(Failure::no_answer("the reply is too large"));
+        }
+    }
+}
+
+/// What comes of an error's body within a time: its head has told the most of it.
+pub(super) async fn glimpse(opened: Opened, within: Duration) -> Bytes {
+    let mut reading = Reading::of(opened);
+    let until_enough = async {
+        while reading.len() < LARGEST_ERROR && matches!(reading.more().await, Ok(Some(_))) {}
+    };
+    // Late is not wrong: what is there by then is taken.
+    let _late = timeout(within, until_enough).await;
+    reading.finish()
 }
 
 /// Tells an answer from what only looks like one.

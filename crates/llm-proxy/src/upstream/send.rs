@@ -10,7 +10,7 @@ use engine::{Budget, Fault, FaultKind, Remedy, Scope};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use wire::Endpoint;
 use wire::reply::{NoCompletion, completion_to_events, events_to_completion};
 
@@ -18,18 +18,15 @@ use super::client::Client;
 use super::decode::Decoder;
 use super::failure::{Failure, Original};
 use super::opened::Opened;
-use super::plain::{LARGEST_ANSWER, PlainReply, collect, judge};
+use super::plain::{PlainReply, collect, glimpse, judge};
 use super::request::Prepared;
 use super::source::Source;
 use super::stream::EventStream;
 use super::told::Continuing;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::world::Route;
 
-/// The largest error body that is read; the reason stands at its beginning.
-const LARGEST_ERROR: usize = 1 << 20;
-
-/// How long an error's body may keep us after its head.
+/// How long an error's body may keep us after its head, all of it.
 const ERROR_BODY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an attempt may be silent.
@@ -94,6 +91,9 @@ pub(crate) async fn send(
     limits: Limits,
 ) -> Outcome {
     let mut budgets = Vec::new();
+    // A plain reply is late when its head is, a stream when its first word is.
+    let whole = if asked.stream { limits.first.min(limits.attempt) } else { limits.attempt };
+    let end = clock::deadline_in(whole);
     let attempt = async {
         let reply = match timeout(limits.first, client.send(&prepared.request)).await {
             Ok(Ok(reply)) => reply,
@@ -101,11 +101,12 @@ pub(crate) async fn send(
             Err(_) => return Err(Failure::silence("no reply in time")),
         };
         budgets = dialect::budgets(&asked.reply(reply.status(), reply.headers()), None);
-        read(reply, prepared, asked, limits).await
+        // An error whose body is late is told as the error, not as an answer that is late.
+        let left = end.saturating_duration_since(clock::deadline_in(Duration::ZERO));
+        let patience = limits.stall.min(ERROR_BODY_PATIENCE).min(left / 2);
+        read(reply, prepared, asked, limits, patience).await
     };
-    // A plain reply is late when its head is, a stream when its first word is.
-    let whole = if asked.stream { limits.first.min(limits.attempt) } else { limits.attempt };
-    let result = match timeout(whole, attempt).await {
+    let result = match timeout_at(end, attempt).await {
         Ok(result) => result,
         Err(_) => Err(Failure::silence("no answer in time")),
     };
@@ -117,6 +118,7 @@ async fn read(
     prepared: &Prepared,
     asked: &Asked,
     limits: Limits,
+    patience: Duration,
 ) -> Result<Answer, Failure> {
     let (head, body) = reply.into_parts();
     let (status, mut headers) = (head.status, head.headers);
@@ -129,8 +131,7 @@ async fn read(
     }
     let mut opened = Opened::unread(body, decoder);
     if !status.is_success() {
-        let patience = limits.stall.min(ERROR_BODY_PATIENCE);
-        let body = collect(opened, LARGEST_ERROR, patience).await.unwrap_or_default();
+        let body = glimpse(opened, patience).await;
         return Err(asked.refused(status, headers, &body));
     }
     let kind = content_type(&headers);
@@ -142,7 +143,7 @@ async fn read(
             return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
         }
     }
-    let body = collect(opened, LARGEST_ANSWER, limits.stall).await?;
+    let body = collect(opened, limits.stall, limits.first).await?;
     let body = if asked.stream || !kind.contains("event-stream") {
         body
     } else {

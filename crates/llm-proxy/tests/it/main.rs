@@ -6,6 +6,7 @@ mod harness;
 mod control;
 mod credentials;
 mod crowds;
+mod drips;
 mod endings;
 mod faults;
 mod fidelity;
