@@ -198,7 +198,7 @@ async fn the_command_prints_the_same_as_a_table_as_json_and_for_spreadsheets() {
     assert!(by_model.starts_with("PROVIDER"), "{by_model}");
     let later = proxy.tell(&["usage", "--since", "2999-01-01"]).await.good();
     assert!(later.starts_with("nothing was used since 2999-01-01"), "{later}");
-    proxy.tell(&["usage", "--by", "nonsense"]).await.bad(1);
+    proxy.tell(&["usage", "--by", "nonsense"]).await.bad(2);
 }
 
 #[tokio::test]

@@ -97,7 +97,9 @@ impl Continuation {
     /// Takes one event of the other provider.
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
-            ChunkKind::Preamble | ChunkKind::Broken | ChunkKind::Error => Joined::Swallow,
+            ChunkKind::Preamble | ChunkKind::Stray | ChunkKind::Broken | ChunkKind::Error => {
+                Joined::Swallow
+            }
             ChunkKind::Done => self.join_done(event),
             ChunkKind::UsageOnly => self.rewritten(event, facts, None),
             ChunkKind::Content => self.join_content(event, facts),
@@ -115,10 +117,10 @@ impl Continuation {
             Text::Swallow => String::new(),
         };
         if self.is_finished {
-            return Joined::Forward(event.raw().clone(), rest);
+            return Joined::Forward(event.end_mark(), rest);
         }
         let end = data_event(&self.finish_event(&rest));
-        Joined::Forward([end, event.raw().clone()].concat().into(), rest)
+        Joined::Forward([end, event.end_mark()].concat().into(), rest)
     }
 
     /// An event of ours that ends the answer, with the last of its text.
