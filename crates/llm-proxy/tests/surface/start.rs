@@ -48,7 +48,7 @@ async fn bad_usage_ends_with_2_and_names_the_nearest() {
         (&["serve", "--port", "99999"], "99999"),
         (&["serve", "--log-format", "xml"], "json"),
         (&["serve", "--log-level", "loud"], "info"),
-        (&["check", "--send"], "--live"),
+        (&["check", "--send", "now"], "now"),
         (&["disable"], "PROVIDER"),
         (&["completions", "tcsh"], "bash"),
         // Before the command they would be another command's.
