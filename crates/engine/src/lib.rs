@@ -51,4 +51,4 @@ pub use registry::{
 pub use rotation::{Attempt, Remedy, Rotation, Step, Tried, Verdict};
 pub use time::Timestamp;
 pub use usage::UsedUp;
-pub use view::{DeclaredUse, DeploymentView, ProviderView, view};
+pub use view::{DeploymentView, ProviderView, view};

@@ -18,8 +18,8 @@ pub struct Outlook {
     pub window: Window,
     /// How many are allowed in the span, if that is known.
     pub limit: Option<u64>,
-    /// How many are left now.
-    pub left: u64,
+    /// How many are left now; `None` if nobody said.
+    pub left: Option<u64>,
     /// When all of it is there again without further use; `None` if nothing is used or nobody
     /// said.
     pub resets_at: Option<Timestamp>,
@@ -43,7 +43,7 @@ impl Outlook {
     /// The part that is left, if the whole is known.
     fn part_left(&self) -> Option<f64> {
         let limit = self.limit.filter(|limit| *limit > 0)?;
-        Some(self.left as f64 / limit as f64)
+        Some(self.left? as f64 / limit as f64)
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn outlook(usage: &Usage, is_shared: bool, now: Timestamp) -> Vec<Out
             dimension: metered.dimension,
             window: metered.window,
             limit: Some(metered.limit),
-            left: metered.limit.saturating_sub(metered.count.used(now)),
+            left: Some(metered.limit.saturating_sub(metered.count.used(now))),
             resets_at: metered.count.resets_at(now),
             origin: Origin::Declared,
             is_shared,
@@ -82,15 +82,16 @@ pub(crate) fn outlook(usage: &Usage, is_shared: bool, now: Timestamp) -> Vec<Out
             runs_out_at: metered.count.runs_out_at(metered.limit, per_hour, now),
         }
     });
-    let learned = usage.learned.iter().filter_map(|learned| {
+    let learned = usage.learned.iter().map(|learned| {
         let budget = &learned.budget;
-        let (left, resets_at) = left(budget, now)?;
+        let left = left(budget, now);
+        let resets_at = budget.full_at.or(budget.next_at).filter(|at| *at > now);
         let per_hour = usage.pace.per_hour(budget.dimension, now);
         let length = budget.window.length();
         // Without a stated time, a budget is whole again a window after it was spoken of.
         let latest = resets_at.or_else(|| Some(learned.asked.after(length?)));
         let regained = refill_per_hour(budget).unwrap_or(0.0);
-        Some(Outlook {
+        Outlook {
             dimension: budget.dimension,
             window: budget.window,
             limit: budget.limit,
@@ -99,9 +100,10 @@ pub(crate) fn outlook(usage: &Usage, is_shared: bool, now: Timestamp) -> Vec<Out
             origin: Origin::Learned,
             is_shared,
             per_hour,
-            runs_out_at: used_up_at(left, per_hour - regained, now)
+            runs_out_at: left
+                .and_then(|left| used_up_at(left, per_hour - regained, now))
                 .filter(|at| regained > 0.0 || latest.is_none_or(|latest| *at < latest)),
-        })
+        }
     });
     declared.chain(learned).collect()
 }
@@ -119,22 +121,21 @@ fn refill_per_hour(budget: &Budget) -> Option<f64> {
     (budget.next_at? < budget.full_at?).then(|| limit as f64 * 3600.0 / length.as_secs_f64())
 }
 
-/// What is left of a reported budget now, and when it is whole; `None` if nobody can say.
-fn left(budget: &Budget, now: Timestamp) -> Option<(u64, Option<Timestamp>)> {
+/// What is left of a reported budget now; where nobody can say, what was left when it was told of.
+fn left(budget: &Budget, now: Timestamp) -> Option<u64> {
     let Some(whole_at) = budget.full_at.or(budget.next_at) else {
-        return Some((budget.remaining?, None));
+        return budget.remaining;
     };
     if now >= whole_at {
-        return Some((budget.limit?, None));
+        return budget.limit.or(budget.remaining);
     }
-    let left = match (budget.limit, refill_per_hour(budget)) {
+    match (budget.limit, refill_per_hour(budget)) {
         (Some(limit), Some(refill)) => {
             let missing = refill * now.until(whole_at).as_secs_f64() / 3600.0;
-            limit.saturating_sub(missing.ceil() as u64)
+            Some(limit.saturating_sub(missing.ceil() as u64))
         }
-        _ => budget.remaining?,
-    };
-    Some((left, Some(whole_at)))
+        _ => budget.remaining,
+    }
 }
 
 #[cfg(test)]
@@ -188,7 +189,7 @@ mod tests {
         let mut usage = daily(1_000, Some(midnight()));
         steady(&mut usage, 0, 10, 1);
         let seen = only(&usage, 10.0);
-        assert_eq!((seen.limit, seen.left), (Some(1_000), 400));
+        assert_eq!((seen.limit, seen.left), (Some(1_000), Some(400)));
         assert_eq!(seen.resets_at, Some(at(24.0)));
         assert!((59.0..62.0).contains(&seen.per_hour), "{}", seen.per_hour);
         runs_out(&seen, 16.0 + 40.0 / 60.0);
@@ -216,7 +217,7 @@ mod tests {
         let mut usage = daily(1_500, None);
         steady(&mut usage, 0, 20, 1);
         let seen = only(&usage, 20.0);
-        assert_eq!((seen.left, seen.runs_out_at), (300, None));
+        assert_eq!((seen.left, seen.runs_out_at), (Some(300), None));
         let mut usage = daily(1_300, None);
         steady(&mut usage, 0, 20, 1);
         runs_out(&only(&usage, 20.0), 20.0 + 100.0 / 60.0);
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn nothing_is_foreseen_without_a_pace() {
         let seen = only(&daily(10, Some(midnight())), 1.0);
-        assert_eq!((seen.left, seen.runs_out_at), (10, None));
+        assert_eq!((seen.left, seen.runs_out_at), (Some(10), None));
         assert!(seen.per_hour.abs() < f64::EPSILON);
     }
 
@@ -252,7 +253,7 @@ mod tests {
             at(99.0),
         );
         let seen = only(&usage, 10.0);
-        assert_eq!((seen.left, seen.origin), (12_000, Origin::Learned));
+        assert_eq!((seen.left, seen.origin), (Some(12_000), Origin::Learned));
         assert_eq!(seen.resets_at, Some(at(13.0)));
         runs_out(&seen, 12.0);
         usage.learn(
@@ -263,7 +264,7 @@ mod tests {
         );
         assert_eq!(only(&usage, 10.0).runs_out_at, None);
         let later = only(&usage, 13.0);
-        assert_eq!((later.left, later.resets_at), (60_000, None));
+        assert_eq!((later.left, later.resets_at), (Some(60_000), None));
     }
 
     #[test]
@@ -278,7 +279,7 @@ mod tests {
             at(99.0),
         );
         let seen = only(&usage, 10.0);
-        assert_eq!(seen.left, 10_000);
+        assert_eq!(seen.left, Some(10_000));
         // 6,000 used and 2,500 regained in an hour.
         runs_out(&seen, 10.0 + 10_000.0 / 3_500.0);
         usage.learn(
@@ -289,6 +290,6 @@ mod tests {
         );
         let all = outlook(&usage, false, at(10.0));
         assert_eq!(all.len(), 2);
-        assert_eq!((all[1].left, all[1].runs_out_at), (12_000, None));
+        assert_eq!((all[1].left, all[1].runs_out_at), (Some(12_000), None));
     }
 }

@@ -177,17 +177,6 @@ impl Usage {
         self.learned.iter().map(|learned| &learned.budget)
     }
 
-    /// What of the declared limits is used: dimension, window, limit and used.
-    pub(crate) fn declared(
-        &self,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (Dimension, Window, u64, u64, Timestamp)> + '_ {
-        self.metered.iter().map(move |metered| {
-            let frees = metered.count.falls_to(0, now);
-            (metered.dimension, metered.window, metered.limit, metered.count.used(now), frees)
-        })
-    }
-
     /// The limit that forbids another request of `demand` now, the longest of several.
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));

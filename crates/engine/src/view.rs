@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::Timestamp;
 use crate::availability::{Availability, Closed, Needs, availability};
 use crate::ledger::{LastError, Ledger};
 use crate::outlook::{Outlook, outlook};
 use crate::registry::{Provider, Registry};
-use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
 /// One provider at one moment.
 #[derive(Debug, Clone)]
@@ -51,43 +51,10 @@ pub struct DeploymentView {
     pub requests: u64,
     /// Tokens of the current day.
     pub tokens: u64,
-    /// Declared limits and how much of them is used.
-    pub declared: Vec<DeclaredUse>,
-    /// What the newest replies reported.
-    pub learned: Vec<Budget>,
-    /// What will become of the declared and the learned limits, if things go on as of late.
+    /// The declared limits and what replies reported, and what will become of them.
     pub outlook: Vec<Outlook>,
     /// The usual time to the first word of a stream, as far as it has shown.
     pub first_word: Option<Duration>,
-}
-
-impl DeploymentView {
-    /// The outlook of one of its limits.
-    pub fn outlook_of(
-        &self,
-        dimension: Dimension,
-        window: Window,
-        origin: Origin,
-    ) -> Option<&Outlook> {
-        self.outlook.iter().find(|outlook| {
-            (outlook.dimension, outlook.window, outlook.origin) == (dimension, window, origin)
-        })
-    }
-}
-
-/// A declared limit and its use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredUse {
-    /// What is counted.
-    pub dimension: Dimension,
-    /// Over which span.
-    pub window: Window,
-    /// How many are allowed.
-    pub limit: u64,
-    /// How many are used.
-    pub used: u64,
-    /// When all of it is free again, without further use.
-    pub free_at: Timestamp,
 }
 
 /// All providers at `now`, in order of priority, as a request with `needs` would find them.
@@ -170,18 +137,6 @@ fn deployment_view(
         in_flight: usage.in_flight,
         requests: usage.requests_today,
         tokens: usage.tokens_today,
-        declared: usage
-            .declared(now)
-            .chain(shared.declared(now))
-            .map(|(dimension, window, limit, used, free_at)| DeclaredUse {
-                dimension,
-                window,
-                limit,
-                used,
-                free_at,
-            })
-            .collect(),
-        learned: usage.learned().chain(shared.learned()).cloned().collect(),
         outlook: [outlook(usage, false, now), outlook(shared, true, now)].concat(),
         first_word: usage.first_word,
     }

@@ -141,7 +141,7 @@ fn a_request_is_counted_in_the_day_in_which_it_was_sent() {
         assert_eq!(world.ledger.today(), "2026-03-02");
         let later = u64::from(seen_before_midnight);
         assert_eq!((seen[0].requests, seen[0].tokens, seen[0].successes), (later, 0, later));
-        assert_eq!(seen[0].deployments[0].declared[0].used, 0);
+        assert_eq!(seen[0].deployments[0].outlook[0].left, seen[0].deployments[0].outlook[0].limit);
     }
 }
 

@@ -169,18 +169,20 @@ struct Remembered {
 impl Source for Remembered {
     fn changes(&mut self) -> Vec<Kept> {
         let Some(app) = self.app.upgrade() else { return Vec::new() };
-        // The lock is held for the first line only; the texts are made without it.
+        // The lock is held for this line only; the texts are made without it.
         let ledger = app.ledger_to_keep().take_changes();
-        let refused = app.refused.take_changes();
-        ledger.iter().map(of_ledger).chain(refused.into_iter().map(of_refused)).collect()
+        all(&ledger, app.refused.take_changes())
     }
 
     fn everything(&mut self) -> Vec<Kept> {
         let Some(app) = self.app.upgrade() else { return Vec::new() };
         let ledger = app.ledger_to_keep().everything();
-        let refused = app.refused.everything();
-        ledger.iter().map(of_ledger).chain(refused.into_iter().map(of_refused)).collect()
+        all(&ledger, app.refused.everything())
     }
+}
+
+fn all(ledger: &[engine::Kept], refused: Vec<KeptMends>) -> Vec<Kept> {
+    ledger.iter().map(of_ledger).chain(refused.into_iter().map(of_refused)).collect()
 }
 
 fn of_ledger(kept: &engine::Kept) -> Kept {

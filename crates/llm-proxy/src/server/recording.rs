@@ -18,7 +18,7 @@ use wire::Endpoint;
 use wire::usage::Usage;
 
 use super::intake::Intake;
-use super::report::{reason, reason_word};
+use super::report::{millis, reason, reason_word};
 use crate::app::App;
 use crate::world::{Route, World};
 
@@ -345,8 +345,7 @@ fn add(sum: &mut Usage, part: &Usage) {
 
 /// A name from outside, of which no more is kept than a person reads.
 fn shortened(name: &str) -> String {
-    let end = (0..=LONGEST_NAME.min(name.len())).rev().find(|&at| name.is_char_boundary(at));
-    name[..end.unwrap_or(0)].to_owned()
+    name[..name.floor_char_boundary(LONGEST_NAME)].to_owned()
 }
 
 const fn endpoint_word(endpoint: Endpoint) -> &'static str {
@@ -354,8 +353,4 @@ const fn endpoint_word(endpoint: Endpoint) -> &'static str {
         Endpoint::Chat => "chat",
         Endpoint::Completions => "completions",
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

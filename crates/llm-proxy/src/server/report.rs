@@ -8,6 +8,7 @@ use engine::{
     Abilities, Candidate, Closed, Dimension, FaultKind, Reason, Refusal, Timestamp, Why, policy,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -48,8 +49,18 @@ pub(crate) fn span(span: Duration) -> String {
 
 /// A moment as RFC 3339 with whole seconds and an offset.
 pub(crate) fn moment(moment: Timestamp, zone: &TimeZone) -> Option<String> {
-    let zoned = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?.to_zoned(zone.clone());
-    Some(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    Some(zoned(moment, zone)?.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+}
+
+/// A moment by the clock of a zone.
+pub(crate) fn zoned(moment: Timestamp, zone: &TimeZone) -> Option<Zoned> {
+    let instant = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?;
+    Some(instant.to_zoned(zone.clone()))
+}
+
+/// A span as programs are told of it.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The log's line for the newest hop, which failed.
@@ -253,7 +264,7 @@ pub(crate) fn attempts(
                 "message": hop.detail,
                 "available_at": hop.until.and_then(|until| moment(until, &zone)),
                 "retry_after_seconds": hop.wait.map(|wait| wait.as_secs_f64()),
-                "duration_ms": hop.took.as_millis() as u64,
+                "duration_ms": millis(hop.took),
             })
         })
         .collect();

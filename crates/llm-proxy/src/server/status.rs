@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{
-    Availability, Budget, Closed, DeclaredUse, DeploymentView, Dimension, Origin, Outlook,
-    ProviderView, Reason, Timestamp, Window, availability, view,
+    Availability, Closed, DeploymentView, Outlook, ProviderView, Reason, Timestamp, Window,
+    availability, view,
 };
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::body::ClientBody;
 use super::error::{ProxyError, json_response};
 use super::query::query_value;
-use super::report::{dimension_word, moment, reason, reason_word, state_word};
+use super::report::{dimension_word, millis, moment, reason, reason_word, state_word, zoned};
 use crate::app::App;
 use crate::observe::metrics::page;
 use crate::world::World;
@@ -126,7 +126,7 @@ fn deployment_json(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Va
         "first_token_ms": first_token_ms(view),
         "request_count": view.requests,
         "total_tokens_used": view.tokens,
-        "quotas": quotas(view, now, zone),
+        "quotas": view.outlook.iter().map(|one| quota_json(one, now, zone)).collect::<Vec<_>>(),
     });
     merge(&mut told, availability_json(&view.availability, zone));
     told
@@ -134,7 +134,7 @@ fn deployment_json(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Va
 
 /// The usual time to the first word of a stream, in milliseconds.
 fn first_token_ms(view: &DeploymentView) -> Option<u64> {
-    view.first_word.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    view.first_word.map(millis)
 }
 
 fn availability_json(availability: &Availability, zone: &TimeZone) -> Value {
@@ -168,68 +168,20 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-fn quotas(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Vec<Value> {
-    let declared = view.declared.iter().map(|used| {
-        let outlook = view.outlook_of(used.dimension, used.window, Origin::Declared);
-        quota_json(&Quota::declared(used), outlook, now, zone)
-    });
-    let learned = view.learned.iter().map(|budget| {
-        let outlook = view.outlook_of(budget.dimension, budget.window, Origin::Learned);
-        quota_json(&Quota::learned(budget), outlook, now, zone)
-    });
-    declared.chain(learned).collect()
-}
-
-/// One limit, declared or learned.
-struct Quota {
-    dimension: Dimension,
-    per: &'static str,
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    resets_at: Option<Timestamp>,
-    origin: Origin,
-}
-
-impl Quota {
-    fn declared(used: &DeclaredUse) -> Self {
-        Self {
-            dimension: used.dimension,
-            per: used.window.as_str(),
-            limit: Some(used.limit),
-            remaining: Some(used.limit.saturating_sub(used.used)),
-            resets_at: Some(used.free_at),
-            origin: Origin::Declared,
-        }
-    }
-
-    fn learned(budget: &Budget) -> Self {
-        Self {
-            dimension: budget.dimension,
-            per: budget.window.as_str(),
-            limit: budget.limit,
-            remaining: budget.remaining,
-            resets_at: budget.full_at.or(budget.next_at),
-            origin: Origin::Learned,
-        }
-    }
-}
-
-fn quota_json(quota: &Quota, outlook: Option<&Outlook>, now: Timestamp, zone: &TimeZone) -> Value {
+fn quota_json(outlook: &Outlook, now: Timestamp, zone: &TimeZone) -> Value {
     let at = |then: Option<Timestamp>| {
         then.filter(|then| *then > now).and_then(|then| moment(then, zone))
     };
-    // What has come back since it was told of is there again.
-    let remaining = outlook.map(|outlook| outlook.left).or(quota.remaining);
-    let pace = outlook.map(|outlook| (outlook.per_hour * 10.0).round() / 10.0);
+    let pace = (outlook.per_hour * 10.0).round() / 10.0;
     json!({
-        "counts": dimension_word(quota.dimension),
-        "per": quota.per,
-        "limit": quota.limit,
-        "remaining": remaining,
-        "resets_at": at(quota.resets_at),
-        "origin": quota.origin.as_str(),
-        "pace_per_hour": pace.filter(|pace| *pace > 0.0),
-        "runs_out_at": at(outlook.and_then(|outlook| outlook.runs_out_at)),
+        "counts": dimension_word(outlook.dimension),
+        "per": outlook.window.as_str(),
+        "limit": outlook.limit,
+        "remaining": outlook.left,
+        "resets_at": at(outlook.resets_at),
+        "origin": outlook.origin.as_str(),
+        "pace_per_hour": (pace > 0.0).then_some(pace),
+        "runs_out_at": at(outlook.runs_out_at),
     })
 }
 
@@ -237,6 +189,7 @@ fn quota_json(quota: &Quota, outlook: Option<&Outlook>, now: Timestamp, zone: &T
 /// 16:40`.
 fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<String> {
     let outlook = view.most_pressing()?;
+    let left = outlook.left?;
     let what = dimension_word(outlook.dimension);
     let limit = outlook.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
     let span = match outlook.window {
@@ -246,11 +199,11 @@ fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<Stri
             format!(" this {}", outlook.window.as_str())
         }
     };
-    let mut text = format!("{}{limit} {what} left{span}", outlook.left);
-    if let Some(until) = outlook.runs_out_at.filter(|_| outlook.left > 0) {
+    let mut text = format!("{left}{limit} {what} left{span}");
+    if let Some(until) = outlook.runs_out_at.filter(|_| left > 0) {
         text.push_str(", at this pace until ");
         text.push_str(&clock_time(until, now, zone)?);
-    } else if outlook.left == 0
+    } else if left == 0
         && let Some(at) = outlook.resets_at
     {
         text.push_str(", back at ");
@@ -261,11 +214,7 @@ fn forecast(view: &ProviderView, now: Timestamp, zone: &TimeZone) -> Option<Stri
 
 /// `16:40`, or with the day where it is another one.
 fn clock_time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> Option<String> {
-    let local = |moment: Timestamp| {
-        let instant = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?;
-        Some(instant.to_zoned(zone.clone()))
-    };
-    let (then, now) = (local(then)?, local(now)?);
+    let (then, now) = (zoned(then, zone)?, zoned(now, zone)?);
     let form = if then.date() == now.date() { "%H:%M" } else { "%a %H:%M" };
     Some(then.strftime(form).to_string())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Availability, DeploymentView, Dimension, Origin, ProviderView, Timestamp, Window};
+use engine::{Availability, DeploymentView, Outlook, ProviderView, Timestamp};
 use store::{Health, Mode};
 
 use super::text::Page;
@@ -107,25 +107,20 @@ fn by_model(view: &ProviderView) -> BTreeMap<(&str, Limit), Left> {
 
 /// The limits of one deployment. Where its key and its model have the same one, the tighter.
 fn tightest(view: &DeploymentView) -> BTreeMap<Limit, Left> {
-    let declared = view.declared.iter().map(|used| {
-        let remaining = used.limit.saturating_sub(used.used);
-        let left = Left { remaining: Some(remaining), limit: Some(used.limit) };
-        (words(used.dimension, used.window, Origin::Declared), left)
-    });
-    let learned = view.learned.iter().map(|budget| {
-        let left = Left { remaining: budget.remaining, limit: budget.limit };
-        (words(budget.dimension, budget.window, Origin::Learned), left)
+    let told = view.outlook.iter().map(|outlook| {
+        let left = Left { remaining: outlook.left, limit: outlook.limit };
+        (words(outlook), left)
     });
     let mut limits: BTreeMap<Limit, Left> = BTreeMap::new();
-    for (limit, left) in declared.chain(learned) {
+    for (limit, left) in told {
         let known = limits.entry(limit);
         known.and_modify(|known| *known = combine(*known, left, u64::min)).or_insert(left);
     }
     limits
 }
 
-fn words(dimension: Dimension, window: Window, origin: Origin) -> Limit {
-    (dimension_word(dimension), window.as_str(), origin.as_str())
+fn words(outlook: &Outlook) -> Limit {
+    (dimension_word(outlook.dimension), outlook.window.as_str(), outlook.origin.as_str())
 }
 
 fn combine(one: Left, other: Left, by: fn(u64, u64) -> u64) -> Left {
