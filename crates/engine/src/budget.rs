@@ -78,13 +78,3 @@ pub struct Budget {
     /// When the budget is whole again.
     pub full_at: Option<Timestamp>,
 }
-
-impl Budget {
-    /// The same, but back at `at` at the latest and then all at once: what a refusal says of the
-    /// time outranks the figures beside it.
-    #[must_use]
-    pub fn back_by(self, at: Timestamp) -> Self {
-        let whole_at = self.full_at.max(self.next_at).map(|whole_at| whole_at.min(at));
-        Self { next_at: whole_at, full_at: whole_at, ..self }
-    }
-}

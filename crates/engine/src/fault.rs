@@ -197,6 +197,11 @@ impl Fault {
         self.resume = Some(Resume { at, origin });
         self
     }
+
+    /// When it is over, if the provider itself stated that.
+    pub fn stated_end(&self) -> Option<Timestamp> {
+        self.resume.filter(|resume| resume.origin == Origin::Stated).map(|resume| resume.at)
+    }
 }
 
 #[cfg(test)]

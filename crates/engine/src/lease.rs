@@ -7,6 +7,7 @@ use crate::cell::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
+use crate::usage::Told;
 use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
@@ -196,14 +197,26 @@ impl Ledger {
         self.end(registry, lease, None);
     }
 
-    /// Takes what a reply's headers reported of the provider's budgets. A time that is further
-    /// away than any real one is cut, so that no header can disable a provider for good.
-    pub fn learn(&mut self, registry: &Registry, lease: &Lease, budgets: &[Budget]) {
+    /// Takes what a reply's headers reported of the provider's budgets, and when the request can
+    /// be sent again if it was refused and the provider stated that. A time that is further away
+    /// than any real one is cut, so that no header can disable a provider for good.
+    pub fn learn(
+        &mut self,
+        registry: &Registry,
+        lease: &Lease,
+        budgets: &[Budget],
+        refused_until: Option<Timestamp>,
+    ) {
         let deployment = &registry.deployments()[lease.deployment];
         let shared = registry.provider_of(deployment).spec.limits.is_per_account;
         let slot = if shared { deployment.key_usage } else { deployment.usage };
-        let latest = lease.started.after(crate::policy::LONGEST_STATED);
-        self.usage_mut(slot).learn(budgets, lease.demand, lease.started, latest);
+        self.usage_mut(slot).learn(&Told {
+            budgets,
+            demand: lease.demand,
+            asked: lease.started,
+            refused_until,
+            latest: lease.started.after(crate::policy::LONGEST_STATED),
+        });
     }
 
     /// Whether the deployment's model or provider has had faults since its last success.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::usage::Usage;
 use crate::view::ProviderView;
-use crate::{Budget, Dimension, Origin, Timestamp, Window};
+use crate::{Dimension, Origin, Timestamp, Window};
 
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
 
@@ -84,13 +84,13 @@ pub(crate) fn outlook(usage: &Usage, is_shared: bool, now: Timestamp) -> Vec<Out
     });
     let learned = usage.learned.iter().map(|learned| {
         let budget = &learned.budget;
-        let left = left(budget, now);
+        let left = learned.left(now);
         let resets_at = budget.full_at.or(budget.next_at).filter(|at| *at > now);
         let per_hour = usage.pace.per_hour(budget.dimension, now);
         let length = budget.window.length();
         // Without a stated time, a budget is whole again a window after it was spoken of.
         let latest = resets_at.or_else(|| Some(learned.asked.after(length?)));
-        let regained = refill_per_hour(budget).unwrap_or(0.0);
+        let regained = learned.refill_per_hour().unwrap_or(0.0);
         Outlook {
             dimension: budget.dimension,
             window: budget.window,
@@ -115,35 +115,14 @@ pub(crate) fn used_up_at(left: u64, per_hour: f64, now: Timestamp) -> Option<Tim
     (per_hour > 0.0 && millis < 1e15).then(|| now.after(Duration::from_millis(millis as u64)))
 }
 
-/// How many a bucket that refills continuously gets back in an hour.
-fn refill_per_hour(budget: &Budget) -> Option<f64> {
-    let (limit, length) = (budget.limit?, budget.window.length()?);
-    (budget.next_at? < budget.full_at?).then(|| limit as f64 * 3600.0 / length.as_secs_f64())
-}
-
-/// What is left of a reported budget now; where nobody can say, what was left when it was told of.
-fn left(budget: &Budget, now: Timestamp) -> Option<u64> {
-    let Some(whole_at) = budget.full_at.or(budget.next_at) else {
-        return budget.remaining;
-    };
-    if now >= whole_at {
-        return budget.limit.or(budget.remaining);
-    }
-    match (budget.limit, refill_per_hour(budget)) {
-        (Some(limit), Some(refill)) => {
-            let missing = refill * now.until(whole_at).as_secs_f64() / 3600.0;
-            Some(limit.saturating_sub(missing.ceil() as u64))
-        }
-        _ => budget.remaining,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Budget;
     use crate::DayStart;
     use crate::calibration::Demand;
     use crate::registry::Limits;
+    use crate::usage::Told;
     use jiff::tz::TimeZone;
 
     /// 2001-09-09 00:00 UTC, and hours after it.
@@ -241,27 +220,23 @@ mod tests {
         }
     }
 
+    fn learn(usage: &mut Usage, budget: Budget, asked: Timestamp) {
+        let (demand, latest) = (Demand::default(), at(99.0));
+        let budgets = &[budget];
+        usage.learn(&Told { budgets, demand, asked, refused_until: None, latest });
+    }
+
     #[test]
     fn a_learned_day_runs_out_before_it_comes_back_or_not() {
         let mut usage = Usage::default();
         steady(&mut usage, 0, 10, 100);
         // 6,000 tokens an hour.
-        usage.learn(
-            &[told(Window::Day, 12_000, 13.0, 13.0)],
-            Demand::default(),
-            at(10.0),
-            at(99.0),
-        );
+        learn(&mut usage, told(Window::Day, 12_000, 13.0, 13.0), at(10.0));
         let seen = only(&usage, 10.0);
         assert_eq!((seen.left, seen.origin), (Some(12_000), Origin::Learned));
         assert_eq!(seen.resets_at, Some(at(13.0)));
         runs_out(&seen, 12.0);
-        usage.learn(
-            &[told(Window::Day, 24_000, 13.0, 13.0)],
-            Demand::default(),
-            at(10.01),
-            at(99.0),
-        );
+        learn(&mut usage, told(Window::Day, 24_000, 13.0, 13.0), at(10.01));
         assert_eq!(only(&usage, 10.0).runs_out_at, None);
         let later = only(&usage, 13.0);
         assert_eq!((later.left, later.resets_at), (Some(60_000), None));
@@ -272,22 +247,12 @@ mod tests {
         let mut usage = Usage::default();
         steady(&mut usage, 0, 10, 100);
         // 60,000 in a day come back at 2,500 an hour; 20 hours from full, 50,000 are missing.
-        usage.learn(
-            &[told(Window::Day, 10_000, 10.001, 30.0)],
-            Demand::default(),
-            at(10.0),
-            at(99.0),
-        );
+        learn(&mut usage, told(Window::Day, 10_000, 10.001, 30.0), at(10.0));
         let seen = only(&usage, 10.0);
         assert_eq!(seen.left, Some(10_000));
         // 6,000 used and 2,500 regained in an hour.
         runs_out(&seen, 10.0 + 10_000.0 / 3_500.0);
-        usage.learn(
-            &[told(Window::Hour, 10_000, 10.001, 10.8)],
-            Demand::default(),
-            at(10.0),
-            at(99.0),
-        );
+        learn(&mut usage, told(Window::Hour, 10_000, 10.001, 10.8), at(10.0));
         let all = outlook(&usage, false, at(10.0));
         assert_eq!(all.len(), 2);
         assert_eq!((all[1].left, all[1].runs_out_at), (Some(12_000), None));

@@ -40,6 +40,13 @@ impl Timestamp {
         let millis = span.as_nanos().div_ceil(1_000_000);
         Self(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
+
+    /// The moment `span` before this one. A part of a millisecond does not count, so that a
+    /// moment to wait for is never too early.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -5,6 +5,7 @@
 //! refusal itself is the truth.
 
 mod kept;
+mod learned;
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::pace::Pace;
 use crate::registry::Limits;
 use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
+
+pub(crate) use learned::Learned;
 
 /// Why a limit forbids another request, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +60,19 @@ pub(crate) struct Usage {
     restored: Vec<KeptCount>,
 }
 
-/// What a reply reported, and when the request began that it answered.
-#[derive(Debug, Clone)]
-pub(crate) struct Learned {
-    pub(crate) budget: Budget,
+const EPOCH: Timestamp = Timestamp::from_millis(0);
+
+/// What a reply told, and whom it answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) budgets: &'a [Budget],
+    /// The request that was answered, and when it began.
+    pub(crate) demand: Demand,
     pub(crate) asked: Timestamp,
+    /// When it can be sent again, if it was refused and this was stated.
+    pub(crate) refused_until: Option<Timestamp>,
+    /// No later time is believed.
+    pub(crate) latest: Timestamp,
 }
 
 impl Usage {
@@ -107,8 +118,8 @@ impl Usage {
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
-        for Learned { budget, .. } in &mut self.learned {
-            reserve(budget, amount(budget.dimension, tokens), now);
+        for learned in &mut self.learned {
+            learned.reserve(amount(learned.budget.dimension, tokens), now);
         }
     }
 
@@ -127,39 +138,41 @@ impl Usage {
         }
     }
 
-    /// Takes what a reply reported; the newest report of a budget replaces an older one, and
-    /// what is under way besides the request of `demand` that it answers is counted as used
-    /// already. Replies overtake one another: one to a request that did not begin later never
-    /// says that more is left. No time after `latest` is believed.
-    pub(crate) fn learn(
-        &mut self,
-        budgets: &[Budget],
-        demand: Demand,
-        asked: Timestamp,
-        latest: Timestamp,
-    ) {
-        for budget in budgets {
-            let mut budget = budget.clone();
-            budget.next_at = budget.next_at.map(|at| at.min(latest));
-            budget.full_at = budget.full_at.map(|at| at.min(latest));
-            let under_way = match budget.dimension {
-                Dimension::Requests => self.in_flight.saturating_sub(1),
-                Dimension::Tokens => self.tokens_in_flight.saturating_sub(demand.foreseen),
-            };
-            reserve(&mut budget, under_way, Timestamp::default());
-            match self.same_as(&budget) {
-                Some(old) if asked <= old.asked && budget.remaining >= old.budget.remaining => {}
-                Some(old) => *old = Learned { budget, asked: asked.max(old.asked) },
-                None => self.learned.push(Learned { budget, asked }),
+    /// Takes what a reply told; the newest report of a budget replaces an older one, and what is
+    /// under way besides the request that it answers is counted as used already. Replies overtake
+    /// one another: one to a request that did not begin later never says that more is left.
+    pub(crate) fn learn(&mut self, told: &Told<'_>) {
+        for budget in told.budgets {
+            let mut new = Learned::told(budget, told.asked, told.latest);
+            let old = self.learned.iter().find(|old| old.is_of(budget));
+            if let Some(old) = old {
+                new.refill_as(old);
             }
+            match told.refused_until.filter(|_| new.is_short_of(told.demand)) {
+                // Who is under way meanwhile is counted by the provider, or refused as well.
+                Some(at) => new.refused_until(at, told.demand),
+                None => new.reserve(self.under_way_besides(told.demand, budget.dimension), EPOCH),
+            }
+            self.take_newer(new);
         }
     }
 
-    /// What was learned before of the budget that another report is about.
-    fn same_as(&mut self, budget: &Budget) -> Option<&mut Learned> {
-        self.learned.iter_mut().find(|Learned { budget: old, .. }| {
-            (old.dimension, old.window) == (budget.dimension, budget.window)
-        })
+    fn under_way_besides(&self, demand: Demand, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => self.in_flight.saturating_sub(1),
+            Dimension::Tokens => self.tokens_in_flight.saturating_sub(demand.foreseen),
+        }
+    }
+
+    fn take_newer(&mut self, mut new: Learned) {
+        match self.learned.iter_mut().find(|old| old.is_of(&new.budget)) {
+            Some(old) if new.asked > old.asked || new.budget.remaining < old.budget.remaining => {
+                new.asked = new.asked.max(old.asked);
+                *old = new;
+            }
+            Some(_) => {}
+            None => self.learned.push(new),
+        }
     }
 
     /// Takes a time to the first word; a quarter of each new one counts, so that one slow answer
@@ -180,14 +193,14 @@ impl Usage {
     /// The limit that forbids another request of `demand` now, the longest of several.
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
-        let learned = self.learned().filter_map(|budget| nothing_left(budget, now));
+        let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
         declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
     /// Whether a request of `demand` can never pass within one minute, or finds no room in what
     /// was last said to be left: better tried elsewhere, as far as the estimate is right.
     pub(crate) fn cannot_hold(&self, demand: Demand, now: Timestamp) -> bool {
-        if self.learned().any(|budget| lacks_room(budget, demand, now)) {
+        if self.learned.iter().any(|learned| learned.lacks_room(demand, now)) {
             return true;
         }
         let declared = self.metered.iter().filter(|metered| metered.window == Window::Minute);
@@ -241,51 +254,6 @@ const fn amount(dimension: Dimension, tokens: u64) -> u64 {
     }
 }
 
-/// Counts `used` as gone before the provider reports it.
-fn reserve(budget: &mut Budget, used: u64, now: Timestamp) {
-    budget.remaining = budget.remaining.map(|remaining| remaining.saturating_sub(used));
-    if let (Some(full_at), Some(span)) = (budget.full_at, refilled_in(budget, used)) {
-        budget.full_at = Some(full_at.max(now).after(span));
-    }
-}
-
-/// How long a bucket that refills continuously takes for `amount`; `None` for a budget that comes
-/// back at once.
-fn refilled_in(budget: &Budget, amount: u64) -> Option<Duration> {
-    if budget.next_at? >= budget.full_at? {
-        return None;
-    }
-    let nanos = budget.window.length()?.as_nanos().checked_mul(amount.into())?;
-    let nanos = nanos.checked_div(budget.limit?.into())?;
-    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
-}
-
-/// Whether too little for `demand` was left when it was last told, and has not come back since.
-fn lacks_room(budget: &Budget, demand: Demand, now: Timestamp) -> bool {
-    let (Dimension::Tokens, Some(left)) = (budget.dimension, budget.remaining) else {
-        return false;
-    };
-    let Some(full_at) = budget.full_at.or(budget.next_at) else {
-        return false;
-    };
-    let tokens = demand.foreseen;
-    // A bucket has room for the request before it is full, by the rest of what it holds.
-    let rest = budget.limit.map_or(0, |limit| limit.saturating_sub(tokens));
-    let early = refilled_in(budget, rest).unwrap_or_default();
-    left < tokens && now.after(early) < full_at
-}
-
-fn nothing_left(budget: &Budget, now: Timestamp) -> Option<UsedUp> {
-    let until = budget.next_at?;
-    (budget.remaining == Some(0) && now < until).then_some(UsedUp {
-        dimension: budget.dimension,
-        window: budget.window,
-        limit: budget.limit,
-        until: Some(until),
-        origin: Origin::Learned,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,8 +282,23 @@ mod tests {
 
     fn learned(budget: Budget) -> Usage {
         let mut usage = Usage::default();
-        usage.learn(&[budget], of(0), at(0), at(1_000_000));
+        hear(&mut usage, budget, of(0), at(0));
         usage
+    }
+
+    fn hear(usage: &mut Usage, budget: Budget, demand: Demand, asked: Timestamp) {
+        tell(usage, budget, demand, asked, None);
+    }
+
+    fn tell(
+        usage: &mut Usage,
+        budget: Budget,
+        demand: Demand,
+        asked: Timestamp,
+        refused_until: Option<Timestamp>,
+    ) {
+        let latest = at(1_000_000);
+        usage.learn(&Told { budgets: &[budget], demand, asked, refused_until, latest });
     }
 
     #[test]
@@ -341,11 +324,55 @@ mod tests {
             let mut usage = Usage::default();
             usage.take(of(6_000), at(0));
             usage.take(of(6_000), at(0));
-            usage.learn(&[budget.back_by(at(4))], of(6_000), at(0), at(1_000_000));
+            tell(&mut usage, budget, of(6_000), at(0), Some(at(4)));
             assert!(usage.cannot_hold(of(6_000), at(3)));
             assert_eq!(usage.used_up(of(6_000), at(4)), None);
             assert!(!usage.cannot_hold(of(6_000), at(4)));
         }
+    }
+
+    /// What was seen of one that says only when all of it is back: 20,000 in a minute.
+    #[test]
+    fn a_refusal_shows_that_a_budget_comes_back_bit_by_bit() {
+        let unknown = |left, full: i64| Budget {
+            window: Window::Unknown,
+            limit: Some(20_000),
+            remaining: Some(left),
+            next_at: Some(Timestamp::from_millis(START * 1_000 + full)),
+            full_at: Some(Timestamp::from_millis(START * 1_000 + full)),
+            ..minute(0, 0, 0)
+        };
+        let after = |millis| Timestamp::from_millis(START * 1_000 + millis);
+        let mut usage = Usage::default();
+        for _ in 0..20 {
+            usage.take(of(183), at(0));
+        }
+        tell(&mut usage, unknown(19, 59_943), of(183), at(0), Some(after(492)));
+        assert!(!usage.cannot_hold(of(183), after(492)), "one has room");
+        usage.take(of(183), after(492));
+        assert!(usage.cannot_hold(of(183), after(492)), "not all the others");
+        assert!(usage.cannot_hold(of(183), after(1_000)));
+        assert!(!usage.cannot_hold(of(183), after(1_100)), "but another one each half second");
+        for _ in 0..21 {
+            usage.release(of(183));
+        }
+        hear(&mut usage, unknown(100, 59_700), of(183), after(492));
+        assert!(!usage.cannot_hold(of(183), after(900)), "as long as the limit is the same");
+        tell(&mut usage, unknown(0, 30_000), of(183), after(900), Some(after(29_500)));
+        assert!(!usage.cannot_hold(of(15_000), after(29_500)), "but this is a window's end");
+    }
+
+    #[test]
+    fn requests_that_come_back_bit_by_bit_are_sent_one_by_one() {
+        let requests =
+            Budget { dimension: Dimension::Requests, limit: Some(60), ..minute(0, 1, 60) };
+        let mut usage = learned(requests);
+        let may = |usage: &Usage, now| usage.used_up(of(0), at(now)).is_none();
+        assert!(!may(&usage, 0) && may(&usage, 1));
+        usage.take(of(0), at(1));
+        assert!(!may(&usage, 1) && may(&usage, 2));
+        usage.take(of(0), at(9));
+        assert!(may(&usage, 9), "more have come back meanwhile");
     }
 
     #[test]
@@ -358,26 +385,26 @@ mod tests {
         );
         assert!(!usage.cannot_hold(of(2_000), at(10)));
         usage.take(of(500), at(10));
-        usage.learn(&[minute(2_500, 11, 45)], of(500), at(10), at(1_000_000));
+        hear(&mut usage, minute(2_500, 11, 45), of(500), at(10));
         assert!(usage.cannot_hold(of(600), at(10)), "the first one is still under way");
         usage.release(of(2_000));
         usage.release(of(500));
-        usage.learn(&[minute(2_500, 11, 45)], of(0), at(11), at(1_000_000));
+        hear(&mut usage, minute(2_500, 11, 45), of(0), at(11));
         assert!(!usage.cannot_hold(of(600), at(10)));
     }
 
     #[test]
     fn a_reply_that_was_overtaken_never_says_that_more_is_left() {
         let mut usage = Usage::default();
-        let mut hear = |left, asked| {
-            usage.learn(&[minute(left, 40, 40)], of(0), at(asked), at(1_000_000));
+        let mut left_after = |left, asked| {
+            hear(&mut usage, minute(left, 40, 40), of(0), at(asked));
             usage.learned().next().and_then(|budget| budget.remaining)
         };
-        assert_eq!(hear(0, 5), Some(0));
-        assert_eq!(hear(100, 4), Some(0));
-        assert_eq!(hear(100, 5), Some(0), "in the same moment");
-        assert_eq!(hear(6_000, 6), Some(6_000));
-        assert_eq!(hear(10, 5), Some(10), "less is believed of anyone");
+        assert_eq!(left_after(0, 5), Some(0));
+        assert_eq!(left_after(100, 4), Some(0));
+        assert_eq!(left_after(100, 5), Some(0), "in the same moment");
+        assert_eq!(left_after(6_000, 6), Some(6_000));
+        assert_eq!(left_after(10, 5), Some(10), "less is believed of anyone");
     }
 
     #[test]

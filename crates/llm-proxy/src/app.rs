@@ -283,7 +283,7 @@ impl Held {
                 ledger.first_word(&self.world.registry, lease, now);
             }
             ledger.answer(&self.world.registry, lease, now);
-            ledger.learn(&self.world.registry, lease, budgets);
+            ledger.learn(&self.world.registry, lease, budgets, None);
             drop(ledger);
             if was_probe {
                 self.app.news.notify_waiters();
@@ -292,9 +292,13 @@ impl Held {
     }
 
     /// Takes what a failed reply's headers said of the provider's limits.
-    pub(crate) fn learn(&self, budgets: &[engine::Budget]) {
+    pub(crate) fn learn(
+        &self,
+        budgets: &[engine::Budget],
+        refused_until: Option<engine::Timestamp>,
+    ) {
         if let (Some(lease), false) = (&self.lease, budgets.is_empty()) {
-            self.app.ledger().learn(&self.world.registry, lease, budgets);
+            self.app.ledger().learn(&self.world.registry, lease, budgets, refused_until);
         }
     }
 

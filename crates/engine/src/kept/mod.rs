@@ -85,6 +85,9 @@ pub struct KeptBudget {
     pub budget: Budget,
     /// When the request began that was answered so.
     pub asked: Timestamp,
+    /// How long all of it takes to come back bit by bit, as far as a refusal has shown it.
+    #[serde(default)]
+    pub refill: Option<Duration>,
 }
 
 /// What counts against one declared limit; the limit itself is the configuration's.

@@ -2,7 +2,7 @@
 
 use super::{Learned, Usage};
 use crate::Timestamp;
-use crate::kept::{KeptBudget, KeptCount, KeptSpan, KeptUse, believed};
+use crate::kept::{KeptCount, KeptSpan, KeptUse};
 use crate::registry::Limits;
 use crate::window::Count;
 
@@ -46,7 +46,7 @@ impl Usage {
         }
         for learned in &kept.learned {
             let learned = Learned::restored(learned, now);
-            if usage.same_as(&learned.budget).is_none() {
+            if !usage.learned.iter().any(|other| other.is_of(&learned.budget)) {
                 usage.learned.push(learned);
             }
         }
@@ -61,20 +61,6 @@ impl Usage {
     /// Whether `limits` are others than those that are counted, or have to take up what was kept.
     pub(crate) fn has_other_limits(&self, limits: &Limits) -> bool {
         *limits != self.limits || !self.restored.is_empty()
-    }
-}
-
-impl Learned {
-    fn kept(&self) -> KeptBudget {
-        KeptBudget { budget: self.budget.clone(), asked: self.asked }
-    }
-
-    fn restored(kept: &KeptBudget, now: Timestamp) -> Self {
-        let mut budget = kept.budget.clone();
-        let sane = |at: Timestamp| believed(at, kept.asked, now);
-        budget.next_at = budget.next_at.map(sane);
-        budget.full_at = budget.full_at.map(sane);
-        Self { budget, asked: kept.asked.min(now) }
     }
 }
 

@@ -219,14 +219,14 @@ impl World {
             full_at: None,
         };
         let lease = journey.lease.as_ref().unwrap();
-        self.ledger.learn(&journey.registry, lease, &[budget]);
+        self.ledger.learn(&journey.registry, lease, &[budget], None);
     }
 
     /// The provider reports budgets with a reply.
     pub(crate) fn tell(&mut self, journey: usize, budgets: &[Budget]) {
         let journey = &self.journeys[journey];
         let lease = journey.lease.as_ref().unwrap();
-        self.ledger.learn(&journey.registry, lease, budgets);
+        self.ledger.learn(&journey.registry, lease, budgets, None);
     }
 
     /// One whole request that is answered at once; the door that served it.

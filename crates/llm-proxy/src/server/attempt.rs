@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Budget, Origin, Resume, Timestamp};
+use engine::Timestamp;
 use http::StatusCode;
 use wire::usage::Usage;
 
@@ -89,7 +89,7 @@ impl Journey {
                 Ok(Answered { held, answer, route, adapted })
             }
             Err(failure) => {
-                held.learn(&told_by_refusal(outcome.budgets, failure.fault.resume));
+                held.learn(&outcome.budgets, failure.fault.stated_end());
                 Err(Failed { held, failure, route, model, asked_for_usage, adapted })
             }
         }
@@ -191,14 +191,6 @@ impl Journey {
             usage: Usage::default(),
             estimated: 0,
         }
-    }
-}
-
-/// What a refused reply's headers say is left, back by the time that the reply states, if any.
-fn told_by_refusal(budgets: Vec<Budget>, resume: Option<Resume>) -> Vec<Budget> {
-    match resume.filter(|resume| resume.origin == Origin::Stated) {
-        Some(Resume { at, .. }) => budgets.into_iter().map(|budget| budget.back_by(at)).collect(),
-        None => budgets,
     }
 }
 

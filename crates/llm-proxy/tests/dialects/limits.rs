@@ -305,6 +305,31 @@ async fn with_tokens_told_by_headers_few_are_asked_in_vain() {
     }
 }
 
+/// The bucket has room for one at the stated time, not for all who wait for it.
+#[tokio::test]
+async fn a_stated_moment_lets_in_as_many_as_have_come_back() {
+    let figures = |reply: Reply| {
+        let pairs = [("limit", "20000"), ("remaining", "90"), ("reset", "59.73s")];
+        pairs.iter().fold(reply, |reply, (what, value)| {
+            reply.header(&format!("x-ratelimit-{what}-tokens"), value)
+        })
+    };
+    let refusal = figures(Reply::rate_limited(None)).header("retry-after-ms", "270");
+    let answer = figures(Reply::answer(&["a"])).after(MS * 400);
+    let (a, b) = (script([refusal, answer]).await, good("b").await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    let mut body = question(false);
+    body["max_tokens"] = 150.into();
+    proxy.ask(&body).await.assert_says("b");
+    tokio::time::sleep(MS * 300).await;
+    let heard = at_once(&proxy, &vec![body; 20]).await;
+    assert!(heard.iter().all(|one| one.status == 200));
+    // Another one has room each half second, should this machine be slow.
+    let asked = a.count();
+    assert!((2..=4).contains(&asked), "{asked}: {}", proxy.provider("a").await);
+    assert_eq!(asked + b.count(), 22);
+}
+
 #[tokio::test]
 async fn without_any_word_of_limits_each_is_met_once_by_those_under_way() {
     let traffic = Traffic {

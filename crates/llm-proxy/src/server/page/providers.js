@@ -64,6 +64,8 @@ export function startProviders(act) {
   NARROW.addEventListener('change', render);
   find('#all-rows').addEventListener('click', () => {
     allRows = !allRows;
+    // Whoever asks for the few anew has no finger on the old ones.
+    folded = [];
     render();
     if (allRows) find(`#rows > :nth-child(${MOST_ROWS + 1}) button`)?.focus();
   });

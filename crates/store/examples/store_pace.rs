@@ -1,5 +1,5 @@
 //! Measures the store: what a record costs its caller and the file, and how fast a start is.
-//! `cargo run --release -p store --example pace`
+//! `cargo run --release -p store --example store_pace`
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures")]
 #![expect(clippy::unwrap_used, reason = "a failure ends it")]
 
