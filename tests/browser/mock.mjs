@@ -83,6 +83,8 @@ export class Mock {
   done = [];
   fault = null;
   late = false;
+  /** As long as this is pending, an answer about the state that was made is not sent. */
+  held = null;
   #streams = new Set();
 
   static async start(fields = {}) {
@@ -143,8 +145,11 @@ export class Mock {
       if (asked.headers['content-type'] !== 'application/json') json(415, { error: { message: 'not JSON' } });
       else if (this.fault) json(400, { error: { message: this.fault } });
       else this.#act(pathname.slice(1), JSON.parse(body), json);
-    } else if (pathname === '/status') json(200, { ...this.status, now: moment(Date.now()) });
-    else if (pathname === '/requests') json(200, { requests: this.requests.slice(0, searchParams.get('limit')) });
+    } else if (pathname === '/status') {
+      const body = { ...this.status, now: moment(Date.now()) };
+      await this.held;
+      json(200, body);
+    } else if (pathname === '/requests') json(200, { requests: this.requests.slice(0, searchParams.get('limit')) });
     else if (pathname === '/usage') json(200, { by: searchParams.get('by'), since: moment(0), until: moment(Date.now()), rows: this.usage.filter((row) => searchParams.get('by').split(',')[0] in row) });
     else if (pathname === '/events') {
       answer.writeHead(200, { 'content-type': 'text/event-stream' });

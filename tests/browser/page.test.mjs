@@ -160,6 +160,24 @@ test('the buttons act, with the keyboard too', async (t) => {
   assert.deepEqual(mock.done, ['reload', 'disable cerebras', 'enable cerebras', 'reset groq', 'reset']);
 });
 
+test('an answer that was overtaken by news covers nothing', async (t) => {
+  const mock = await mocked(t);
+  const page = await open(t, mock.base);
+  await reads(page, `${row('cerebras')} .state`, /^available/);
+  let release;
+  mock.held = new Promise((resolve) => { release = resolve; });
+  const asked = page.waitForRequest(/\/status$/);
+  await page.getByRole('button', { name: 'Reset groq' }).click();
+  await asked;
+  mock.tell(statusOf(mock.status.providers.map((one) => (one.name === 'cerebras' ? { ...one, disabled: true, available: false } : one))));
+  await reads(page, `${row('cerebras')} .state`, /^switched off/);
+  const answered = page.waitForResponse(/\/status$/);
+  release();
+  await (await answered).finished();
+  await page.waitForSelector('[aria-busy]', { state: 'detached' });
+  await reads(page, `${row('cerebras')} .state`, /^switched off/);
+});
+
 test('a failed action says why and stays until it is dismissed', async (t) => {
   const mock = await mocked(t, three(), { fault: 'the configuration stays as it was: config.yaml:3:5: unknown key `prioritty`, did you mean `priority`?' });
   const page = await open(t, mock.base, { faults: true });
@@ -263,14 +281,17 @@ test('a phone shows a dozen of sixty providers, the limited ones first, and all 
   assert.deepEqual(await rows.evaluateAll((list) => list.map((one) => one.dataset.state)), first);
   await reads(page, '#providers-order', /^limited ones first$/);
   const names = await rows.locator('th b').allInnerTexts();
+  // The browser makes a click of a tap in its own time, so each is waited for.
   await rows.nth(6).getByRole('button', { name: /^Reset/ }).tap();
+  await page.waitForSelector('#rows button:focus');
   mock.tell(statusOf(mock.status.providers.map((one) => ({ ...one, available: true, deployments: [deployment()] }))));
   await reads(page, '#rows', /available/);
   assert.deepEqual(await rows.locator('th b').allInnerTexts(), names, 'nothing moves under a finger');
   await page.getByRole('button', { name: 'Show all 60' }).tap();
-  assert.equal(await rows.count(), 60);
+  await page.waitForSelector('#rows > tr:nth-child(60)');
   assert.equal(await overflow(page), '');
   await page.getByRole('button', { name: 'Show fewer' }).tap();
+  await page.waitForSelector('#rows > tr:nth-child(13)', { state: 'detached' });
   assert.equal(await rows.count(), 12);
   assert.equal(await rows.first().locator('th b').innerText(), 'provider-01');
 });

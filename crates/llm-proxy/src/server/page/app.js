@@ -100,8 +100,11 @@ async function act(path, provider, button) {
 
 const showClock = (now) => say(find('#time'), status ? now.slice(11) : '');
 
+/** What was told while the answer was on its way is newer, or will be followed by what is. */
 async function refresh() {
-  showStatus(await read('status'));
+  const before = status;
+  const next = await read('status');
+  if (status === before) showStatus(next);
 }
 
 /**
