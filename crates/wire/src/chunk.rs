@@ -1,6 +1,7 @@
 //! What one stream event means, before and after the first byte goes to the client.
 
-use crate::json::{Kind, View};
+use crate::answer::{self, Said};
+use crate::json::Kind;
 use crate::output::{Output, member_tells_error, tells_error};
 use crate::usage::{self, Usage};
 
@@ -97,11 +98,12 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     if data.is_empty() {
         return ChunkFacts::default();
     }
-    let Ok(view) = View::parse(data) else {
+    let mut reading = Reading::default();
+    let Ok(view) = answer::read(data, |said| reading.hear(said)) else {
         return ChunkFacts::of_kind(ChunkKind::Broken);
     };
     match view.kind() {
-        Kind::Object => of_object(view),
+        Kind::Object => reading.finish(),
         Kind::Array if view.elements().any(tells_error) => ChunkFacts::of_kind(ChunkKind::Error),
         Kind::Array | Kind::String | Kind::Number | Kind::Bool | Kind::Null => {
             ChunkFacts::of_kind(ChunkKind::Stray)
@@ -109,28 +111,38 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     }
 }
 
-fn of_object(object: View<'_>) -> ChunkFacts {
-    let mut facts = ChunkFacts::default();
-    let mut told = usage::Told::default();
-    let (mut has_choices, mut has_error) = (false, false);
-    for (key, value) in object.members() {
-        told.note(&key, value);
-        has_error |= member_tells_error(&key, value);
-        match key.as_ref() {
-            "id" => facts.id = value.as_str().map(Into::into),
-            "model" => facts.model = value.as_str().map(Into::into),
-            "choices" => {
-                for choice in value.elements() {
-                    has_choices = true;
-                    add_choice(&mut facts, choice);
+#[derive(Default)]
+struct Reading {
+    facts: ChunkFacts,
+    told: usage::Told,
+    has_choices: bool,
+    has_error: bool,
+}
+
+impl Reading {
+    fn hear(&mut self, said: Said<'_>) {
+        match said {
+            Said::Choice(output) => {
+                self.has_choices = true;
+                add_choice(&mut self.facts, output);
+            }
+            Said::Member(key, value) => {
+                self.told.note(&key, value);
+                self.has_error |= member_tells_error(&key, value);
+                match key.as_ref() {
+                    "id" => self.facts.id = value.as_str().map(Into::into),
+                    "model" => self.facts.model = value.as_str().map(Into::into),
+                    _ => {}
                 }
             }
-            _ => {}
         }
     }
-    facts.usage = told.usage();
-    facts.kind = kind(&facts, has_choices, has_error);
-    facts
+
+    fn finish(mut self) -> ChunkFacts {
+        self.facts.usage = self.told.usage();
+        self.facts.kind = kind(&self.facts, self.has_choices, self.has_error);
+        self.facts
+    }
 }
 
 fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
@@ -149,8 +161,7 @@ fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
     }
 }
 
-fn add_choice(facts: &mut ChunkFacts, choice: View<'_>) {
-    let output = Output::of_choice(choice);
+fn add_choice(facts: &mut ChunkFacts, output: Output) {
     let is_first = output.index == 0;
     let bit = 1 << output.index.min(127);
     facts.choices |= bit;

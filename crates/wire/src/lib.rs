@@ -4,6 +4,7 @@
 //! Bytes in, facts out. Nothing here knows providers, keys, the network or the time, and nothing
 //! recurses, so that no body can exhaust the stack.
 
+mod answer;
 pub mod chunk;
 pub mod continuation;
 pub mod history;

@@ -19,37 +19,31 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// What a choice of a chunk (`delta`), of a reply (`message`) or of a legacy one (`text`) gave.
-    pub(crate) fn of_choice(choice: View<'_>) -> Self {
-        let mut output = Self::default();
-        for (key, value) in choice.members() {
-            match key.as_ref() {
-                "delta" | "message" => output.add_message(value),
-                "text" => output.text.push_str(&value.as_str().unwrap_or_default()),
-                "index" => output.index = value.as_u64().unwrap_or(0),
-                "finish_reason" => output.finish_reason = finish_reason(value),
-                _ => {}
-            }
+    /// Takes a member of a choice besides its message.
+    pub(crate) fn note(&mut self, key: &str, value: View<'_>) {
+        match key {
+            "text" => self.text.push_str(&value.as_str().unwrap_or_default()),
+            "index" => self.index = value.as_u64().unwrap_or(0),
+            "finish_reason" => self.finish_reason = finish_reason(value),
+            _ => {}
         }
-        output
+    }
+
+    /// Takes a member of a choice's `delta` or `message`.
+    pub(crate) fn note_of_message(&mut self, key: &str, value: View<'_>) {
+        match key {
+            "content" => self.add_content(value),
+            "reasoning" | "reasoning_content" | "reasoning_details" | "thinking" => {
+                self.reasoning |= value.is_filled();
+            }
+            "tool_calls" | "function_call" => self.tool_call |= value.is_filled(),
+            "refusal" | "audio" | "images" => self.other |= value.is_filled(),
+            _ => {}
+        }
     }
 
     pub(crate) fn is_any(&self) -> bool {
         !self.text.is_empty() || self.reasoning || self.tool_call || self.other
-    }
-
-    fn add_message(&mut self, message: View<'_>) {
-        for (key, value) in message.members() {
-            match key.as_ref() {
-                "content" => self.add_content(value),
-                "reasoning" | "reasoning_content" | "reasoning_details" | "thinking" => {
-                    self.reasoning |= value.is_filled();
-                }
-                "tool_calls" | "function_call" => self.tool_call |= value.is_filled(),
-                "refusal" | "audio" | "images" => self.other |= value.is_filled(),
-                _ => {}
-            }
-        }
     }
 
     fn add_content(&mut self, content: View<'_>) {

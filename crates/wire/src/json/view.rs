@@ -127,6 +127,11 @@ impl<'a> View<'a> {
     }
 
     /// Views part of already validated text.
+    pub(crate) const fn of_checked(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// The same of bytes.
     pub(crate) fn of_valid(text: &'a [u8]) -> Self {
         Self { text: std::str::from_utf8(text).unwrap_or_default() }
     }

@@ -4,9 +4,10 @@ mod fields;
 mod gather;
 mod unroll;
 
+use crate::answer::{self, Said};
 use crate::chunk::is_failure;
-use crate::json::{Kind, View};
-use crate::output::{Output, tells_error};
+use crate::json::Kind;
+use crate::output::tells_error;
 use crate::usage::{self, Usage};
 
 pub use gather::{Gather, NoCompletion, events_to_completion};
@@ -42,28 +43,25 @@ pub struct ReplyFacts {
 
 /// Reads a plain reply. Blank lines before the JSON, a keep-alive of some, are allowed.
 pub fn inspect(body: &[u8]) -> ReplyFacts {
-    let Ok(view) = View::parse(body) else {
-        return ReplyFacts::default();
-    };
     let mut facts = ReplyFacts::default();
     let mut told = usage::Told::default();
-    let mut choices = None;
-    for (key, value) in view.members() {
-        told.note(&key, value);
-        if key == "choices" {
-            choices = Some(value);
+    let mut has_choices = false;
+    let read = answer::read(body, |said| match said {
+        Said::Member(key, value) => {
+            told.note(&key, value);
+            has_choices |= key == "choices" && value.kind() == Kind::Array;
         }
-    }
+        Said::Choice(output) => {
+            facts.has_output |= output.is_any();
+            facts.finish_reason = facts.finish_reason.take().or(output.finish_reason);
+        }
+    });
+    let Ok(view) = read else {
+        return ReplyFacts::default();
+    };
     facts.usage = told.usage();
-    let choices = choices.filter(|choices| choices.kind() == Kind::Array);
-    for choice in choices.iter().flat_map(|choices| choices.elements()) {
-        let output = Output::of_choice(choice);
-        facts.has_output |= output.is_any();
-        facts.finish_reason = facts.finish_reason.or(output.finish_reason);
-    }
     let is_given_up = is_failure(facts.finish_reason.as_deref());
-    let is_completion =
-        choices.is_some() && !is_given_up && (facts.has_output || !tells_error(view));
+    let is_completion = has_choices && !is_given_up && (facts.has_output || !tells_error(view));
     facts.shape = if is_completion { Shape::Completion } else { Shape::ErrorInside };
     facts
 }
