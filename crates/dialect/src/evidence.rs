@@ -44,6 +44,21 @@ const ACCOUNT: &[&str] = &[
     "key limit",
 ];
 
+/// What is shut for a violation, and how that is called. A warning that it may be is another
+/// sentence.
+const OWNERS: &[&str] =
+    &["account", "organization", "organisation", "workspace", "project", "api key", "access"];
+const SHUT: &[&str] = &[
+    "disabled",
+    "deactivated",
+    "suspended",
+    "terminated",
+    "banned",
+    "blocked",
+    "restricted",
+    "revoked",
+];
+
 /// Statuses that tell of the account, not of the request: no words of the client are quoted. A
 /// 403 may be a moderator's, who quotes them.
 const OF_THE_ACCOUNT: &[u16] = &[401, 402, 429];
@@ -113,6 +128,8 @@ pub(crate) enum Sign {
     PathUnknown,
     /// The metadata are those of a moderator's refusal.
     Moderated,
+    /// The account, or a part of it, is shut for a violation.
+    AccountShut,
     /// Nothing is said in words.
     Wordless,
 }
@@ -254,6 +271,7 @@ impl<'a> Evidence<'a> {
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),
             Sign::Moderated => self.is_moderated(),
+            Sign::AccountShut => self.is_shut_for_a_violation(),
             Sign::Wordless => self.body.form == Form::Html || self.body.message.trim().is_empty(),
         }
     }
@@ -294,6 +312,16 @@ impl<'a> Evidence<'a> {
         let metadata = self.body.value.pointer("/error/metadata");
         let told = |key: &&str| metadata.is_some_and(|metadata| metadata.get(*key).is_some());
         ["flagged_input", "reasons"].iter().any(told)
+    }
+
+    fn is_shut_for_a_violation(&self) -> bool {
+        let pairs = OWNERS.iter().flat_map(|owner| SHUT.iter().map(move |shut| (owner, shut)));
+        self.text().contains("violat")
+            && pairs.into_iter().any(|(owner, shut)| {
+                let passive = ["has been", "was", "is"].map(|is| format!("{owner} {is} {shut}"));
+                let active = format!("{shut} your {owner}");
+                passive.iter().chain([&active]).any(|phrase| self.tells(&[phrase]))
+            })
     }
 
     fn knows_no_path(&self) -> bool {
