@@ -1,11 +1,13 @@
 //! What providers were seen to refuse: a parameter that was refused once is left out, renamed or
 //! lowered from then on, for that provider's model alone. Where only its value was refused, it is
-//! left out with that value alone.
+//! left out with that value alone. What it refuses in the messages of any conversation is
+//! remembered beside them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+use settings::MessageRefusal;
 use sha2::{Digest as _, Sha256};
 
 use crate::lock::lock;
@@ -27,6 +29,8 @@ pub(crate) enum Mend {
     Rename(String),
     /// Send at most this number.
     AtMost(u64),
+    /// Mend the messages, whatever the parameters are.
+    Messages(MessageRefusal),
 }
 
 /// Values of a parameter as a request writes them, by their digests; the newest last.
@@ -157,7 +161,7 @@ impl KeptMends {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeptMends, MOST_VALUES, Mend, Refused, Values};
+    use super::{KeptMends, MOST_VALUES, Mend, MessageRefusal, Refused, Values};
 
     #[test]
     fn refused_values_add_up_and_the_oldest_go_first() {
@@ -172,6 +176,20 @@ mod tests {
         assert!(!values.hold(b"33"));
         refused.remember("a", "m", "seed", Mend::Drop);
         assert_eq!(refused.of("a", "m").get("seed"), Some(&Mend::Drop));
+    }
+
+    #[test]
+    fn all_that_is_kept_comes_back() {
+        let refused = Refused::default();
+        refused.remember("a", "m", "seed", Mend::DropIf(Values::of(b"7")));
+        let role = Mend::Messages(MessageRefusal::DeveloperRole);
+        refused.remember("a", "m", "messages.role", role);
+        let kept = refused.everything().into_iter();
+        let kept = kept.map(|kept| (kept.provider, kept.model, kept.mends.unwrap())).collect();
+        let restored = Refused::default();
+        restored.restore(kept);
+        assert_eq!(restored.of("a", "m"), refused.of("a", "m"));
+        assert_eq!(restored.of("a", "m").len(), 2);
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn words(header: Option<&str>) -> Vec<&str> {
 /// A provider, its model, what is sent, what arrives, and which parameters are named as changed.
 type Known = (&'static str, &'static str, Value, Value, &'static [&'static str]);
 
-fn known() -> [Known; 8] {
+fn known() -> [Known; 14] {
     [
         (
             "mistral",
@@ -92,9 +92,33 @@ fn known() -> [Known; 8] {
         (
             "gemini",
             "gemini-flash-latest",
-            json!({"logprobs": true, "logit_bias": {}, "seed": 1}),
+            json!({"logprobs": true, "top_logprobs": 2, "logit_bias": {}, "seed": 1}),
             json!({"seed": 1}),
-            &["logit_bias", "logprobs"],
+            &["logit_bias", "logprobs", "top_logprobs"],
+        ),
+        (
+            "mistral",
+            "mistral-medium-latest",
+            json!({"reasoning_effort": "medium", "logprobs": true}),
+            json!({"logprobs": true}),
+            &["reasoning_effort"],
+        ),
+        (
+            "mistral",
+            "mistral-medium-latest",
+            json!({"reasoning_effort": "high"}),
+            json!({"reasoning_effort": "high"}),
+            &[""],
+        ),
+        ("together", "m", json!({"logprobs": true}), json!({"logprobs": 1}), &["logprobs"]),
+        ("together", "m", json!({"logprobs": false}), json!({"logprobs": 0}), &["logprobs"]),
+        ("together", "m", json!({"logprobs": 3}), json!({"logprobs": 3}), &[""]),
+        (
+            "perplexity",
+            "sonar",
+            json!({"stop": ["x"], "seed": 1, "logprobs": true, "top_logprobs": 1, "top_p": 1}),
+            json!({"top_p": 1}),
+            &["logprobs", "seed", "stop", "top_logprobs"],
         ),
     ]
 }
@@ -183,6 +207,31 @@ async fn an_unknown_parameter_is_stripped_once_and_remembered_for_that_model_alo
     a.set(Reply::rate_limited(Some("60")));
     proxy.ask(&body).await.assert_says("b");
     assert_eq!(rest(&last_body(&b)), json!({"top_k": 5, "seed": 1}));
+}
+
+#[tokio::test]
+async fn what_means_nothing_without_a_refused_parameter_goes_with_it() {
+    let a = picky(|body| {
+        let name = ["logprobs", "top_logprobs"].into_iter().find(|name| body.get(name).is_some());
+        name.map(unknown)
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let body = with(&json!({"top_logprobs": 2, "logprobs": true, "seed": 1}));
+    for count in [2, 3] {
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("a");
+        assert_eq!(words(heard.header("x-dropped-params")), ["logprobs", "top_logprobs"]);
+        assert_eq!((a.count(), rest(&last_body(&a))), (count, json!({"seed": 1})));
+    }
+}
+
+#[tokio::test]
+async fn what_another_parameter_means_something_without_goes_alone() {
+    let a = picky(|body| body.get("top_logprobs").map(|_| unknown("top_logprobs"))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    proxy.ask(&with(&json!({"top_logprobs": 2, "logprobs": true}))).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({"logprobs": true}));
 }
 
 #[tokio::test]
