@@ -24,8 +24,11 @@ pub(crate) enum Clock {
     StatedOr(u64),
     /// A stated time, else the reset of what is spent, else the window that the text names.
     Limit,
-    /// As `Limit`, but this many seconds if all that fails.
+    /// As `Limit`, but this many seconds, the window in which the provider's documents count, if
+    /// all that fails.
     LimitOr(u64),
+    /// As `Limit`, but a guess of at first this many seconds if all that fails.
+    LimitOrGuess(u64),
     /// The day's own reset; a short hint is not believed where days end at midnight.
     Day,
     /// A stated reset, else the first of the next month.
@@ -42,6 +45,9 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
         Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
         Clock::Limit => limit(seen),
         Clock::LimitOr(secs) => limit(seen).or_else(|| computed(Some(after(seen, secs)))),
+        Clock::LimitOrGuess(secs) => {
+            limit(seen).or_else(|| Some(Resume { at: after(seen, secs), origin: Origin::Guessed }))
+        }
         Clock::Day => day(seen),
         Clock::Month => reset(seen).or_else(|| computed(next_month(seen.now))),
         Clock::Reset => reset(seen),

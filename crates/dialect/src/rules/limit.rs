@@ -122,7 +122,7 @@ pub(super) const RULES: &[Rule] = &[
         providers: &["deepseek"],
         kind: RateLimited,
         whom: Whom::Bucket,
-        clock: Clock::LimitOr(5),
+        clock: Clock::LimitOrGuess(5),
         ..ANY
     },
     Rule {

@@ -167,7 +167,7 @@ impl Journey {
 
     fn hop(&self, target: &Target, outcome: &Outcome, started: Timestamp, took: Duration) -> Hop {
         let failure = outcome.result.as_ref().err();
-        let until = failure.and_then(|failure| failure.fault.resume).map(|resume| resume.at);
+        let until = failure.and_then(|failure| failure.fault.known_end());
         let word = match &outcome.result {
             Ok(Answer::Plain(reply)) => status_word(reply.status),
             Ok(Answer::Stream(stream)) => status_word(stream.status),
