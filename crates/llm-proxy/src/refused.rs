@@ -3,12 +3,14 @@
 //! left out with that value alone. What it refuses in the messages of any conversation is
 //! remembered beside them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use settings::MessageRefusal;
 use sha2::{Digest as _, Sha256};
+use wire::redact::without_keys;
 
 use crate::lock::lock;
 
@@ -123,12 +125,15 @@ impl Refused {
     pub(crate) fn take_changes(&self) -> Vec<KeptMends> {
         let by_model = lock(&self.by_model);
         let changed = std::mem::take(&mut *lock(&self.changed));
-        changed.into_iter().map(|at| KeptMends::of(&at, by_model.get(&at))).collect()
+        let changed = changed.into_iter().filter(may_be_kept);
+        changed.map(|at| KeptMends::of(&at, by_model.get(&at))).collect()
     }
 
     /// Everything that is known.
     pub(crate) fn everything(&self) -> Vec<KeptMends> {
-        lock(&self.by_model).iter().map(|(at, mends)| KeptMends::of(at, Some(mends))).collect()
+        let by_model = lock(&self.by_model);
+        let kept = by_model.iter().filter(|(at, _)| may_be_kept(at));
+        kept.map(|(at, mends)| KeptMends::of(at, Some(mends))).collect()
     }
 
     /// Takes back what an earlier run kept, as far as it is understood.
@@ -141,6 +146,11 @@ impl Refused {
             }
         }
     }
+}
+
+/// Whether a model's name is none that a client has put a key into.
+fn may_be_kept((_, model): &(String, String)) -> bool {
+    matches!(without_keys(model), Cow::Borrowed(_))
 }
 
 /// The mends of one provider's model, to be kept.

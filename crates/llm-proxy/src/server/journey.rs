@@ -53,7 +53,7 @@ impl Journey {
         let world = app.world();
         let model = intake.scan.model.as_deref();
         let Some(mut chain) = world.registry.resolve(model, world.unknown_model) else {
-            return Err(ProxyError::unknown_model(model.unwrap_or_default()));
+            return Err(ProxyError::unknown_model(&world.shown_name(model.unwrap_or_default())));
         };
         let wishes = Wishes::of(&intake.headers);
         let no_recovery = refuses_recovery(&intake.headers)?;
