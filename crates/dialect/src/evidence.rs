@@ -10,7 +10,7 @@ use crate::body::{ErrorBody, Form};
 use crate::echo::{self, Whose};
 use crate::headers::Headers;
 use crate::pairs::Pairs;
-use crate::profile::{self, Bucket, Profile};
+use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
 use crate::{clock, history, limits, parameter, words};
@@ -112,6 +112,8 @@ pub(crate) enum Sign {
     MonthSpent,
     DaySpent,
     TokensSpent,
+    /// Headers say that nothing is left for the day, which comes back all at once.
+    DayOver,
     /// Headers say that there is something left of each budget.
     NothingSpent,
     /// The error came within a reply that had begun as a success.
@@ -262,6 +264,9 @@ impl<'a> Evidence<'a> {
             Sign::LongWait => clock::written(self).is_some_and(|at| self.now.until(at) >= LONG),
             Sign::MonthSpent => self.spent().any(|budget| budget.window == Window::Month),
             Sign::DaySpent => self.spent().any(|budget| budget.window == Window::Day),
+            Sign::DayOver => {
+                self.profile.refill != Refill::Continuous && self.shows(Sign::DaySpent)
+            }
             Sign::TokensSpent => self.spent().any(|budget| budget.dimension == Dimension::Tokens),
             Sign::NothingSpent => !self.budgets.is_empty() && self.spent().next().is_none(),
             Sign::WithinSuccess => self.within_success,

@@ -42,6 +42,24 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "month spent by the headers",
+        statuses: LIMITED,
+        signs: &[Sign::MonthSpent],
+        kind: OutOfCredit,
+        whom: Whom::Deployment,
+        clock: Clock::Month,
+        ..ANY
+    },
+    Rule {
+        name: "day spent by the headers, whatever shorter limit was met too",
+        statuses: LIMITED,
+        signs: &[Sign::DayOver],
+        kind: DailyLimit,
+        whom: Whom::Bucket,
+        clock: Clock::Day,
+        ..ANY
+    },
+    Rule {
         name: "tokens",
         statuses: LIMITED,
         signs: &[Sign::TokensNamed],
@@ -78,15 +96,6 @@ pub(super) const RULES: &[Rule] = &[
         kind: RateLimited,
         whom: Whom::Bucket,
         clock: Clock::Limit,
-        ..ANY
-    },
-    Rule {
-        name: "month spent by the headers",
-        statuses: LIMITED,
-        signs: &[Sign::MonthSpent],
-        kind: OutOfCredit,
-        whom: Whom::Deployment,
-        clock: Clock::Month,
         ..ANY
     },
     Rule {
