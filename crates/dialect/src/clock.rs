@@ -136,7 +136,7 @@ fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
     let is_daily = |budget: &&Budget| match budget.window {
         Window::Day => true,
         Window::Unknown => budget.full_at.is_some_and(is_far),
-        _ => false,
+        Window::Second | Window::Minute | Window::Hour | Window::Month => false,
     };
     let spent = seen.spent().filter(is_daily).filter_map(|budget| budget.full_at);
     let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);

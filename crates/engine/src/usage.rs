@@ -159,13 +159,12 @@ impl Usage {
             let is_meant = |at: &Timestamp| {
                 new.is_short_of(told.demand) && (!is_explained || new.is_back_by(*at))
             };
-            match until.filter(is_meant) {
+            if let Some(at) = until.filter(is_meant) {
                 // Who is under way meanwhile is counted by the provider, or refused as well.
-                Some(at) => new.refused_until(at, told.demand),
-                None => {
-                    let dimension = new.budget.dimension;
-                    new.reserve(self.under_way_besides(told.demand, dimension), EPOCH);
-                }
+                new.refused_until(at, told.demand);
+            } else {
+                let dimension = new.budget.dimension;
+                new.reserve(self.under_way_besides(told.demand, dimension), EPOCH);
             }
             self.take_newer(new);
         }

@@ -159,7 +159,7 @@ impl Route {
 fn redactor(settings: &Settings) -> Redactor {
     let of_providers = settings.providers.iter().flat_map(|provider| &provider.keys);
     let of_providers = of_providers.map(|key| key.secret.expose());
-    Redactor::new(of_providers.chain(settings.server.api_keys.iter().map(|key| key.expose())))
+    Redactor::new(of_providers.chain(settings.server.api_keys.iter().map(settings::Secret::expose)))
 }
 
 fn same_connections(before: &Settings, after: &Settings) -> bool {
@@ -267,6 +267,7 @@ fn lacks(provider: &Provider, model: &str) -> Abilities {
         (lacks.tools, Abilities::TOOLS),
         (lacks.json_schema, Abilities::JSON_SCHEMA),
         (lacks.n, Abilities::SEVERAL_CHOICES),
+        (lacks.required_tools, Abilities::REQUIRED_TOOLS),
     ];
     let lacking = known.into_iter().filter(|(lacks, _)| *lacks);
     lacking.fold(Abilities::default(), |all, (_, one)| all | one)

@@ -67,7 +67,7 @@ fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
     let known = rules.flat_map(|rule| rule.messages.iter().copied());
     let seen = mends.values().filter_map(|mend| match mend {
         Mend::Messages(refusal) => Some(*refusal),
-        _ => None,
+        Mend::Drop | Mend::DropIf(_) | Mend::Rename(_) | Mend::AtMost(_) => None,
     });
     known.chain(seen).map(repair_for).collect()
 }

@@ -38,7 +38,7 @@ fn words(header: Option<&str>) -> Vec<&str> {
 /// A provider, its model, what is sent, what arrives, and which parameters are named as changed.
 type Known = (&'static str, &'static str, Value, Value, &'static [&'static str]);
 
-fn known() -> [Known; 14] {
+fn known() -> [Known; 8] {
     [
         (
             "mistral",
@@ -96,6 +96,12 @@ fn known() -> [Known; 14] {
             json!({"seed": 1}),
             &["logit_bias", "logprobs", "top_logprobs"],
         ),
+    ]
+}
+
+/// The same of values, and of what goes with another parameter.
+fn known_values() -> [Known; 6] {
+    [
         (
             "mistral",
             "mistral-medium-latest",
@@ -125,7 +131,7 @@ fn known() -> [Known; 14] {
 
 #[tokio::test]
 async fn what_the_catalogue_knows_changes_that_attempt_alone_and_is_named() {
-    for (name, model, sent, taken, dropped) in known() {
+    for (name, model, sent, taken, dropped) in known().into_iter().chain(known_values()) {
         let a = script([Reply::answer(&["a"]), Reply::rate_limited(Some("60"))]).await;
         let b = good("b").await;
         let proxy = house(name, model, &a, &b).await;
@@ -308,6 +314,12 @@ fn tools() -> Value {
     json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]})
 }
 
+fn required() -> Value {
+    let mut fields = tools();
+    fields["tool_choice"] = "required".into();
+    fields
+}
+
 fn picture() -> Value {
     json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "what?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]})
@@ -323,6 +335,8 @@ async fn who_is_known_to_lack_what_is_asked_for_is_passed_over() {
     let table = [
         ("groq", format!("{ONE}\n    model: m"), json!({"n": 2}), "n"),
         ("perplexity", format!("{ONE}\n    model: sonar"), tools(), "tools"),
+        ("moonshot", format!("{ONE}\n    model: kimi-k2.6"), required(), "required_tools"),
+        ("plain", lacking("required_tools"), required(), "required_tools"),
         ("plain", lacking("images"), picture(), "images"),
         ("plain", lacking("json_schema"), schema(), "json_schema"),
         ("plain", lacking("tools, n"), tools(), "tools"),
