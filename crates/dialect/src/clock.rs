@@ -24,8 +24,11 @@ pub(crate) enum Clock {
     StatedOr(u64),
     /// A stated time, else the reset of what is spent, else the window that the text names.
     Limit,
-    /// As `Limit`, but this many seconds if all that fails.
+    /// As `Limit`, but this many seconds, the window in which the provider's documents count, if
+    /// all that fails.
     LimitOr(u64),
+    /// As `Limit`, but a guess of at first this many seconds if all that fails.
+    LimitOrGuess(u64),
     /// The day's own reset; a short hint is not believed where days end at midnight.
     Day,
     /// A stated reset, else the first of the next month.
@@ -42,6 +45,9 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
         Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
         Clock::Limit => limit(seen),
         Clock::LimitOr(secs) => limit(seen).or_else(|| computed(Some(after(seen, secs)))),
+        Clock::LimitOrGuess(secs) => {
+            limit(seen).or_else(|| Some(Resume { at: after(seen, secs), origin: Origin::Guessed }))
+        }
         Clock::Day => day(seen),
         Clock::Month => reset(seen).or_else(|| computed(next_month(seen.now))),
         Clock::Reset => reset(seen),
@@ -70,13 +76,27 @@ fn limit(seen: &Evidence<'_>) -> Option<Resume> {
 }
 
 fn day(seen: &Evidence<'_>) -> Option<Resume> {
-    let figures = words::figures(seen.text()).is_some();
-    if figures || seen.profile.refill == Refill::Continuous {
+    if seen.profile.refill == Refill::Continuous || shows_refill(seen) {
         return stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen));
     }
-    let long = stated(seen).filter(|resume| seen.now.until(resume.at) > HINT);
+    // A short one may stand beside a long one, and then says nothing of the day.
+    let times = [seen.headers.retry_after(seen.now), written(seen), reset(seen).map(|one| one.at)];
+    let long = times.into_iter().flatten().find(|at| seen.now.until(*at) > HINT);
+    let long = long.map(|at| Resume { at, origin: Origin::Stated });
     let midnight = || computed(limits::end_of(Window::Day, &seen.profile, seen.now));
     long.or_else(|| by_day_headers(seen)).or_else(midnight)
+}
+
+/// Whether the text's figures are those of a day that comes back bit by bit: a stated time that
+/// is much shorter than they are is a mere hint.
+fn shows_refill(seen: &Evidence<'_>) -> bool {
+    let is_told = words::figures(seen.text()).is_some_and(|figures| figures.used.is_some());
+    let wait = |resume: Option<Resume>| resume.map(|resume| seen.now.until(resume.at));
+    let is_hint = match (wait(stated(seen)), wait(by_figures(seen))) {
+        (Some(stated), Some(computed)) => stated.saturating_mul(2) < computed,
+        _ => false,
+    };
+    is_told && !is_hint
 }
 
 /// The wait until a bucket that refills continuously has room for the request again:
@@ -111,9 +131,14 @@ fn by_headers(seen: &Evidence<'_>) -> Option<Resume> {
 /// The reset of the day: of what is spent if that is told, else of any daily budget, since they
 /// all come back together.
 fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
-    let daily = |window| matches!(window, Window::Day | Window::Unknown);
-    let spent =
-        seen.spent().filter(|budget| daily(budget.window)).filter_map(|budget| budget.full_at);
+    let is_far = |at: Timestamp| seen.now.until(at) > HINT;
+    // One of an unknown window that is back soon is not the day's.
+    let is_daily = |budget: &&Budget| match budget.window {
+        Window::Day => true,
+        Window::Unknown => budget.full_at.is_some_and(is_far),
+        Window::Second | Window::Minute | Window::Hour | Window::Month => false,
+    };
+    let spent = seen.spent().filter(is_daily).filter_map(|budget| budget.full_at);
     let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);
     let at = spent.max().or_else(|| any.filter_map(|budget| budget.full_at).max());
     at.filter(|at| *at > seen.now).map(|at| Resume { at, origin: Origin::Stated })

@@ -10,7 +10,7 @@ use crate::body::{ErrorBody, Form};
 use crate::echo::{self, Whose};
 use crate::headers::Headers;
 use crate::pairs::Pairs;
-use crate::profile::{self, Bucket, Profile};
+use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
 use crate::{clock, history, limits, parameter, words};
@@ -42,6 +42,21 @@ const ACCOUNT: &[&str] = &[
     "this api key",
     "per api key",
     "key limit",
+];
+
+/// What is shut for a violation, and how that is called. A warning that it may be is another
+/// sentence.
+const OWNERS: &[&str] =
+    &["account", "organization", "organisation", "workspace", "project", "api key", "access"];
+const SHUT: &[&str] = &[
+    "disabled",
+    "deactivated",
+    "suspended",
+    "terminated",
+    "banned",
+    "blocked",
+    "restricted",
+    "revoked",
 ];
 
 /// Statuses that tell of the account, not of the request: no words of the client are quoted. A
@@ -97,6 +112,8 @@ pub(crate) enum Sign {
     MonthSpent,
     DaySpent,
     TokensSpent,
+    /// Headers say that nothing is left for the day, which comes back all at once.
+    DayOver,
     /// Headers say that there is something left of each budget.
     NothingSpent,
     /// The error came within a reply that had begun as a success.
@@ -113,6 +130,8 @@ pub(crate) enum Sign {
     PathUnknown,
     /// The metadata are those of a moderator's refusal.
     Moderated,
+    /// The account, or a part of it, is shut for a violation.
+    AccountShut,
     /// Nothing is said in words.
     Wordless,
 }
@@ -245,6 +264,9 @@ impl<'a> Evidence<'a> {
             Sign::LongWait => clock::written(self).is_some_and(|at| self.now.until(at) >= LONG),
             Sign::MonthSpent => self.spent().any(|budget| budget.window == Window::Month),
             Sign::DaySpent => self.spent().any(|budget| budget.window == Window::Day),
+            Sign::DayOver => {
+                self.profile.refill != Refill::Continuous && self.shows(Sign::DaySpent)
+            }
             Sign::TokensSpent => self.spent().any(|budget| budget.dimension == Dimension::Tokens),
             Sign::NothingSpent => !self.budgets.is_empty() && self.spent().next().is_none(),
             Sign::WithinSuccess => self.within_success,
@@ -254,6 +276,7 @@ impl<'a> Evidence<'a> {
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),
             Sign::Moderated => self.is_moderated(),
+            Sign::AccountShut => self.is_shut_for_a_violation(),
             Sign::Wordless => self.body.form == Form::Html || self.body.message.trim().is_empty(),
         }
     }
@@ -294,6 +317,16 @@ impl<'a> Evidence<'a> {
         let metadata = self.body.value.pointer("/error/metadata");
         let told = |key: &&str| metadata.is_some_and(|metadata| metadata.get(*key).is_some());
         ["flagged_input", "reasons"].iter().any(told)
+    }
+
+    fn is_shut_for_a_violation(&self) -> bool {
+        let pairs = OWNERS.iter().flat_map(|owner| SHUT.iter().map(move |shut| (owner, shut)));
+        self.text().contains("violat")
+            && pairs.into_iter().any(|(owner, shut)| {
+                let passive = ["has been", "was", "is"].map(|is| format!("{owner} {is} {shut}"));
+                let active = format!("{shut} your {owner}");
+                passive.iter().chain([&active]).any(|phrase| self.tells(&[phrase]))
+            })
     }
 
     fn knows_no_path(&self) -> bool {

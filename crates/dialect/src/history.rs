@@ -72,8 +72,13 @@ const IDS: &[&str] = &["tool call id was", "tool call id has to be defined"];
 /// What is said of an id, where it is named by its place.
 const UNFIT: &[&str] = &["too long", "above_max_length", "match pattern"];
 
-const DEVELOPER: &[&str] =
-    &["role developer", "developer role", "developer is not one of", "unexpected message role"];
+const DEVELOPER: &[&str] = &[
+    "role developer",
+    "developer role",
+    "developer is not one of",
+    "unexpected message role",
+    "property 'role' has invalid value",
+];
 const DEVELOPER_QUOTED: &[&str] = &["'developer'", "\"developer\"", "`developer`"];
 
 const NULL: &[&str] = &[

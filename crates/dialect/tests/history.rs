@@ -79,6 +79,7 @@ const DEVELOPER: &[&str] = &[
     "The parameter `messages.role` specified in the request are not valid: invalid value: \
      `developer`, supported values are: `system`, `assistant`, `user`, `tool`.",
     "chat template rejected the request: Unexpected message role.",
+    "'messages.0' : discriminator property 'role' has invalid value",
 ];
 
 const NULL: &[&str] = &[

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::{Reply, error_in_success, failure};
-use engine::{Fault, Timestamp};
+use engine::{Fault, Origin, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +28,8 @@ struct Case {
     scope: Option<String>,
     seconds: Option<f64>,
     until: Option<String>,
+    /// Seconds of the first guess, where the reply states no time.
+    guess: Option<f64>,
 }
 
 fn some_model() -> String {
@@ -70,7 +72,7 @@ impl Case {
 
     fn expected_wait(&self) -> Option<f64> {
         let until = self.until.as_ref().map(|until| at(&self.now).until(at(until)).as_secs_f64());
-        until.or(self.seconds)
+        until.or(self.seconds).or(self.guess)
     }
 }
 
@@ -90,6 +92,10 @@ fn mistakes(case: &Case) -> Vec<String> {
         mistakes.push(format!("{}: {seen:?}, not {:?} {:?}", case.id, case.kind, case.scope));
     }
     let wait = fault.and_then(|fault| fault.resume);
+    let is_guess = wait.is_some_and(|resume| resume.origin == Origin::Guessed);
+    if is_guess != case.guess.is_some() {
+        mistakes.push(format!("{}: a guess: {is_guess}", case.id));
+    }
     let wait = wait.map(|resume| at(&case.now).until(resume.at).as_secs_f64());
     let fits = match (wait, case.expected_wait()) {
         (Some(seen), Some(expected)) => (seen - expected).abs() <= 0.002 + expected * 0.001,

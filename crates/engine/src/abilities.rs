@@ -18,12 +18,16 @@ impl Abilities {
     /// More than one choice.
     pub const SEVERAL_CHOICES: Self = Self(16);
 
-    const NAMES: [(Self, &'static str); 5] = [
+    /// That some tool must be called (`tool_choice: required`).
+    pub const REQUIRED_TOOLS: Self = Self(32);
+
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::IMAGES, "images"),
         (Self::AUDIO, "audio"),
         (Self::TOOLS, "tools"),
         (Self::JSON_SCHEMA, "json_schema"),
         (Self::SEVERAL_CHOICES, "n"),
+        (Self::REQUIRED_TOOLS, "required_tools"),
     ];
 
     /// What both sets have.

@@ -178,7 +178,7 @@ impl Cell {
         if set_aside == SetAside::Never {
             return None;
         }
-        if let Some(resume) = fault.resume {
+        if let Some(resume) = fault.resume.filter(|resume| resume.origin != Origin::Guessed) {
             let at = resume
                 .at
                 .clamp(now.after(policy::SHORTEST_COOLDOWN), now.after(policy::LONGEST_STATED));
@@ -199,9 +199,11 @@ impl Cell {
         if !together {
             self.strikes = self.strikes.saturating_add(1);
         }
-        let span =
-            policy::guess(set_aside, strikes, default_cooldown).max(policy::SHORTEST_COOLDOWN);
-        Some((Some(now.after(span)), Origin::Guessed))
+        let span = match fault.resume {
+            Some(first) => policy::guess_from(now.until(first.at), strikes),
+            None => policy::guess(set_aside, strikes, default_cooldown),
+        };
+        Some((Some(now.after(span.max(policy::SHORTEST_COOLDOWN))), Origin::Guessed))
     }
 
     /// Whether a time for this kind of fault is running that the provider stated.
@@ -286,6 +288,21 @@ mod tests {
         cell.end_probe();
         cell.forgive(at(60_000), at(60_100));
         assert_eq!(cell.gate(at(60_100)), Gate::Open);
+    }
+
+    #[test]
+    fn a_first_guess_grows_and_is_probed() {
+        let mut cell = Cell::default();
+        for (now, end) in [(0, 5_000), (5_000, 15_000), (15_000, 35_000)] {
+            let fault = limited(None).until(at(now + 5_000), Origin::Guessed);
+            cell.strike(&fault, at(now), at(now), MINUTE);
+            assert_eq!(until(&cell), Some(end));
+            assert!(matches!(cell.gate(at(end - 1)), Gate::Shut(_)));
+            assert_eq!(cell.gate(at(end)), Gate::HalfOpen);
+        }
+        let stated = limited(Some(90_000));
+        cell.strike(&stated, at(35_000), at(35_000), MINUTE);
+        assert_eq!(cell.gate(at(90_000)), Gate::Open);
     }
 
     #[test]

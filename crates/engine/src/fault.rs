@@ -179,7 +179,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Whom it concerns.
     pub scope: Scope,
-    /// When it is over, if the provider said so or its calendar tells.
+    /// When it is over, if the provider said so or its calendar tells. A guessed time is the first
+    /// guess for faults of its kind: it grows with each repeat.
     pub resume: Option<Resume>,
     /// The provider's own words, short; free of keys before it is shown.
     pub detail: String,
@@ -189,6 +190,11 @@ impl Fault {
     /// A fault without a known end.
     pub fn new(kind: FaultKind, scope: Scope, detail: impl Into<String>) -> Self {
         Self { kind, scope, resume: None, detail: detail.into() }
+    }
+
+    /// When it is over, unless that is a guess.
+    pub fn known_end(&self) -> Option<Timestamp> {
+        self.resume.filter(|resume| resume.origin != Origin::Guessed).map(|resume| resume.at)
     }
 
     /// The same fault, over at a moment that is known from `origin`.

@@ -96,15 +96,23 @@ pub const fn rule(kind: FaultKind) -> Rule {
 
 /// The guess for a scope that was struck `strikes` times before in a row.
 pub fn guess(set_aside: SetAside, strikes: u32, default_cooldown: Duration) -> Duration {
-    let doubled = |first: Duration, longest: Duration| {
-        first.saturating_mul(1_u32.checked_shl(strikes.min(20)).unwrap_or(u32::MAX)).min(longest)
-    };
+    let doubled = |first, longest| doubled(first, strikes, longest);
     match set_aside {
         SetAside::Never | SetAside::Parked => Duration::ZERO,
         SetAside::DefaultCooldown => doubled(default_cooldown, LONGEST_GUESS.max(default_cooldown)),
         SetAside::Breaker { .. } => doubled(Duration::from_secs(2), Duration::from_secs(15)),
         SetAside::Long { first, longest } => doubled(first, longest),
     }
+}
+
+/// The guess of a fault that is usually over after `first`, for a scope that was struck `strikes`
+/// times before in a row.
+pub fn guess_from(first: Duration, strikes: u32) -> Duration {
+    doubled(first, strikes, LONGEST_GUESS.max(first))
+}
+
+fn doubled(first: Duration, strikes: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(strikes.min(20)).unwrap_or(u32::MAX)).min(longest)
 }
 
 /// Whether a fault of this kind is over after a time that is known even when the provider named

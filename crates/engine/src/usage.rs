@@ -142,16 +142,29 @@ impl Usage {
     /// under way besides the request that it answers is counted as used already. Replies overtake
     /// one another: one to a request that did not begin later never says that more is left.
     pub(crate) fn learn(&mut self, told: &Told<'_>) {
-        for budget in told.budgets {
+        let new = told.budgets.iter().map(|budget| {
             let mut new = Learned::told(budget, told.asked, told.latest);
             let old = self.learned.iter().find(|old| old.is_of(budget));
             if let Some(old) = old {
                 new.refill_as(old);
             }
-            match told.refused_until.filter(|_| new.is_short_of(told.demand)) {
+            new
+        });
+        let new: Vec<Learned> = new.collect();
+        // Where one of them is the reason and back by then, the time says nothing of the others.
+        let is_reason = |one: &Learned, at| one.is_short_of(told.demand) && one.is_back_by(at);
+        let until = told.refused_until;
+        let is_explained = until.is_some_and(|at| new.iter().any(|one| is_reason(one, at)));
+        for mut new in new {
+            let is_meant = |at: &Timestamp| {
+                new.is_short_of(told.demand) && (!is_explained || new.is_back_by(*at))
+            };
+            if let Some(at) = until.filter(is_meant) {
                 // Who is under way meanwhile is counted by the provider, or refused as well.
-                Some(at) => new.refused_until(at, told.demand),
-                None => new.reserve(self.under_way_besides(told.demand, budget.dimension), EPOCH),
+                new.refused_until(at, told.demand);
+            } else {
+                let dimension = new.budget.dimension;
+                new.reserve(self.under_way_besides(told.demand, dimension), EPOCH);
             }
             self.take_newer(new);
         }
@@ -307,6 +320,24 @@ mod tests {
         assert!(!usage.cannot_hold(of(1_000), at(0)));
         assert!(usage.cannot_hold(of(2_000), at(9)));
         assert!(!usage.cannot_hold(of(2_000), at(10)));
+    }
+
+    #[test]
+    fn a_short_time_that_a_minute_explains_says_nothing_of_the_day() {
+        let day =
+            Budget { window: Window::Day, limit: Some(100_000), ..minute(500, 36_000, 36_000) };
+        let told = |budgets: &[Budget]| {
+            let mut usage = Usage::default();
+            let (demand, asked, latest) = (of(2_000), at(0), at(1_000_000));
+            let refused_until = Some(at(5));
+            usage.learn(&Told { budgets, demand, asked, refused_until, latest });
+            usage
+        };
+        let usage = told(&[minute(0, 5, 5), day.clone()]);
+        assert!(usage.cannot_hold(of(2_000), at(35_999)), "the day's own reset decides");
+        assert!(!usage.cannot_hold(of(400), at(5)), "what is left of the day is not held back");
+        let usage = told(&[minute(6_000, 5, 5), day]);
+        assert!(!usage.cannot_hold(of(2_000), at(5)), "nothing else explains the time");
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl App {
             .min()
             .filter(|(distance, _)| *distance <= 3)
             .map(|(_, known)| format!(" (did you mean {known:?}?)"));
-        let shown: String = name.chars().take(100).collect();
+        let shown: String = world.shown_name(name).chars().take(100).collect();
         format!("there is no provider {shown:?}{}", near.unwrap_or_default())
     }
 

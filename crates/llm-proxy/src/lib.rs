@@ -16,6 +16,7 @@ mod parent;
 mod probe;
 mod refused;
 mod reload;
+mod repairs;
 pub mod serve;
 mod server;
 pub mod source;

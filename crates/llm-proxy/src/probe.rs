@@ -91,6 +91,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
     let asked = Asked {
         route: Arc::clone(route),
         model: model.as_str().into(),
+        model_as_shown: model.as_str().into(),
         endpoint: Endpoint::Chat,
         request: bytes::Bytes::new(),
         stream: false,

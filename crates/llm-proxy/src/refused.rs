@@ -1,12 +1,16 @@
 //! What providers were seen to refuse: a parameter that was refused once is left out, renamed or
 //! lowered from then on, for that provider's model alone. Where only its value was refused, it is
-//! left out with that value alone.
+//! left out with that value alone. What it refuses in the messages of any conversation is
+//! remembered beside them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+use settings::MessageRefusal;
 use sha2::{Digest as _, Sha256};
+use wire::redact::without_keys;
 
 use crate::lock::lock;
 
@@ -27,6 +31,8 @@ pub(crate) enum Mend {
     Rename(String),
     /// Send at most this number.
     AtMost(u64),
+    /// Mend the messages, whatever the parameters are.
+    Messages(MessageRefusal),
 }
 
 /// Values of a parameter as a request writes them, by their digests; the newest last.
@@ -119,12 +125,15 @@ impl Refused {
     pub(crate) fn take_changes(&self) -> Vec<KeptMends> {
         let by_model = lock(&self.by_model);
         let changed = std::mem::take(&mut *lock(&self.changed));
-        changed.into_iter().map(|at| KeptMends::of(&at, by_model.get(&at))).collect()
+        let changed = changed.into_iter().filter(may_be_kept);
+        changed.map(|at| KeptMends::of(&at, by_model.get(&at))).collect()
     }
 
     /// Everything that is known.
     pub(crate) fn everything(&self) -> Vec<KeptMends> {
-        lock(&self.by_model).iter().map(|(at, mends)| KeptMends::of(at, Some(mends))).collect()
+        let by_model = lock(&self.by_model);
+        let kept = by_model.iter().filter(|(at, _)| may_be_kept(at));
+        kept.map(|(at, mends)| KeptMends::of(at, Some(mends))).collect()
     }
 
     /// Takes back what an earlier run kept, as far as it is understood.
@@ -137,6 +146,11 @@ impl Refused {
             }
         }
     }
+}
+
+/// Whether a model's name is none that a client has put a key into.
+fn may_be_kept((_, model): &(String, String)) -> bool {
+    matches!(without_keys(model), Cow::Borrowed(_))
 }
 
 /// The mends of one provider's model, to be kept.
@@ -157,7 +171,7 @@ impl KeptMends {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeptMends, MOST_VALUES, Mend, Refused, Values};
+    use super::{KeptMends, MOST_VALUES, Mend, MessageRefusal, Refused, Values};
 
     #[test]
     fn refused_values_add_up_and_the_oldest_go_first() {
@@ -172,6 +186,20 @@ mod tests {
         assert!(!values.hold(b"33"));
         refused.remember("a", "m", "seed", Mend::Drop);
         assert_eq!(refused.of("a", "m").get("seed"), Some(&Mend::Drop));
+    }
+
+    #[test]
+    fn all_that_is_kept_comes_back() {
+        let refused = Refused::default();
+        refused.remember("a", "m", "seed", Mend::DropIf(Values::of(b"7")));
+        let role = Mend::Messages(MessageRefusal::DeveloperRole);
+        refused.remember("a", "m", "messages.role", role);
+        let kept = refused.everything().into_iter();
+        let kept = kept.map(|kept| (kept.provider, kept.model, kept.mends.unwrap())).collect();
+        let restored = Refused::default();
+        restored.restore(kept);
+        assert_eq!(restored.of("a", "m"), refused.of("a", "m"));
+        assert_eq!(restored.of("a", "m").len(), 2);
     }
 
     #[test]

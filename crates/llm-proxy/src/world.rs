@@ -1,6 +1,7 @@
 //! One configuration made ready to serve: the rules' registry and, for each provider, what a
 //! request to it needs. Immutable; a request holds the one it began with to its end.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http::{HeaderMap, Uri};
 use settings::{
     AuthStyle, DailyReset, KeyOrder, LimitScope, ModelChoice, Provider, Settings, Tier,
 };
-use wire::redact::Redactor;
+use wire::redact::{Redactor, without_keys};
 
 use crate::instance;
 use crate::observe::metrics::RouteMeters;
@@ -49,6 +50,8 @@ pub(crate) struct World {
     pub(crate) patience: Patience,
     pub(crate) unknown_model: UnknownModel,
     pub(crate) client: Client,
+    /// Of all keys there are, the clients' too.
+    redactor: Redactor,
 }
 
 impl World {
@@ -84,8 +87,20 @@ impl World {
                 settings::UnknownModel::Reject => UnknownModel::Reject,
             },
             client,
+            redactor: redactor(&settings),
             settings,
         })
+    }
+
+    /// A name that a client has chosen as it may be shown: without keys, known ones and what
+    /// looks like one.
+    pub(crate) fn shown_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if !self.redactor.finds_any(name.as_bytes()) {
+            return without_keys(name);
+        }
+        let clean = self.redactor.apply(&bytes::Bytes::copy_from_slice(name.as_bytes()));
+        let clean = String::from_utf8_lossy(&clean);
+        Cow::Owned(without_keys(&clean).into_owned())
     }
 
     /// What a small request without wishes of its own needs.
@@ -139,6 +154,12 @@ impl Route {
         let clean = self.redactor.apply(&bytes::Bytes::copy_from_slice(text.as_bytes()));
         String::from_utf8_lossy(&clean).into_owned()
     }
+}
+
+fn redactor(settings: &Settings) -> Redactor {
+    let of_providers = settings.providers.iter().flat_map(|provider| &provider.keys);
+    let of_providers = of_providers.map(|key| key.secret.expose());
+    Redactor::new(of_providers.chain(settings.server.api_keys.iter().map(settings::Secret::expose)))
 }
 
 fn same_connections(before: &Settings, after: &Settings) -> bool {
@@ -246,6 +267,7 @@ fn lacks(provider: &Provider, model: &str) -> Abilities {
         (lacks.tools, Abilities::TOOLS),
         (lacks.json_schema, Abilities::JSON_SCHEMA),
         (lacks.n, Abilities::SEVERAL_CHOICES),
+        (lacks.required_tools, Abilities::REQUIRED_TOOLS),
     ];
     let lacking = known.into_iter().filter(|(lacks, _)| *lacks);
     lacking.fold(Abilities::default(), |all, (_, one)| all | one)

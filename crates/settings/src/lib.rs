@@ -36,7 +36,7 @@ pub use model::{
     Chain, KeyOrder, Limits, Memory, ModelChoice, Provider, ProviderKey, Rotation, Server,
     Settings, Skipped, StatePlace, Step, StreamRecovery, Tier, Timeouts, UnknownModel, Unlisted,
 };
-pub use params::ParamRule;
+pub use params::{MessageRefusal, ParamRule};
 pub use problem::{Fault, Problem};
 pub use read::parse;
 pub use secret::Secret;

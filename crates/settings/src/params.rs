@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Parameters that are left out of a request, or sent under another name, for some models.
+/// What is changed in a request for some models: parameters that are left out, are sent under
+/// another name or have other values, and messages that are refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParamRule {
@@ -16,6 +18,22 @@ pub struct ParamRule {
     pub drop: Vec<String>,
     /// New names by old names.
     pub rename: BTreeMap<String, String>,
+    /// The texts that a parameter may be, by its name; with any other value it is left out.
+    pub only: BTreeMap<String, Vec<String>>,
+    /// Other values for a parameter's values, by its name and by the JSON of what is replaced.
+    pub values: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What is refused in messages.
+    pub messages: Vec<MessageRefusal>,
+}
+
+/// What a provider's model refuses in the messages of any conversation, whoever began it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageRefusal {
+    /// The role `developer`.
+    DeveloperRole,
+    /// A `content` that is null or left out.
+    NullContent,
 }
 
 impl ParamRule {
@@ -59,6 +77,16 @@ mod tests {
         assert!(dropped("cerebras", "gpt-oss-120b").is_empty());
         assert_eq!(dropped("cerebras", "gemma-4-31b"), ["reasoning_effort"]);
         assert!(dropped("mistral", "any").contains(&"stream_options".to_owned()));
+    }
+
+    #[test]
+    fn values_and_messages_are_facts_of_a_provider_too() {
+        let rules = |provider| &Catalogue::builtin().find(provider).unwrap().parameters;
+        assert_eq!(rules("mistral")[0].only["reasoning_effort"], ["none", "high"]);
+        assert_eq!(rules("together")[0].values["logprobs"]["true"], 1);
+        assert_eq!(rules("cloudflare")[0].messages, [super::MessageRefusal::NullContent]);
+        let unknown = r#"{"messages": ["empty_content"]}"#;
+        assert!(serde_json::from_str::<super::ParamRule>(unknown).is_err());
     }
 
     #[test]

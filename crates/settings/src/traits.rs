@@ -9,12 +9,13 @@ use serde_json::{Map, Value};
 use crate::params::is_meant;
 
 /// The words for what may be lacking, as the configuration and the catalogue write them.
-pub(crate) const LACKS: &[&str] = &["images", "audio", "tools", "json_schema", "n"];
+pub(crate) const LACKS: &[&str] =
+    &["images", "audio", "tools", "json_schema", "n", "required_tools"];
 
 /// What a provider or a model does not take, or takes and ignores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-#[expect(clippy::struct_excessive_bools, reason = "five independent yes-or-no facts")]
+#[expect(clippy::struct_excessive_bools, reason = "six independent yes-or-no facts")]
 pub struct Lacks {
     /// Images in messages.
     pub images: bool,
@@ -26,6 +27,8 @@ pub struct Lacks {
     pub json_schema: bool,
     /// More than one choice (`n` above 1).
     pub n: bool,
+    /// That some tool must be called (`tool_choice: required`).
+    pub required_tools: bool,
 }
 
 impl Lacks {
@@ -37,6 +40,7 @@ impl Lacks {
             "tools" => &mut self.tools,
             "json_schema" => &mut self.json_schema,
             "n" => &mut self.n,
+            "required_tools" => &mut self.required_tools,
             _ => return None,
         };
         *fact = true;
@@ -61,6 +65,7 @@ impl Lacks {
             tools: self.tools || other.tools,
             json_schema: self.json_schema || other.json_schema,
             n: self.n || other.n,
+            required_tools: self.required_tools || other.required_tools,
         }
     }
 }
@@ -214,7 +219,9 @@ mod tests {
             assert_ne!(Lacks::read([*word]), Ok(Lacks::default()), "{word}");
         }
         let all = Lacks::read(LACKS.iter().copied()).unwrap();
-        assert!(all.images && all.audio && all.tools && all.json_schema && all.n);
+        assert!(
+            all.images && all.audio && all.tools && all.json_schema && all.n && all.required_tools
+        );
         assert_eq!(Lacks::read(["tools", "legs"]), Err("legs"));
         assert!(serde_json::from_str::<LackRule>(r#"{"lacks": ["legs"]}"#).is_err());
     }

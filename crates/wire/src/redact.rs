@@ -1,5 +1,6 @@
 //! Keeps keys out of what leaves the proxy, also where a provider echoes them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -8,6 +9,20 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memchr2_iter};
 
 const MARK: &[u8] = b"[redacted]";
+const MARK_TEXT: &str = "[redacted]";
+
+/// What no name of a model begins with, and keys of many services do.
+const OPENAI_LIKE: &str = "sk-";
+/// So much follows it at least.
+const SHORTEST_TAIL: usize = 8;
+
+/// What keys of other services begin with; names may, too, but not with so long a tail.
+const PREFIXES: &[&str] =
+    &["sk_", "gsk_", "csk-", "xai-", "AIza", "hf_", "nvapi-", "pplx-", "ghp_"];
+const LONG_TAIL: usize = 24;
+
+/// No word of a name is so long a mixture of letters and digits.
+const LONGEST_WORD: usize = 28;
 
 /// A shorter secret would be found in innocent text.
 const SHORTEST: usize = 8;
@@ -68,6 +83,36 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Redactor({} secrets)", self.finders.len())
     }
+}
+
+/// A name that somebody chose, with `[redacted]` in the place of what looks like a key. For names
+/// only: in prose it would hide ids as well.
+pub fn without_keys(name: &str) -> Cow<'_, str> {
+    let is_between = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if !name.split(is_between).any(looks_like_key) {
+        return Cow::Borrowed(name);
+    }
+    let masked = name.split_inclusive(is_between).map(|part| {
+        let word = part.trim_end_matches(is_between);
+        let rest = &part[word.len()..];
+        if looks_like_key(word) { [MARK_TEXT, rest] } else { [word, rest] }
+    });
+    Cow::Owned(masked.flatten().collect())
+}
+
+fn looks_like_key(word: &str) -> bool {
+    let is_random = |text: &str| {
+        text.bytes().any(|byte| byte.is_ascii_digit())
+            && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    let has_tail = |prefix: &str, least: usize| {
+        let begins =
+            word.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        begins && word.len() >= prefix.len() + least
+    };
+    has_tail(OPENAI_LIKE, SHORTEST_TAIL)
+        || is_random(word) && PREFIXES.iter().any(|prefix| has_tail(prefix, LONG_TAIL))
+        || word.split(['-', '_', '.']).any(|part| part.len() >= LONGEST_WORD && is_random(part))
 }
 
 /// The text with a mark in the place of each span.
@@ -178,6 +223,41 @@ mod tests {
         let innocent = r"sk-ab\u002ccd=12 \n sk-";
         assert_eq!(clean(&secrets, innocent), innocent);
         assert!(Redactor::new(["SK-abcd1234"]).finds_any_of_any_case(b"x-sk-abcd1234"));
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_left_out_of_names() {
+        let table = [
+            ("sk-live-4711", "[redacted]"),
+            ("sk-proj-AbCdEfGh", "[redacted]"),
+            ("SK-ABCDEFGHIJ", "[redacted]"),
+            ("groq/gsk_0123456789abcdefghijABCDEF", "groq/[redacted]"),
+            ("Bearer sk-0123456789 x", "Bearer [redacted] x"),
+            ("AIzaSyA-0123456789_0123456789-0123456", "[redacted]"),
+            (
+                "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.x-y_z",
+                "[redacted]",
+            ),
+            ("0123456789abcdef0123456789abcdef", "[redacted]"),
+            ("\u{e9}sk-0123456789\u{e9}", "\u{e9}[redacted]\u{e9}"),
+        ];
+        for (name, shown) in table {
+            assert_eq!(without_keys(name), shown);
+        }
+        for name in [
+            "",
+            "sk-",
+            "openai/gpt-oss-120b",
+            "meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo",
+            "@cf/meta/llama-3.3-70b-instruct-fp8-fast",
+            "accounts/fireworks/models/glm-5p3-flash",
+            "pplx-70b-online",
+            "ft:gpt-4o-mini-2024-07-18:my-org:custom:9aBcDeFg",
+            "xai-org/grok-2",
+            "deepseek-ai/DeepSeek-V4.1-Flash",
+        ] {
+            assert!(matches!(without_keys(name), Cow::Borrowed(_)), "{name}");
+        }
     }
 
     #[test]

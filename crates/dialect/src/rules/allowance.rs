@@ -17,7 +17,7 @@ pub(super) const RULES: &[Rule] = &[
         any: &["concurrent", "concurrency", "并发"],
         kind: RateLimited,
         whom: Whom::Bucket,
-        clock: Clock::LimitOr(5),
+        clock: Clock::LimitOrGuess(5),
         ..ANY
     },
     Rule {
@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
         labels: &["1302"],
         kind: RateLimited,
         whom: Whom::Bucket,
-        clock: Clock::LimitOr(5),
+        clock: Clock::LimitOrGuess(5),
         ..ANY
     },
     Rule {

@@ -42,6 +42,24 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "month spent by the headers",
+        statuses: LIMITED,
+        signs: &[Sign::MonthSpent],
+        kind: OutOfCredit,
+        whom: Whom::Deployment,
+        clock: Clock::Month,
+        ..ANY
+    },
+    Rule {
+        name: "day spent by the headers, whatever shorter limit was met too",
+        statuses: LIMITED,
+        signs: &[Sign::DayOver],
+        kind: DailyLimit,
+        whom: Whom::Bucket,
+        clock: Clock::Day,
+        ..ANY
+    },
+    Rule {
         name: "tokens",
         statuses: LIMITED,
         signs: &[Sign::TokensNamed],
@@ -81,15 +99,6 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
-        name: "month spent by the headers",
-        statuses: LIMITED,
-        signs: &[Sign::MonthSpent],
-        kind: OutOfCredit,
-        whom: Whom::Deployment,
-        clock: Clock::Month,
-        ..ANY
-    },
-    Rule {
         name: "day spent by the headers",
         statuses: LIMITED,
         signs: &[Sign::DaySpent],
@@ -122,7 +131,7 @@ pub(super) const RULES: &[Rule] = &[
         providers: &["deepseek"],
         kind: RateLimited,
         whom: Whom::Bucket,
-        clock: Clock::LimitOr(5),
+        clock: Clock::LimitOrGuess(5),
         ..ANY
     },
     Rule {

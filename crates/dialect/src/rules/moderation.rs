@@ -1,12 +1,22 @@
 //! A moderator's 403. It may quote the request, so it is recognised before any word of a quotation
-//! can be taken for one about keys or money.
+//! can be taken for one about keys or money. Before it stand accounts that are shut for what was
+//! asked of them: that speaks of contents too, but of no request.
 
-use engine::FaultKind::ContentFiltered;
+use engine::FaultKind::{ContentFiltered, KeyRejected};
 
 use super::{ANY, Rule, Statuses, Whom};
 use crate::evidence::Sign;
 
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "account that is shut for a violation",
+        statuses: Statuses::Of(&[0, 400, 401, 403, 404, 422, 451]),
+        none: &["flagged"],
+        signs: &[Sign::AccountShut],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
     Rule {
         name: "moderation, by its metadata",
         statuses: Statuses::Of(&[403]),

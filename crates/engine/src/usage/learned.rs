@@ -49,6 +49,12 @@ impl Learned {
         self.budget.remaining.is_none_or(|left| left < self.wanted(demand))
     }
 
+    /// Whether all of it is back at `at`, as far as it was told; times may be rounded.
+    pub(super) fn is_back_by(&self, at: Timestamp) -> bool {
+        let whole_at = self.budget.full_at.max(self.budget.next_at);
+        whole_at.is_some_and(|whole_at| whole_at <= at.after(ROUNDING))
+    }
+
     fn wanted(&self, demand: Demand) -> u64 {
         amount(self.budget.dimension, demand.foreseen)
     }

@@ -45,6 +45,8 @@ struct Target {
     route: Arc<Route>,
     key: usize,
     model: Arc<str>,
+    /// The model's name as it may be shown.
+    told: Arc<str>,
     /// Where the model counts, under the name that the configuration gives it.
     series: usize,
     /// How long it has shown to think before its first word.
@@ -100,7 +102,9 @@ impl Journey {
         let asked = self.rotation.chain()[lease.candidate].model.as_ref();
         let model = asked.unwrap_or(&deployment.model).as_str();
         let route = &self.world.routes[deployment.provider];
+        let told = asked.map(|chosen| Arc::from(&*self.world.shown_name(chosen)));
         Target {
+            told: told.unwrap_or_else(|| model.into()),
             deployment: lease.deployment,
             route: Arc::clone(route),
             key: deployment.key,
@@ -115,8 +119,8 @@ impl Journey {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
             return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
         }
-        let Target { deployment, route, key, model, series, .. } = target;
-        self.recording.tries(route, *key, model, *series);
+        let Target { deployment, route, key, model, told: name, series, .. } = target;
+        self.recording.tries(route, *key, name, *series);
         let continued = told.map(|told| continued(&self.intake, route, model, told));
         let (intake, recovery) = match &continued {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
@@ -126,7 +130,7 @@ impl Journey {
         let repairs = self.repairs.iter().filter(|(at, _)| *at == *deployment);
         let repairs: Vec<_> = repairs.map(|(_, repair)| repair).collect();
         let prepared = prepare(intake, route, *key, model, &mends, &repairs);
-        let asked = self.asked(route, model, recovery);
+        let asked = self.asked(route, model, name, recovery);
         let outcome = send(&self.world.client, &prepared, &asked, limits).await;
         Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }
     }
@@ -137,14 +141,22 @@ impl Journey {
             let (route, key) = (&target.route, target.key);
             let found = discover(&self.app, &self.world.client, route, key, limits.first).await?;
             target.model = found.into();
+            target.told = Arc::clone(&target.model);
         }
         Ok(())
     }
 
-    fn asked(&self, route: &Arc<Route>, model: &Arc<str>, recovery: Recovery) -> Asked {
+    fn asked(
+        &self,
+        route: &Arc<Route>,
+        model: &Arc<str>,
+        name: &Arc<str>,
+        recovery: Recovery,
+    ) -> Asked {
         Asked {
             route: Arc::clone(route),
             model: Arc::clone(model),
+            model_as_shown: Arc::clone(name),
             endpoint: self.intake.endpoint,
             request: self.intake.body.clone(),
             stream: self.intake.scan.stream,
@@ -167,7 +179,7 @@ impl Journey {
 
     fn hop(&self, target: &Target, outcome: &Outcome, started: Timestamp, took: Duration) -> Hop {
         let failure = outcome.result.as_ref().err();
-        let until = failure.and_then(|failure| failure.fault.resume).map(|resume| resume.at);
+        let until = failure.and_then(|failure| failure.fault.known_end());
         let word = match &outcome.result {
             Ok(Answer::Plain(reply)) => status_word(reply.status),
             Ok(Answer::Stream(stream)) => status_word(stream.status),
@@ -176,7 +188,7 @@ impl Journey {
         Hop {
             route: Arc::clone(&target.route),
             key: target.key,
-            model: Arc::clone(&target.model),
+            model: Arc::clone(&target.told),
             word,
             kind: failure.map(|failure| failure.fault.kind),
             answered: failure.is_none(),

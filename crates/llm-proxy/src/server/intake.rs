@@ -85,9 +85,15 @@ impl Intake {
             (scan.has_tools, Abilities::TOOLS),
             (scan.wants_json_schema, Abilities::JSON_SCHEMA),
             (scan.n.is_some_and(|n| n > 1), Abilities::SEVERAL_CHOICES),
+            (self.requires_a_tool(), Abilities::REQUIRED_TOOLS),
         ];
         let wanted = asked.into_iter().filter(|(asks, _)| *asks);
         wanted.fold(Abilities::default(), |all, (_, one)| all | one)
+    }
+
+    fn requires_a_tool(&self) -> bool {
+        let choice = || self.parameter("tool_choice").and_then(View::as_str);
+        self.scan.has_tools && choice().as_deref() == Some("required")
     }
 }
 

@@ -23,6 +23,7 @@ use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::{Mend, Values};
+use crate::repairs;
 use crate::upstream::{Original, is_at_most};
 use crate::world::World;
 
@@ -52,7 +53,7 @@ impl Journey {
         let world = app.world();
         let model = intake.scan.model.as_deref();
         let Some(mut chain) = world.registry.resolve(model, world.unknown_model) else {
-            return Err(ProxyError::unknown_model(model.unwrap_or_default()));
+            return Err(ProxyError::unknown_model(&world.shown_name(model.unwrap_or_default())));
         };
         let wishes = Wishes::of(&intake.headers);
         let no_recovery = refuses_recovery(&intake.headers)?;
@@ -155,11 +156,13 @@ impl Journey {
     }
 
     /// Repairs what a provider refuses of a conversation that began elsewhere: for this request
-    /// and this deployment only, and each kind once.
+    /// and this deployment only, and each kind once; from now on for this provider's model if it
+    /// refuses that in any conversation.
     fn repair_history(&mut self, failed: &Failed, fault: HistoryFault) -> bool {
-        let repair = repair_of(fault);
-        let here = failed.held.deployment();
-        let is_new = !self.repairs.iter().any(|(at, done)| (*at, done) == (here, &repair));
+        let repair = repairs::repair_of(fault);
+        let names = repairs::names(&repair);
+        // What was repaired already and is refused again cannot be repaired.
+        let is_new = names.iter().any(|name| !failed.adapted.contains(name));
         let helps = || {
             let scan = &self.intake.scan;
             wire::history::repair(&self.intake.body, &scan.layout, &repair).is_some()
@@ -171,7 +174,11 @@ impl Journey {
         self.app
             .log
             .info(format_args!("{provider}: refuses the history as it was sent, repairing it"));
-        self.repairs.push((here, repair));
+        if let (Some(refusal), [name]) = (repairs::lasting(&repair), names.as_slice()) {
+            self.app.refused.remember(provider, &failed.model, name, Mend::Messages(refusal));
+            self.app.memory.touch();
+        }
+        self.repairs.push((failed.held.deployment(), repair));
         true
     }
 
@@ -286,18 +293,6 @@ impl Journey {
     /// How many different deployments were tried.
     pub(crate) fn deployments_tried(&self) -> usize {
         self.rotation.deployments_tried()
-    }
-}
-
-/// What to do about a part of the history that is refused.
-fn repair_of(fault: HistoryFault) -> Repair {
-    match fault {
-        HistoryFault::ToolCallIds => Repair::ToolCallIds,
-        HistoryFault::ForeignFields(names) => Repair::ForeignFields(names),
-        HistoryFault::MissingReasoning => Repair::MissingReasoning,
-        HistoryFault::MissingThoughtSignature => Repair::MissingThoughtSignature,
-        HistoryFault::DeveloperRole => Repair::DeveloperRole,
-        HistoryFault::NullContent => Repair::NullContent,
     }
 }
 

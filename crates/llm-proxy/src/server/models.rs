@@ -23,7 +23,7 @@ pub(crate) fn one(app: &App, world: &World, id: &str) -> Result<Response<ClientB
     names(world)
         .find(|(name, _)| *name == id)
         .map(|(name, owner)| json_response(StatusCode::OK, &model(&name, &owner, app.started_at())))
-        .ok_or_else(|| ProxyError::unknown_model(&id))
+        .ok_or_else(|| ProxyError::unknown_model(&world.shown_name(&id)))
 }
 
 fn model(id: &str, owner: &str, created: i64) -> Value {

@@ -146,7 +146,7 @@ impl Recording {
             world: Arc::clone(world),
             arrived: intake.arrived,
             endpoint: intake.endpoint,
-            asked: shortened(intake.scan.model.as_deref().unwrap_or_default()),
+            asked: shortened(&world.shown_name(intake.scan.model.as_deref().unwrap_or_default())),
             stream: intake.scan.stream,
             hops: Vec::new(),
             under_way: None,

@@ -271,10 +271,11 @@ pub(crate) fn attempts(
     for (candidate, closed) in chain.iter().zip(&refusal.closed) {
         let deployment = &world.registry.deployments()[candidate.deployment];
         let provider = &world.registry.provider_of(deployment).spec;
-        let model = candidate.model.as_ref().unwrap_or(&deployment.model);
+        let chosen = candidate.model.as_deref().map(|chosen| world.shown_name(chosen));
+        let model = chosen.unwrap_or(Cow::Borrowed(&deployment.model));
         let was_tried = hops.iter().any(|hop| {
             hop.provider() == provider.name
-                && *hop.model == **model
+                && *hop.model == *model
                 && hop.key() == provider.keys[deployment.key]
         });
         if let (Some(closed), false) = (closed, was_tried) {

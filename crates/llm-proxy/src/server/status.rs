@@ -227,10 +227,11 @@ pub(crate) fn explain(
 ) -> Result<Response<ClientBody>, ProxyError> {
     let zone = world.zone();
     let model = query_value(query, "model");
+    let shown = |name: &str| world.shown_name(name).into_owned();
     let chain = world
         .registry
         .resolve(model.as_deref(), world.unknown_model)
-        .ok_or_else(|| ProxyError::unknown_model(model.as_deref().unwrap_or_default()))?;
+        .ok_or_else(|| ProxyError::unknown_model(&shown(model.as_deref().unwrap_or_default())))?;
     let ledger = app.ledger();
     let now = app.clock.now();
     let needs = world.plain_needs();
@@ -252,7 +253,7 @@ pub(crate) fn explain(
                 "provider": spec.name,
                 "priority": spec.priority,
                 "key": spec.keys[deployment.key],
-                "model": candidate.model.as_ref().unwrap_or(&deployment.model),
+                "model": candidate.model.as_deref().map_or_else(|| deployment.model.clone(), shown),
                 "decision": decision,
             });
             merge(&mut step, availability_json(&state, &zone));
@@ -260,7 +261,10 @@ pub(crate) fn explain(
         })
         .collect();
     drop(ledger);
-    Ok(json_response(StatusCode::OK, &json!({"model": model, "chain": steps})))
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({"model": model.as_deref().map(shown), "chain": steps}),
+    ))
 }
 
 /// `GET /metrics`

@@ -1,6 +1,7 @@
 //! One deployment's own copy of the request: its URL, its key, its model, and the parameters that
 //! it takes. Everything else of the client's bytes goes on as it is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use wire::splice::{Edit, splice};
 use super::body::Segments;
 use crate::instance::INSTANCE;
 use crate::refused::{Mend, Mends};
+use crate::repairs::{self, repair_for};
 use crate::server::Intake;
 use crate::server::rescue::STREAM_RECOVERY;
 use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
@@ -24,7 +26,8 @@ use crate::world::Route;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) request: Request<Segments>,
-    /// Parameters that were left out or renamed, by the client's names.
+    /// Parameters that were left out, renamed or given other values, by the client's names, and
+    /// what was changed in messages.
     pub(crate) adapted: Vec<String>,
     /// Whether usage was asked for on our own account, so that the client must not see it.
     pub(crate) hide_usage: bool,
@@ -44,11 +47,8 @@ pub(crate) fn prepare(
     if intake.scan.model.as_deref() != Some(model) {
         edits.extend(Edit::set(&intake.scan.layout, "model", &quote(model)));
     }
-    let adapted = adapt(intake, route, model, mends, &mut edits);
-    for repair in repairs {
-        let layout = &intake.scan.layout;
-        edits.extend(wire::history::repair(&intake.body, layout, repair).unwrap_or_default());
-    }
+    let mut adapted = adapt(intake, route, model, mends, &mut edits);
+    mend_messages(intake, &lasting(route, model, mends), repairs, &mut adapted, &mut edits);
     let hide_usage = ask_for_usage(intake, route, &adapted, mends, &mut edits);
     let spliced = splice(&intake.body, &intake.scan.layout, &edits);
     let mut request = Request::new(Segments::from(spliced.segments));
@@ -59,6 +59,38 @@ pub(crate) fn prepare(
         request.headers_mut().insert(HOST, host.clone());
     }
     Prepared { request, adapted, hide_usage }
+}
+
+/// The repairs for what the deployment refuses in any conversation.
+fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
+    let rules = route.provider.param_rules.iter().filter(|rule| rule.applies_to(model));
+    let known = rules.flat_map(|rule| rule.messages.iter().copied());
+    let seen = mends.values().filter_map(|mend| match mend {
+        Mend::Messages(refusal) => Some(*refusal),
+        Mend::Drop | Mend::DropIf(_) | Mend::Rename(_) | Mend::AtMost(_) => None,
+    });
+    known.chain(seen).map(repair_for).collect()
+}
+
+/// Makes each repair once that finds something to do.
+fn mend_messages(
+    intake: &Intake,
+    lasting: &[Repair],
+    repairs: &[&Repair],
+    adapted: &mut Vec<String>,
+    edits: &mut Vec<Edit>,
+) {
+    for repair in lasting.iter().chain(repairs.iter().copied()) {
+        let names = repairs::names(repair);
+        if names.iter().all(|name| adapted.contains(name)) {
+            continue;
+        }
+        if let Some(mended) = wire::history::repair(&intake.body, &intake.scan.layout, repair) {
+            edits.extend(mended);
+            let new = names.into_iter().filter(|name| !adapted.contains(name));
+            adapted.extend(new.collect::<Vec<_>>());
+        }
+    }
 }
 
 /// Leaves out, renames and lowers what the deployment does not take as the client sent it.
@@ -75,8 +107,14 @@ fn adapt(
     for name in rules().flat_map(|rule| &rule.drop).chain(&provider.drop_params) {
         adaptation.mend(name, &Mend::Drop);
     }
+    for (name, texts) in rules().flat_map(|rule| &rule.only) {
+        adaptation.keep_only(name, texts);
+    }
     for (name, mend) in mends {
         adaptation.mend(name, mend);
+    }
+    for (name, values) in rules().flat_map(|rule| &rule.values) {
+        adaptation.translate(name, values);
     }
     for (old, new) in rules().flat_map(|rule| &rule.rename) {
         adaptation.mend(old, &Mend::Rename(new.clone()));
@@ -89,6 +127,14 @@ fn adapt(
     adaptation.adapted
 }
 
+/// Parameters, each with one that is refused where the first is not there.
+const DEPENDANTS: &[(&str, &str)] = &[
+    ("logprobs", "top_logprobs"),
+    ("tools", "tool_choice"),
+    ("tools", "parallel_tool_calls"),
+    ("functions", "function_call"),
+];
+
 /// The changes to one request's parameters, each at most once.
 struct Adaptation<'a> {
     intake: &'a Intake,
@@ -99,24 +145,61 @@ struct Adaptation<'a> {
 impl Adaptation<'_> {
     fn mend(&mut self, name: &str, mend: &Mend) {
         let layout = &self.intake.scan.layout;
-        if self.adapted.iter().any(|one| one == name) || layout.named(name).next().is_none() {
+        if layout.named(name).next().is_none() {
             return;
         }
-        let edits = match mend {
-            Mend::Drop => Edit::unset(layout, name),
-            Mend::DropIf(values) => match self.intake.parameter(name) {
-                Some(given) if values.hold(given.raw()) => Edit::unset(layout, name),
-                _ => Vec::new(),
-            },
+        match mend {
+            Mend::Drop => self.leave_out(name),
+            Mend::DropIf(values) => {
+                if self.intake.parameter(name).is_some_and(|given| values.hold(given.raw())) {
+                    self.leave_out(name);
+                }
+            }
             // What is there under the new name already is not overridden.
-            Mend::Rename(new) if layout.named(new).next().is_some() => Edit::unset(layout, name),
-            Mend::Rename(new) => layout
-                .named(name)
-                .map(|(index, _)| Edit::Rename { index, to: new.clone() })
-                .collect(),
-            Mend::AtMost(most) => self.lowered(name, *most),
+            Mend::Rename(new) if layout.named(new).next().is_some() => {
+                self.change(name, Edit::unset(layout, name));
+            }
+            Mend::Rename(new) => {
+                let places = layout.named(name);
+                let renamed = places.map(|(index, _)| Edit::Rename { index, to: new.clone() });
+                self.change(name, renamed.collect());
+            }
+            Mend::AtMost(most) => self.change(name, self.lowered(name, *most)),
+            Mend::Messages(_) => {}
+        }
+    }
+
+    /// Leaves a parameter out unless it is one of these texts.
+    fn keep_only(&mut self, name: &str, texts: &[String]) {
+        let is_one = |given: View<'_>| {
+            given.as_str().is_some_and(|text| texts.iter().any(|one| *one == text))
         };
-        if !edits.is_empty() {
+        if self.intake.parameter(name).is_some_and(|given| !is_one(given)) {
+            self.leave_out(name);
+        }
+    }
+
+    /// Puts another value in the place of one that is taken otherwise.
+    fn translate(&mut self, name: &str, values: &BTreeMap<String, serde_json::Value>) {
+        let given = self.intake.parameter(name).and_then(|given| str::from_utf8(given.raw()).ok());
+        if let Some(value) = given.and_then(|given| values.get(given.trim())) {
+            let value = Bytes::from(value.to_string());
+            self.change(name, Edit::set(&self.intake.scan.layout, name, &value));
+        }
+    }
+
+    /// Leaves a parameter out, and those that mean nothing without it.
+    fn leave_out(&mut self, name: &str) {
+        let layout = &self.intake.scan.layout;
+        self.change(name, Edit::unset(layout, name));
+        for (_, dependant) in DEPENDANTS.iter().filter(|(on, _)| *on == name) {
+            self.change(dependant, Edit::unset(layout, dependant));
+        }
+    }
+
+    /// Makes a change, unless the parameter was changed already.
+    fn change(&mut self, name: &str, edits: Vec<Edit>) {
+        if !edits.is_empty() && !self.adapted.iter().any(|one| one == name) {
             self.edits.extend(edits);
             self.adapted.push(name.to_owned());
         }

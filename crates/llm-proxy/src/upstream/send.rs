@@ -45,6 +45,8 @@ pub(crate) struct Limits {
 pub(crate) struct Asked {
     pub(crate) route: Arc<Route>,
     pub(crate) model: Arc<str>,
+    /// The model's name without what looks like a key.
+    pub(crate) model_as_shown: Arc<str>,
     pub(crate) endpoint: Endpoint,
     /// The body as the client has sent it; empty if no client has.
     pub(crate) request: Bytes,
@@ -212,7 +214,7 @@ impl Asked {
             fault = Fault::new(FaultKind::CapabilityMissing, Scope::Request, fault.detail);
         }
         // What was hidden between characters that are not shown comes to light in the reading.
-        fault.detail = self.route.redact_text(&fault.detail);
+        fault.detail = self.shown(&fault.detail);
         let remedy = if fault.kind == FaultKind::ParameterRefused {
             Remedy::Repair
         } else if status.is_server_error() {
@@ -227,6 +229,15 @@ impl Asked {
             word,
             original: Some(Box::new(Original { status, headers, body })),
         }
+    }
+
+    /// A provider's words without its keys, and without one that a client took for a model.
+    fn shown(&self, detail: &str) -> String {
+        let clean = self.route.redact_text(detail);
+        if self.model == self.model_as_shown {
+            return clean;
+        }
+        clean.replace(&*self.model, &self.model_as_shown)
     }
 
     /// A stream in the place of a plain reply that is no whole answer.
@@ -257,7 +268,7 @@ impl Asked {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
         let mut fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
-        fault.detail = self.route.redact_text(&fault.detail);
+        fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         let original = Some(Box::new(Original {
             status: StatusCode::BAD_GATEWAY,

@@ -2,7 +2,7 @@
 //! never touched otherwise.
 
 use serde_json::{Value, json};
-use simulated::{Reply, SimulatedProvider};
+use simulated::{Behaviour, Reply, SimulatedProvider};
 
 use crate::harness::{CHAT, Heard, Setup, always, good, post, script};
 use crate::shared::last_body;
@@ -13,7 +13,7 @@ struct Refusal {
     status: u16,
 }
 
-const REFUSALS: [Refusal; 6] = [
+const REFUSALS: [Refusal; 7] = [
     Refusal {
         says: "Tool call id was call_0fypS1hVX but must be a-z, A-Z, 0-9, with a length of 9.",
         status: 400,
@@ -40,7 +40,24 @@ const REFUSALS: [Refusal; 6] = [
         status: 422,
     },
     Refusal { says: "invalid message content type: <nil>", status: 400 },
+    Refusal { says: "'messages.0' : discriminator property 'role' has invalid value", status: 400 },
 ];
+
+/// What is named as changed by the repair of each.
+const NAMED: [&str; 7] = [
+    "messages.tool_call_id",
+    "messages.reasoning_content",
+    "messages.reasoning_content",
+    "messages.thought_signature",
+    "messages.role",
+    "messages.content",
+    "messages.role",
+];
+
+/// Whether a refusal is one of whatever conversation, so that it is remembered.
+const fn lasts(refusal: usize) -> bool {
+    refusal >= 4
+}
 
 fn reply(refusal: &Refusal) -> Reply {
     let body = json!({"error": {"message": refusal.says, "type": "invalid_request_error"}});
@@ -99,7 +116,7 @@ fn repaired(refusal: usize, sent: &Value) -> Value {
             messages[2]["tool_calls"][0]["extra_content"] =
                 json!({"google": {"thought_signature": "skip_thought_signature_validator"}});
         }
-        4 => messages[0]["role"] = "system".into(),
+        4 | 6 => messages[0]["role"] = "system".into(),
         _ => messages[2]["content"] = "".into(),
     }
     whole
@@ -125,16 +142,64 @@ async fn each_refusal_of_the_history_is_repaired_and_nothing_else_is_touched() {
         let heard = ask(&proxy, conversation()).await;
         heard.assert_says("a");
         assert_eq!(heard.header("x-attempts"), Some("1"), "{}", refusal.says);
+        assert_eq!(heard.header("x-dropped-params"), Some(NAMED[index]), "{}", refusal.says);
         assert_eq!((a.count(), b.count()), (2, 0), "{}", refusal.says);
         untouched(&a, 0, "a-model");
         let sent = last_body(&a);
         assert_eq!(sent, repaired(index, &sent), "{}", refusal.says);
         let text = String::from_utf8(a.requests()[1].body.to_vec()).unwrap();
         assert!(text.contains("\"temperature\":1.0e0, \"messages\": [\n"), "{text}");
-        // The next request is sent as it is: it may be of another conversation.
-        ask(&proxy, conversation()).await.assert_says("a");
-        untouched(&a, 2, "a-model");
+        // The next request may be of another conversation.
+        let heard = ask(&proxy, conversation()).await;
+        heard.assert_says("a");
+        assert_eq!(a.count(), 3, "{}", refusal.says);
+        if lasts(index) {
+            let sent = last_body(&a);
+            assert_eq!(sent, repaired(index, &sent), "{}", refusal.says);
+            assert_eq!(heard.header("x-dropped-params"), Some(NAMED[index]), "{}", refusal.says);
+        } else {
+            untouched(&a, 2, "a-model");
+            assert_eq!(heard.header("x-dropped-params"), None, "{}", refusal.says);
+        }
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_one_model_holds_for_no_other_and_until_a_reset() {
+    let refusal = reply(&REFUSALS[6]);
+    let a = Behaviour::answer(move |request| {
+        let is_refused = request.json()["messages"][0]["role"] == "developer";
+        if is_refused { refusal.clone() } else { Reply::answer(&["a"]) }
+    });
+    let a = SimulatedProvider::start(a).await.unwrap();
+    let lines = "api_key: sk-key-one-0123456\n    models: [x, y]";
+    let proxy = Setup::new().provider_with("a", a.address(), lines).start().await;
+    for (model, count) in [("a/x", 2), ("a/x", 3), ("a/y", 5), ("a/y", 6)] {
+        let body = conversation().replace("\"default\"", &format!("\"{model}\""));
+        ask(&proxy, body).await.assert_says("a");
+        assert_eq!(a.count(), count, "{model}");
+    }
+    assert_eq!(proxy.send(post("/reset?provider=a")).await.status, 200);
+    ask(&proxy, conversation()).await.assert_says("a");
+    assert_eq!(a.count(), 8, "forgotten");
+}
+
+#[tokio::test]
+async fn content_that_is_known_to_be_refused_is_never_sent() {
+    let a = script([Reply::answer(&["a"]), Reply::rate_limited(Some("60"))]).await;
+    let b = good("b").await;
+    let lines = "api_key: sk-key-one-0123456\n    model: a-model";
+    let setup = Setup::new().provider_with("cloudflare", a.address(), lines);
+    let proxy = setup.provider("b", &b).start().await;
+    let heard = ask(&proxy, conversation()).await;
+    heard.assert_says("a");
+    assert_eq!(heard.header("x-dropped-params"), Some("messages.content"));
+    let sent = last_body(&a);
+    assert_eq!(sent, repaired(5, &sent));
+    let heard = ask(&proxy, conversation()).await;
+    heard.assert_says("b");
+    assert_eq!(heard.header("x-dropped-params"), None);
+    untouched(&b, 0, "b-model");
 }
 
 #[tokio::test]

@@ -344,3 +344,36 @@ async fn without_any_word_of_limits_each_is_met_once_by_those_under_way() {
     let (refused, _) = traffic.pass().await;
     assert!(refused.iter().all(|refused| *refused <= TOGETHER as u64), "{refused:?}");
 }
+
+/// Reports of tokens that no answer uses.
+const ABSURD: [u64; 3] = [10_000_001, 1 << 53, u64::MAX];
+
+fn absurd(tokens: u64, stream: bool) -> Reply {
+    let usage =
+        json!({"prompt_tokens": 1, "completion_tokens": tokens - 1, "total_tokens": tokens});
+    if !stream {
+        let choice = json!({"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"});
+        return Reply::json(200, &json!({"id": "x", "choices": [choice], "usage": usage}));
+    }
+    let choice = json!({"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"});
+    let chunk = json!({"id": "x", "choices": [choice], "usage": usage});
+    let events = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    Reply::bytes(200, events).header("content-type", "text/event-stream")
+}
+
+#[tokio::test]
+async fn a_reply_cannot_spend_the_day_by_counting_more_tokens_than_an_answer_has() {
+    for (tokens, stream) in ABSURD.into_iter().flat_map(|count| [(count, false), (count, true)]) {
+        let a = always(absurd(tokens, stream)).await;
+        let b = good("b").await;
+        let limits = "limits: {tpd: 25000000}";
+        let proxy = Setup::new().provider("a", &a).with(limits).provider("b", &b).start().await;
+        for sum in [10_000_000_u64, 20_000_000] {
+            let heard = proxy.ask(&question(stream)).await;
+            assert_eq!(heard.by(), "a", "{tokens} {stream}: {}", heard.text());
+            let seen = proxy.provider("a").await;
+            assert_eq!(seen["total_tokens_used"], sum, "{tokens} {stream}: {seen}");
+            assert_eq!(seen["available"], true, "{tokens} {stream}: {seen}");
+        }
+    }
+}

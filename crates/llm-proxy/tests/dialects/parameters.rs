@@ -92,16 +92,46 @@ fn known() -> [Known; 8] {
         (
             "gemini",
             "gemini-flash-latest",
-            json!({"logprobs": true, "logit_bias": {}, "seed": 1}),
+            json!({"logprobs": true, "top_logprobs": 2, "logit_bias": {}, "seed": 1}),
             json!({"seed": 1}),
-            &["logit_bias", "logprobs"],
+            &["logit_bias", "logprobs", "top_logprobs"],
+        ),
+    ]
+}
+
+/// The same of values, and of what goes with another parameter.
+fn known_values() -> [Known; 6] {
+    [
+        (
+            "mistral",
+            "mistral-medium-latest",
+            json!({"reasoning_effort": "medium", "logprobs": true}),
+            json!({"logprobs": true}),
+            &["reasoning_effort"],
+        ),
+        (
+            "mistral",
+            "mistral-medium-latest",
+            json!({"reasoning_effort": "high"}),
+            json!({"reasoning_effort": "high"}),
+            &[""],
+        ),
+        ("together", "m", json!({"logprobs": true}), json!({"logprobs": 1}), &["logprobs"]),
+        ("together", "m", json!({"logprobs": false}), json!({"logprobs": 0}), &["logprobs"]),
+        ("together", "m", json!({"logprobs": 3}), json!({"logprobs": 3}), &[""]),
+        (
+            "perplexity",
+            "sonar",
+            json!({"stop": ["x"], "seed": 1, "logprobs": true, "top_logprobs": 1, "top_p": 1}),
+            json!({"top_p": 1}),
+            &["logprobs", "seed", "stop", "top_logprobs"],
         ),
     ]
 }
 
 #[tokio::test]
 async fn what_the_catalogue_knows_changes_that_attempt_alone_and_is_named() {
-    for (name, model, sent, taken, dropped) in known() {
+    for (name, model, sent, taken, dropped) in known().into_iter().chain(known_values()) {
         let a = script([Reply::answer(&["a"]), Reply::rate_limited(Some("60"))]).await;
         let b = good("b").await;
         let proxy = house(name, model, &a, &b).await;
@@ -186,6 +216,31 @@ async fn an_unknown_parameter_is_stripped_once_and_remembered_for_that_model_alo
 }
 
 #[tokio::test]
+async fn what_means_nothing_without_a_refused_parameter_goes_with_it() {
+    let a = picky(|body| {
+        let name = ["logprobs", "top_logprobs"].into_iter().find(|name| body.get(name).is_some());
+        name.map(unknown)
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let body = with(&json!({"top_logprobs": 2, "logprobs": true, "seed": 1}));
+    for count in [2, 3] {
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("a");
+        assert_eq!(words(heard.header("x-dropped-params")), ["logprobs", "top_logprobs"]);
+        assert_eq!((a.count(), rest(&last_body(&a))), (count, json!({"seed": 1})));
+    }
+}
+
+#[tokio::test]
+async fn what_another_parameter_means_something_without_goes_alone() {
+    let a = picky(|body| body.get("top_logprobs").map(|_| unknown("top_logprobs"))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    proxy.ask(&with(&json!({"top_logprobs": 2, "logprobs": true}))).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({"logprobs": true}));
+}
+
+#[tokio::test]
 async fn several_refused_parameters_are_stripped_one_after_the_other() {
     let names = ["store", "metadata", "service_tier"];
     let a = picky(move |body| {
@@ -259,6 +314,12 @@ fn tools() -> Value {
     json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]})
 }
 
+fn required() -> Value {
+    let mut fields = tools();
+    fields["tool_choice"] = "required".into();
+    fields
+}
+
 fn picture() -> Value {
     json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "what?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]})
@@ -274,6 +335,8 @@ async fn who_is_known_to_lack_what_is_asked_for_is_passed_over() {
     let table = [
         ("groq", format!("{ONE}\n    model: m"), json!({"n": 2}), "n"),
         ("perplexity", format!("{ONE}\n    model: sonar"), tools(), "tools"),
+        ("moonshot", format!("{ONE}\n    model: kimi-k2.6"), required(), "required_tools"),
+        ("plain", lacking("required_tools"), required(), "required_tools"),
         ("plain", lacking("images"), picture(), "images"),
         ("plain", lacking("json_schema"), schema(), "json_schema"),
         ("plain", lacking("tools, n"), tools(), "tools"),

@@ -41,6 +41,7 @@ struct Case {
     scope: Option<String>,
     seconds: Option<f64>,
     until: Option<String>,
+    guess: Option<f64>,
 }
 
 fn now() -> String {
@@ -255,9 +256,12 @@ fn misread(
     let expected = match (kind, scope) {
         (None, _) | (_, Some("request")) => None,
         (Some("key_rejected"), _) => Some(("parked", None, "guessed")),
-        (Some(kind), _) => match present.wait {
-            Some(wait) => Some(("cooling", Some((wait, wait)), "known")),
-            None => guess(kind).map(|(state, least, most)| (state, Some((least, most)), "guessed")),
+        (Some(kind), _) => match (present.wait, case.guess) {
+            (Some(wait), _) => Some(("cooling", Some((wait, wait)), "known")),
+            (None, Some(wait)) => Some(("cooling", Some((wait, wait)), "guessed")),
+            (None, None) => {
+                guess(kind).map(|(state, least, most)| (state, Some((least, most)), "guessed"))
+            }
         },
     };
     let is_past = |wait: (f64, f64)| wait.0 < INSTANT + passed;

@@ -71,6 +71,54 @@ async fn no_prompt_answer_or_key_is_in_the_file_or_told() {
     }
 }
 
+/// A key in the place of a model's name.
+const MISPLACED: &str = "sk-misplaced-0123456789abcdef";
+
+#[tokio::test]
+async fn a_key_that_is_sent_as_the_models_name_is_told_to_nobody() {
+    let upstream = acting(Behaviour::answer(|request| {
+        let model = request.json()["model"].as_str().unwrap_or_default().to_owned();
+        if model == "one-model" {
+            return Reply::answer(&["It is ", ANSWER]);
+        }
+        let quote = format!("The model `{model}` does not exist or you have no access to it.");
+        error(404, "invalid_request_error", "model_not_found", &quote)
+    }))
+    .await;
+    let proxy = remembering(&[entry("one", &upstream)]).await;
+    let mut heard = Vec::new();
+    for name in
+        [MISPLACED.to_owned(), format!("one/{MISPLACED}"), KEY.to_owned(), format!("one/{KEY}")]
+    {
+        let body = json!({"model": name, "messages": [{"role": "user", "content": "hi"}]});
+        let answer = proxy.chat(&body.to_string()).await;
+        heard.push(answer.header("x-model").unwrap_or_default().to_owned());
+        for path in ["/explain?model=", "/v1/models/"] {
+            heard.push(proxy.get(&format!("{path}{name}")).await.text().to_owned());
+        }
+    }
+    let sent: Vec<String> =
+        upstream.requests().iter().map(|request| request.json()["model"].to_string()).collect();
+    assert!(sent.iter().any(|model| model.contains(MISPLACED)), "{sent:?}");
+    let requests = json!(told(&proxy, 4).await).to_string();
+    assert!(requests.contains("one/[redacted]"), "{requests}");
+    let status = proxy.get("/status").await.text().to_owned();
+    saved(&proxy).await;
+    let log = proxy.lines().join("\n");
+    let file = bytes(&killed(proxy).await);
+    for secret in [MISPLACED, KEY] {
+        for (place, text) in [
+            ("file", &file[..]),
+            ("requests", requests.as_bytes()),
+            ("status", status.as_bytes()),
+            ("log", log.as_bytes()),
+            ("answers", heard.join("\n").as_bytes()),
+        ] {
+            assert!(!holds(text, secret), "{secret} in {place}");
+        }
+    }
+}
+
 /// What a user says that no provider may have told of him.
 const SAID: &str = "My landlord Mr Abernathy owes me 4711 dollars\nplease help";
 

@@ -188,7 +188,7 @@ pub(super) static PROVIDER: &[KeyRow] = &[
         "lacks",
         Kind::SomeOf(crate::traits::LACKS),
         "",
-        "What it does not take, besides what is known of it; `n` is several choices.",
+        "What it does not take, besides what is known of it; `n` is several choices, `required_tools` a `tool_choice` of `required`.",
     ),
     row("headers", Kind::TextMap, "", "Further headers of requests to this provider."),
     row("enabled", Kind::Switch, "true", "Whether the provider is used."),
