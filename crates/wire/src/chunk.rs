@@ -36,6 +36,8 @@ pub struct ChunkFacts {
     pub kind: ChunkKind,
     /// Token counts, where the event has some.
     pub usage: Option<Usage>,
+    /// Whether it speaks of token counts, be it in a way that nobody can read.
+    pub has_usage: bool,
     /// Why the first choice that ends here ended.
     pub finish_reason: Option<String>,
     /// Whether that reason is a failure of the provider.
@@ -132,6 +134,7 @@ impl Reading {
                 match key.as_ref() {
                     "id" => self.facts.id = value.as_str().map(Into::into),
                     "model" => self.facts.model = value.as_str().map(Into::into),
+                    "usage" | "usageMetadata" => self.facts.has_usage |= value.is_filled(),
                     _ => {}
                 }
             }
@@ -140,6 +143,7 @@ impl Reading {
 
     fn finish(mut self) -> ChunkFacts {
         self.facts.usage = self.told.usage();
+        self.facts.has_usage |= self.facts.usage.is_some();
         self.facts.kind = kind(&self.facts, self.has_choices, self.has_error);
         self.facts
     }
@@ -154,7 +158,7 @@ fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
         ChunkKind::Error
     } else if facts.finish_reason.is_some() {
         ChunkKind::Content
-    } else if facts.usage.is_some() && !has_choices {
+    } else if facts.has_usage && !has_choices {
         ChunkKind::UsageOnly
     } else {
         ChunkKind::Preamble

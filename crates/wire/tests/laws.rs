@@ -322,9 +322,8 @@ proptest! {
         let again = if again < 3 || again > 300 && again < sent { 0 } else { again };
         let told = words[..sent].concat();
         let mut came = words[sent - again..].concat();
-        if drops_blank && again == 0 {
-            let blank = &told[told.trim_end().len()..];
-            came.insert_str(0, blank);
+        if drops_blank && again == 0 && told.ends_with(' ') {
+            came.insert(0, ' ');
         }
         let join = || Continuation::after_prefill(None, &told, false, Spent::default());
         let seen = heard(join(), &cut(&came, &cuts)).map(|new| told.clone() + &new);
@@ -337,7 +336,7 @@ proptest! {
     fn an_answer_begun_anew_is_said_once(
         words in 4..60_usize,
         sent in any::<prop::sample::Index>(),
-        before in ".{0,40}",
+        before in "\\n?([A-Z#*`].{0,38})?",
         cuts in prop::collection::vec(any::<usize>(), 0..12),
     ) {
         let whole = essay(words);

@@ -112,6 +112,10 @@ fn prefilled(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
         Prefill::Body(fields) => (Vec::new(), fields.iter().map(raw).collect()),
     };
     let scan = &intake.scan;
+    if scan.wants_json_object || scan.wants_json_schema {
+        // A form that goes on in another layout, or in a fence, is broken without a sign of it.
+        return None;
+    }
     let layout = &scan.layout;
     let mut edits = vec![put_beginning(&intake.body, layout, &told.text, &of_message)?];
     edits.extend(of_body.iter().flat_map(|(name, value)| Edit::set(layout, name, value)));

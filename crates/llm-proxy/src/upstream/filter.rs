@@ -1,6 +1,9 @@
 //! What one event of a stream means for the client: passed on, hidden, the end, or a failure.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::Instant;
 use wire::chunk::{ChunkFacts, ChunkKind, Ends, MOST_BROKEN, classify};
 use wire::continuation::{Continuation, Joined};
 use wire::sse::Event;
@@ -9,6 +12,10 @@ use wire::usage::{self, Usage};
 use super::failure::Failure;
 use super::send::{Asked, Recovery};
 use super::told::Told;
+use crate::clock;
+
+/// So long a continuation may keep its first words to see whether it begins the answer anew.
+const LONGEST_HELD: Duration = Duration::from_secs(1);
 
 /// What becomes of one event.
 pub(super) enum Passed {
@@ -38,6 +45,8 @@ pub(super) struct Filter {
     pub(super) told: Option<Told>,
     /// How this stream is made one with the one that broke off before it.
     join: Option<Continuation>,
+    /// Until when it may hold text back to see how it goes on, if it does.
+    held_until: Option<Instant>,
 }
 
 impl Filter {
@@ -61,6 +70,7 @@ impl Filter {
             text_bytes: 0,
             told,
             join,
+            held_until: None,
         }
     }
 
@@ -71,6 +81,10 @@ impl Filter {
             return Passed::Forward { event, meaningful: false };
         }
         let data = event.data();
+        if event.has_empty_data() {
+            // By the standard it is no event at all, yet some clients look for JSON in it.
+            return Passed::Hidden;
+        }
         let facts = classify(&data, event.name());
         if facts.usage.is_some() {
             self.usage.clone_from(&facts.usage);
@@ -79,7 +93,7 @@ impl Filter {
             return self.pass_broken();
         }
         // Some providers count with each word, or with the last one.
-        let hidden = (self.hide_usage && facts.usage.is_some()).then(|| usage::hide(event));
+        let hidden = (self.hide_usage && facts.has_usage).then(|| usage::hide(event));
         let event = hidden.as_ref().unwrap_or(event);
         if self.join.is_some() {
             return self.pass_joined(event, &facts, &data);
@@ -137,7 +151,14 @@ impl Filter {
             return Passed::Hidden;
         }
         let Some(join) = &mut self.join else { return Passed::Hidden };
-        match join.join(event, facts) {
+        if self.held_until.is_some_and(|until| clock::deadline_in(Duration::ZERO) >= until) {
+            join.hurry();
+        }
+        let joined = join.join(event, facts);
+        self.held_until = join
+            .holds_back()
+            .then(|| self.held_until.unwrap_or_else(|| clock::deadline_in(LONGEST_HELD)));
+        match joined {
             Joined::Swallow => {
                 // What only comes again is a sign of life all the same.
                 let meaningful = facts.kind == ChunkKind::Content;
@@ -171,7 +192,7 @@ impl Filter {
         if facts.finish_reason.is_some() {
             self.finish_reason.clone_from(&facts.finish_reason);
         }
-        self.output || self.finish_reason.as_deref().is_some_and(|reason| reason != "stop")
+        self.output || self.is_filtered()
     }
 
     /// Whether every choice has ended, so that only marks and counts can follow.
@@ -179,10 +200,16 @@ impl Filter {
         self.ends.are_all()
     }
 
-    /// A stream that ended with nothing in it is no answer, unless tokens were spent.
+    /// Whether a filter emptied the answer, which is then as it should be.
+    fn is_filtered(&self) -> bool {
+        self.finish_reason.as_deref() == Some("content_filter")
+    }
+
+    /// A stream that ended with nothing in it is no answer, unless tokens were spent or a filter
+    /// emptied it.
     pub(super) fn must_have_generated(&self) -> Result<(), Failure> {
         let tokens = self.usage.as_ref().and_then(|usage| usage.completion_tokens);
-        if self.output || tokens.is_some_and(|tokens| tokens > 0) {
+        if self.output || self.is_filtered() || tokens.is_some_and(|tokens| tokens > 0) {
             Ok(())
         } else {
             Err(Failure::no_answer("the stream is empty and no token was generated"))

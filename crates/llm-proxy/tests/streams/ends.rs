@@ -219,8 +219,6 @@ async fn events_of_unknown_types_go_on_as_they_are() {
         "event: x.y\nid: 3\nretry: 100\ndata: {\"usage\":null}\n\n",
         "data: {\"choices\":null}\n\n",
         "data: {\"choices\":[],\"prompt_filter_results\":[{\"x\":1}]}\n\n",
-        "data:\n\n",
-        "data\n\n",
         "retry: 3000\n\n",
         ":\n\n",
         ": a comment without a blank line\n",
@@ -239,6 +237,47 @@ async fn events_of_unknown_types_go_on_as_they_are() {
     let proxy = Setup::chain([&a]).start().await;
     let heard = proxy.chat(true).await;
     assert_eq!(heard.text(), String::from_utf8_lossy(&text));
+}
+
+/// Some clients look for JSON in them, and lose the whole answer.
+#[tokio::test]
+async fn events_without_anything_in_them_are_left_out() {
+    let empty = ["data:\n\n", "data\n\n", "id: 5\ndata:  \n\n", "data:\ndata:\n\n"].concat();
+    let with = [A.text("one "), empty.into(), A.text("two"), A.finish(), Events::done()];
+    let without = [A.text("one "), A.text("two"), A.finish(), Events::done()];
+    let a = always(raw_stream(joined(&with))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert_eq!(proxy.chat(true).await.text(), String::from_utf8_lossy(&joined(&without)));
+}
+
+#[tokio::test]
+async fn an_error_without_a_wrapper_is_an_error_before_and_after_the_first_word() {
+    for error in [
+        json!({"message": "no", "type": "server_error", "code": "x", "status_code": 500}),
+        json!({"message": "no", "type": "overloaded_error"}),
+        json!({"type": "about:blank", "title": "Service Unavailable", "status": 503}),
+    ] {
+        let event = Events::data(&error);
+        let before = always(raw_stream(joined(&[event.clone(), Events::done()]))).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&before, &b]).start().await;
+        proxy.chat(true).await.assert_says("b");
+        let after = always(raw_stream(joined(&[A.text("one "), event, Events::done()]))).await;
+        let proxy = Setup::chain([&after]).start().await;
+        assert_interrupted(&proxy.chat(true).await, "one ", "a");
+    }
+}
+
+#[tokio::test]
+async fn counts_that_nobody_can_read_are_not_shown_unasked_either() {
+    let usage = json!({"id": "q", "choices": [],
+        "usage": {"prompt_tokens": "11", "completion_tokens": -7}});
+    let events = [A.text("one"), A.finish(), Events::data(&usage), Events::done()];
+    let a = always(raw_stream(joined(&events))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.chat(true).await;
+    assert_one_answer(&heard, "one");
+    assert!(!heard.text().contains("usage"), "{}", heard.text());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A 200 with nothing in it, or with something else than an answer; answers in the other form.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use simulated::{Events, Reply};
 
@@ -52,8 +53,18 @@ fn nothings() -> Vec<(&'static str, Reply)> {
         ("only done", raw_stream(Events::done())),
         ("empty stop", raw_stream(joined(&[A.role(), A.finish(), Events::done()]))),
         ("empty stop, zero", raw_stream(joined(&[A.finish(), A.usage(5, 0), Events::done()]))),
+        ("empty length", raw_stream(joined(&[A.role(), finish("length"), Events::done()]))),
+        (
+            "empty tool calls, zero",
+            raw_stream(joined(&[finish("tool_calls"), A.usage(5, 0), Events::done()])),
+        ),
         ("204", Reply::bytes(204, "")),
     ]
+}
+
+fn finish(reason: &str) -> Bytes {
+    Events::data(&json!({"id": "chatcmpl-a", "choices":
+        [{"index": 0, "delta": {}, "finish_reason": reason}]}))
 }
 
 #[tokio::test]
@@ -98,13 +109,9 @@ async fn little_is_not_nothing() {
 
 #[tokio::test]
 async fn a_stream_of_little_is_not_nothing() {
-    let finish = |reason: &str| {
-        Events::data(&json!({"id": "chatcmpl-a", "choices":
-            [{"index": 0, "delta": {}, "finish_reason": reason}]}))
-    };
     for (name, events) in [
         ("tokens", vec![A.role(), finish("stop"), A.usage(5, 3), Events::done()]),
-        ("length", vec![A.role(), finish("length"), Events::done()]),
+        ("length", vec![A.role(), finish("length"), A.usage(5, 3), Events::done()]),
         ("filter", vec![A.role(), finish("content_filter"), Events::done()]),
         ("reasoning", vec![A.delta(&json!({"reasoning": "hm"})), finish("stop"), Events::done()]),
     ] {

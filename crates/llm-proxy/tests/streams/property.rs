@@ -58,11 +58,10 @@ fn event(dice: &mut Dice, meaning: Meaning) -> String {
                 "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}",
                 "{\"type\":\"ping\"}",
                 "{\"choices\":[]}",
-                "",
             ];
             dice.one_of(&odd).to_owned()
         }
-        Meaning::Stray => dice.one_of(&["[1]", "\"x\"", "null", "7"]).to_owned(),
+        Meaning::Stray => dice.one_of(&["[1]", "\"x\"", "null", "7", "", " "]).to_owned(),
         Meaning::Broken => {
             dice.one_of(&["{\"choices\":[{", "oops", "{]}", "{\"a\":1}}"]).to_owned()
         }
@@ -152,12 +151,13 @@ impl Case {
         let (mut bytes, mut is_begun, mut is_finished) = (Vec::new(), false, false);
         let mut broken = 0;
         for (meaning, text) in &self.events[..sent] {
-            is_begun |= matches!(meaning, Meaning::Word | Meaning::Finish);
+            is_begun |= *meaning == Meaning::Word;
             match meaning {
                 Meaning::Error => break,
                 Meaning::Broken if broken == 1 => break,
                 Meaning::Broken => broken += 1,
                 Meaning::Stray => {}
+                Meaning::Done if !is_begun => return (Vec::new(), End::Rotated),
                 Meaning::Done => {
                     bytes.extend_from_slice(text.as_bytes());
                     return (bytes, End::Theirs);

@@ -162,3 +162,52 @@ async fn the_header_takes_its_words_in_any_spelling_and_no_others() {
     }
     assert_eq!((a.count(), b.count()), count, "nobody was asked");
 }
+
+/// Words that go on are shown as they come; those that may begin the answer anew not for long.
+#[tokio::test]
+async fn what_goes_on_is_not_kept_from_the_client() {
+    for (first, at_least) in [("and so ", 30), ("Sure so ", 8)] {
+        let begun = "Once upon a time there was a king";
+        let mut writes = vec![(MS, A.text(first))];
+        writes.extend((1..30).map(|index| (MS * 60, A.text(&format!("{index} ")))));
+        writes.push((MS, joined(&[A.finish(), Events::done()])));
+        let b = always(Reply::events(writes)).await;
+        let a = always(A.cut(&[begun])).await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let heard = proxy.chat(true).await;
+        assert!(heard.said().starts_with(&format!("{begun}{first}1 2 ")), "{}", heard.said());
+        let has_text = |event: &&Value| event.to_string().contains("content");
+        let shown = heard.events().iter().filter(has_text).count() - 1;
+        assert!(shown >= at_least, "{first:?}: {shown} events");
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_only_continued_by_one_that_repeats_it() {
+    let begun = "{\"name\": \"Bo";
+    for (kind, repeats) in [("json_object", true), ("json_schema", false)] {
+        let pieces: &[&str] =
+            if repeats { &["{\"name\": ", "\"Bob\"}"] } else { &["{\"name\":\"Bob\"}"] };
+        let (a, b) = (always(A.cut(&[begun])).await, always(B.whole(pieces)).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let mut body = question(true);
+        body["response_format"] = json!({"type": kind});
+        let heard = proxy.ask(&body).await;
+        if repeats {
+            assert_one_answer(&heard, "{\"name\": \"Bob\"}");
+        } else {
+            assert_interrupted(&heard, begun, "a");
+        }
+        assert_eq!(b.requests()[0].json()["messages"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_continuation_has_one_finish_reason() {
+    let other = Events::data(&json!({"id": "chatcmpl-b", "choices":
+        [{"index": 0, "delta": {}, "finish_reason": "length"}]}));
+    let a = always(A.cut(&["one "])).await;
+    let b = always(raw_stream(joined(&[B.text("two"), B.finish(), other, Events::done()]))).await;
+    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+    assert_one_answer(&proxy.chat(true).await, "one two");
+}

@@ -94,6 +94,18 @@ impl Continuation {
         Self { id, stage, halves, earlier, is_finished: false, repeated: Vec::new() }
     }
 
+    /// Whether text that may be new is held back until more has come.
+    pub fn holds_back(&self) -> bool {
+        matches!(&self.stage, Stage::Seam(seam) if seam.holds())
+    }
+
+    /// No longer holds text back for the mere chance that the answer is begun anew.
+    pub fn hurry(&mut self) {
+        if let Stage::Seam(seam) = &mut self.stage {
+            seam.hurry();
+        }
+    }
+
     /// Takes one event of the other provider.
     pub fn join(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         match facts.kind {
@@ -147,6 +159,10 @@ impl Continuation {
 
     fn join_content(&mut self, event: &Event, facts: &ChunkFacts) -> Joined {
         let is_end = facts.finish_reason.is_some();
+        if self.is_finished && is_end && facts.text.is_none() {
+            // It has said so before, be it in another word.
+            return Joined::Swallow;
+        }
         let is_plain = !(facts.tool_call || facts.other_output || facts.other_choices);
         if !is_plain {
             // Plain text can only be continued by plain text.

@@ -8,16 +8,18 @@
 //! | What comes | What becomes of it |
 //! |---|---|
 //! | the whole text | left out |
-//! | a distinctive end of the text, at a line break on either side of the joint | no continuation |
-//! | a distinctive end of the text, inside a line | left out |
+//! | the whole text, which repeats itself | no continuation |
+//! | a distinctive end of the text, where a line or a sentence ends at the joint | no continuation |
+//! | a distinctive end of the text, inside a sentence | left out |
 //! | the word that the text ends inside of, from its first letter, at least 4 bytes | left out |
 //! | the text's beginning within the first 160 bytes, and from there the whole text | left out, with what stands before it |
 //! | the text's beginning within the first 160 bytes, and then something else, or the end | no continuation |
-//! | the one space, or the one line end, that the text ends with | left out |
+//! | the one space that the text ends with | left out |
 //! | anything else | new |
 //!
 //! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
-//! one of letters only, that is not a repetition itself: figures and `haha` do go on like that.
+//! one of letters only. Neither is a repetition itself: figures and `haha` do go on like that.
+//! Nobody begins an answer with a small letter, a figure or a comma: such words are new at once.
 
 use std::ops::ControlFlow;
 
@@ -69,6 +71,8 @@ pub(super) struct Seam {
     repeated: usize,
     /// Where in `held` the answer was begun anew, and how many bytes of `sent` came from there on.
     anew: Option<(usize, usize)>,
+    /// Whether the client has waited long enough for words that may be a beginning.
+    is_late: bool,
 }
 
 impl Seam {
@@ -83,7 +87,13 @@ impl Seam {
             open: Vec::new(),
             repeated: 0,
             anew: None,
+            is_late: false,
         }
+    }
+
+    /// What nothing speaks against is new from now on.
+    pub(super) const fn hurry(&mut self) {
+        self.is_late = true;
     }
 
     /// Whether something came that the client has not seen.
@@ -182,33 +192,41 @@ impl Seam {
     fn verdict(&self) -> Verdict {
         let at = self.sent.len() - self.repeated;
         let end = &self.sent[at..];
-        let is_whole = at == 0 && (self.may_repeat || self.beginning > 0);
         if end.is_empty() {
             return Verdict::New;
         }
-        if is_whole || self.is_part_of_word(end) {
+        if at == 0 && self.may_repeat {
+            return Verdict::Again;
+        }
+        if let Some(unit) = repeated_unit(end) {
+            // What repeats itself may go on like that; nobody can tell whether it was begun anew.
+            return if says_much(unit) { Verdict::Ambiguous } else { Verdict::New };
+        }
+        if at == 0 && self.beginning > 0 || self.is_part_of_word(end) {
             return Verdict::Again;
         }
         if !says_much(end) || memmem::find(self.sent.as_bytes(), end.as_bytes()) != Some(at) {
             return Verdict::New;
         }
+        if self.is_end_of_sentence() { Verdict::Ambiguous } else { Verdict::Again }
+    }
+
+    /// Whether a line or a sentence is over at the joint, so that the same one may follow.
+    fn is_end_of_sentence(&self) -> bool {
         let is_line = [self.blank.as_str(), self.lead()].iter().any(|it| it.contains(['\n', '\r']));
-        if is_line { Verdict::Ambiguous } else { Verdict::Again }
+        let closing = ['"', '\'', ')', ']', '*', '_', '”', '’', '»'];
+        is_line
+            || self.sent.trim_end_matches(closing).ends_with(['.', '!', '?', '…', '。', '！', '？'])
     }
 
     /// Whether `end` is the word inside of which `sent` ends, and came again right at the joint.
     fn is_part_of_word(&self, end: &str) -> bool {
         let is_of_word = |char: char| char.is_alphanumeric() || char == '_';
-        let is_periodic = (1..=end.len() / 2).any(|period| {
-            let bytes = end.as_bytes();
-            end.len().is_multiple_of(period) && bytes[period..] == bytes[..end.len() - period]
-        });
         self.blank.is_empty()
             && self.lead().is_empty()
             && end.len() >= PART_OF_WORD
             && end.chars().all(|char| char.is_alphabetic() || char == '_')
             && !self.sent[..self.sent.len() - end.len()].ends_with(is_of_word)
-            && !is_periodic
     }
 
     /// Looks for the beginning of `sent` among the first words, and goes on comparing from there.
@@ -229,7 +247,8 @@ impl Seam {
         let held = self.held.as_bytes();
         let is_open = |at: usize| beginning.starts_with(&held[at..]);
         let from = held.len().saturating_sub(self.beginning);
-        self.beginning > 0 && (held.len() < WINDOW || (from..WINDOW).any(is_open))
+        let may_come = held.len() < WINDOW && !self.is_late && begins_an_answer(self.words());
+        self.beginning > 0 && (may_come || (from..WINDOW.min(held.len())).any(is_open))
     }
 
     /// What stands behind a repetition that ends at byte `at`, once its white space is there, too.
@@ -253,12 +272,40 @@ impl Seam {
         Ok(rest[same.map(|(char, _)| char.len_utf8()).sum()..].to_owned())
     }
 
-    /// What came, where nothing is repeated but one space or line end. More of them are part of a
-    /// layout, and may well go on.
+    /// What came, where nothing is repeated but one space. More of them, and line ends, are part
+    /// of a layout, and may well go on.
     fn as_new(&self) -> String {
-        let is_double = matches!(self.blank.as_str(), " " | "\n") && self.lead() == self.blank;
+        let is_double = self.blank == " " && self.lead() == " ";
         if is_double { self.words().to_owned() } else { self.held.clone() }
     }
+}
+
+/// Whether an answer could begin so. Scripts without small letters leave it open.
+fn begins_an_answer(words: &str) -> bool {
+    let inside = [',', '.', ';', ':', '!', '?', ')', ']', '}', '%', '-', '…', '’', '”'];
+    let first = words.chars().next();
+    first.is_none_or(|char| !(char.is_lowercase() || char.is_numeric() || inside.contains(&char)))
+}
+
+/// What a text says again and again, at least twice and a part of the last time; white space
+/// between two times may be missing at the end.
+fn repeated_unit(text: &str) -> Option<&str> {
+    let period = text.len() - longest_border(text.as_bytes());
+    let unit = text.get(..period).filter(|unit| !unit.is_empty())?;
+    (text.len() >= period * 2 || text.len() >= period + unit.trim_end().len()).then_some(unit)
+}
+
+/// Bytes of the longest end of a text that is its beginning, too, and not all of it.
+fn longest_border(text: &[u8]) -> usize {
+    let mut borders = vec![0_usize; text.len()];
+    for at in 1..text.len() {
+        let mut border = borders[at - 1];
+        while border > 0 && text[border] != text[at] {
+            border = borders[border - 1];
+        }
+        borders[at] = border + usize::from(text[border] == text[at]);
+    }
+    borders.last().copied().unwrap_or(0)
 }
 
 /// How many bytes two texts have in common at their beginning.
@@ -332,7 +379,7 @@ mod tests {
     #[test]
     fn white_space_at_the_joint_is_not_doubled() {
         assert_new("Hello ", " world", "world");
-        assert_new("Hello.\n", "\nWorld", "World");
+        assert_new("Hello.\n", "\nWorld", "\nWorld");
         assert_new("Hello", " world", " world");
         assert_new("Hello ", "\nworld", "\nworld");
         assert_new("if x:\n    ", "    y()", "    y()");
@@ -342,6 +389,49 @@ mod tests {
         assert_new("Hello there, all ", " Hello there, all of you", "of you");
         assert_new("Hello ", " ", "");
         assert_new("Hello there, all\u{2003}", "Hello there, all\u{2002}x", "\u{2002}x");
+    }
+
+    #[test]
+    fn what_may_be_meant_twice_is_never_left_out_in_silence() {
+        assert_other("the cat. The cat sat on the mat. ", "The cat sat on the mat. Again.");
+        let line = "All work and no play makes Jack a dull boy.\n";
+        assert_other(&line.repeat(3), &line.repeat(3));
+        assert_other(&format!("Intro. {}", line.repeat(3)), &line.repeat(3));
+        let letters = "e".repeat(60);
+        assert_new(&format!("ID36 {}", &letters[20..]), &letters, &letters);
+        assert_new("abababab", "abababab", "abababab");
+    }
+
+    #[test]
+    fn a_text_that_repeats_itself_is_known() {
+        for (text, unit) in [
+            ("aaa", Some("a")),
+            ("ha ha", Some("ha ")),
+            ("ha ha h", Some("ha ")),
+            ("abcab", None),
+            ("Hello", None),
+            ("", None),
+        ] {
+            assert_eq!(repeated_unit(text), unit, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_begin_no_answer_are_new_at_once() {
+        for (came, is_held) in [
+            (" all", false),
+            (", too", false),
+            (" 7", false),
+            ("Sure", true),
+            ("```", true),
+            (" 好", true),
+        ] {
+            assert_eq!(Seam::after(SENT, false).push(came).is_continue(), is_held, "{came}");
+        }
+        let mut seam = Seam::after(SENT, false);
+        assert!(seam.push("Sure").is_continue());
+        seam.hurry();
+        assert_eq!(seam.push("ly"), ControlFlow::Break(Ok("Surely".to_owned())));
     }
 
     #[test]
@@ -433,8 +523,8 @@ mod tests {
         assert!(seam.push(&" ".repeat(WINDOW)).is_continue());
         assert!(seam.push(" ").is_break());
         let mut seam = Seam::after(SENT, false);
-        assert!(seam.push(&"x".repeat(WINDOW - 1)).is_continue());
-        assert!(seam.push("x").is_break());
+        assert!(seam.push(&"X".repeat(WINDOW - 1)).is_continue());
+        assert!(seam.push("X").is_break());
         let mut seam = Seam::after("Too short", false);
         assert!(seam.push("x").is_break(), "there is nothing to wait for");
         let long = "a".repeat(1 << 20);

@@ -72,6 +72,13 @@ impl Event {
         std::str::from_utf8(value).ok().filter(|name| !name.is_empty())
     }
 
+    /// Whether it has data and that says nothing.
+    pub fn has_empty_data(&self) -> bool {
+        let mut values = self.fields().filter(|(name, _)| *name == b"data").map(|(_, value)| value);
+        values.next().is_some_and(|first| first.trim_ascii().is_empty())
+            && values.all(|value| value.trim_ascii().is_empty())
+    }
+
     /// Whether there are comments and nothing else.
     pub fn is_comment_only(&self) -> bool {
         !self.is_empty() && self.fields().next().is_none()
