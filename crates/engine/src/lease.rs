@@ -1,5 +1,6 @@
 //! The right to use a deployment once, and what its end does to the ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calibration::Demand;
@@ -240,11 +241,11 @@ fn narrowed(fault: &Fault) -> Scope {
 
 impl Ledger {
     /// Lets the keys of providers that spread take turns at the head of their runs in `chain`.
-    pub fn take_turns(&mut self, registry: &Registry, chain: &mut [crate::Candidate]) {
-        if registry.providers().iter().all(|provider| !provider.spec.spread_keys) {
+    pub fn take_turns(&mut self, registry: &Registry, chain: &mut Arc<[crate::Candidate]>) {
+        if !registry.spreads_keys() {
             return;
         }
-        let mut rest = chain;
+        let mut rest = Arc::make_mut(chain);
         while let Some(first) = rest.first() {
             let head = &registry.deployments()[first.deployment];
             let (provider, model) = (head.provider, &head.model);

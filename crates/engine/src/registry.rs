@@ -2,6 +2,7 @@
 //! state, made anew from each configuration.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::abilities::Abilities;
@@ -171,6 +172,10 @@ pub struct Registry {
     deployments: Vec<Deployment>,
     chains: Vec<(String, Vec<usize>)>,
     by_model: HashMap<String, Vec<usize>>,
+    /// The default chain, which most requests share.
+    whole: Arc<[Candidate]>,
+    /// Whether the keys of any provider take turns.
+    spreads_keys: bool,
 }
 
 impl Registry {
@@ -188,6 +193,8 @@ impl Registry {
         for (index, deployment) in registry.deployments.iter().enumerate() {
             registry.by_model.entry(deployment.model.clone()).or_default().push(index);
         }
+        registry.spreads_keys = registry.providers.iter().any(|provider| provider.spec.spread_keys);
+        registry.whole = own_models(registry.defaults(0..registry.deployments.len()));
         ledger.keep_only(&registry);
         registry
     }
@@ -253,6 +260,10 @@ impl Registry {
         &self.deployments
     }
 
+    pub(crate) const fn spreads_keys(&self) -> bool {
+        self.spreads_keys
+    }
+
     /// The names of the chains.
     pub fn chain_names(&self) -> impl Iterator<Item = &str> {
         self.chains.iter().map(|(name, _)| name.as_str())
@@ -272,7 +283,7 @@ impl Registry {
     ///
     /// A named chain wins over a model of the same name, a model that is listed over a
     /// provider's name in front of a slash, since model ids have slashes too.
-    pub fn resolve(&self, model: Option<&str>, unknown: UnknownModel) -> Option<Vec<Candidate>> {
+    pub fn resolve(&self, model: Option<&str>, unknown: UnknownModel) -> Option<Arc<[Candidate]>> {
         let name = match model {
             None | Some("" | "default" | "auto") if !self.has_chain(model) => {
                 return Some(self.whole());
@@ -308,8 +319,8 @@ impl Registry {
         name.is_some_and(|name| self.chains.iter().any(|(chain, _)| chain == name))
     }
 
-    fn whole(&self) -> Vec<Candidate> {
-        own_models(self.defaults(0..self.deployments.len()))
+    fn whole(&self) -> Arc<[Candidate]> {
+        Arc::clone(&self.whole)
     }
 
     /// Those of `indices` that are in the default chain.
@@ -318,7 +329,7 @@ impl Registry {
     }
 
     /// `provider/model` with a model that the provider lists.
-    fn pinned(&self, name: &str) -> Option<Vec<Candidate>> {
+    fn pinned(&self, name: &str) -> Option<Arc<[Candidate]>> {
         let (provider, model) = self.split_pin(name)?;
         let listed: Vec<usize> = provider
             .deployments
@@ -331,9 +342,9 @@ impl Registry {
 
     /// `provider/model` with a model that the provider does not list: it is asked all the same,
     /// for a pin is a person's explicit wish.
-    fn pinned_unlisted(&self, name: &str) -> Option<Vec<Candidate>> {
+    fn pinned_unlisted(&self, name: &str) -> Option<Arc<[Candidate]>> {
         let (provider, model) = self.split_pin(name)?;
-        Some(first_per_key(self, provider, model))
+        Some(first_per_key(self, provider, model).into())
     }
 
     fn split_pin<'n>(&self, name: &'n str) -> Option<(&Provider, &'n str)> {
@@ -344,17 +355,13 @@ impl Registry {
         })
     }
 
-    fn everyone_with(&self, model: &str) -> Vec<Candidate> {
+    fn everyone_with(&self, model: &str) -> Arc<[Candidate]> {
         self.providers.iter().flat_map(|provider| first_per_key(self, provider, model)).collect()
     }
 }
 
-fn own_models(deployments: impl IntoIterator<Item = usize>) -> Vec<Candidate> {
-    let deployments = deployments.into_iter();
-    // Most are of the chain, so that it need not grow in steps.
-    let mut chain = Vec::with_capacity(deployments.size_hint().1.unwrap_or(0));
-    chain.extend(deployments.map(|deployment| Candidate { deployment, model: None }));
-    chain
+fn own_models(deployments: impl IntoIterator<Item = usize>) -> Arc<[Candidate]> {
+    deployments.into_iter().map(|deployment| Candidate { deployment, model: None }).collect()
 }
 
 /// One candidate for each key of the provider, asked for a model that it does not list.

@@ -4,6 +4,7 @@
 //! The walk has no budget of its own but the chain's length: a request that finds eleven
 //! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::availability::{Availability, Closed, Needs, Reason, availability};
@@ -90,7 +91,8 @@ struct Progress {
 /// One request's journey.
 #[derive(Debug)]
 pub struct Rotation {
-    chain: Vec<Candidate>,
+    chain: Arc<[Candidate]>,
+    /// By the index into the chain, as far as anything happened.
     progress: Vec<Progress>,
     tried: Vec<Tried>,
     needs: Needs,
@@ -103,21 +105,35 @@ pub struct Rotation {
 impl Rotation {
     /// A journey over `chain` that gives up at `deadline`.
     pub fn new(
-        chain: Vec<Candidate>,
+        chain: Arc<[Candidate]>,
         needs: Needs,
         patience: Patience,
         deadline: Timestamp,
     ) -> Self {
-        let progress = vec![Progress::default(); chain.len()];
         Self {
             chain,
-            progress,
+            progress: Vec::new(),
             tried: Vec::new(),
             needs,
             patience,
             deadline,
             waited: Duration::ZERO,
             waiting_since: None,
+        }
+    }
+
+    fn progress(&self, index: usize) -> Progress {
+        self.progress.get(index).copied().unwrap_or_default()
+    }
+
+    fn progress_mut(&mut self, index: usize) -> &mut Progress {
+        self.note_up_to(index + 1);
+        &mut self.progress[index]
+    }
+
+    fn note_up_to(&mut self, count: usize) {
+        if self.progress.len() < count {
+            self.progress.resize(count, Progress::default());
         }
     }
 
@@ -175,7 +191,7 @@ impl Rotation {
         now: Timestamp,
     ) -> Option<Step> {
         for index in 0..self.chain.len() {
-            if self.progress[index].spent {
+            if self.progress(index).spent {
                 continue;
             }
             match self.availability(index, registry, ledger, now) {
@@ -205,7 +221,7 @@ impl Rotation {
         let patience = self.patience.max_wait.checked_sub(self.waited)?;
         let latest = now.after(patience).min(self.deadline);
         (0..self.chain.len())
-            .filter(|&index| !self.progress[index].spent)
+            .filter(|&index| !self.progress(index).spent)
             .filter_map(|index| match self.availability(index, registry, ledger, now) {
                 Availability::Closed(Closed { until: Some(until), .. }) => {
                     (until < self.deadline).then_some(until)
@@ -223,7 +239,7 @@ impl Rotation {
     /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
     /// better tried than refused.
     fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
-        (0..self.chain.len()).filter(|&index| !self.progress[index].spent).find(|&index| {
+        (0..self.chain.len()).filter(|&index| !self.progress(index).spent).find(|&index| {
             matches!(
                 self.availability(index, registry, ledger, now),
                 Availability::Closed(Closed { reason: Reason::Probing | Reason::DoesNotFit, .. })
@@ -238,7 +254,7 @@ impl Rotation {
         ledger: &mut Ledger,
         now: Timestamp,
     ) -> Step {
-        self.progress[index].tries += 1;
+        self.progress_mut(index).tries += 1;
         let Candidate { deployment, model } = &self.chain[index];
         let chosen = &registry.deployments()[*deployment];
         let limits = &registry.provider_of(chosen).spec.limits;
@@ -258,7 +274,7 @@ impl Rotation {
     ) -> bool {
         (0..self.chain.len()).any(|other| {
             other != index
-                && !self.progress[other].spent
+                && !self.progress(other).spent
                 && self.is_open(other, registry, ledger, now)
         })
     }
@@ -288,7 +304,7 @@ impl Rotation {
         now: Timestamp,
     ) -> Vec<(usize, Closed)> {
         (0..candidate.min(self.chain.len()))
-            .filter(|&index| self.progress[index].tries == 0)
+            .filter(|&index| self.progress(index).tries == 0)
             .filter_map(|index| match self.availability(index, registry, ledger, now) {
                 Availability::Closed(closed) => Some((self.chain[index].deployment, closed)),
                 Availability::Open | Availability::HalfOpen => None,
@@ -309,7 +325,7 @@ impl Rotation {
         let suspect = ledger.is_suspect(&registry.deployments()[lease.deployment]);
         let unexpected = !suspect && !lease.is_probe() && fault.resume.is_none();
         let quick = lease.started.until(now) < QUICK;
-        let progress = &mut self.progress[lease.candidate];
+        let progress = self.progress_mut(lease.candidate);
         let then = policy::rule(fault.kind).then;
         let repeat = then == Then::OnceMoreThenNext
             && remedy == Remedy::Repeat
@@ -331,7 +347,7 @@ impl Rotation {
         let is_foreign = lease.foreign_model;
         // What is open all the same would be tried again at once, with the same result.
         let is_open = self.is_open(candidate, registry, ledger, now);
-        self.progress[candidate].spent = !repeat && !repair && (is_open || !waits);
+        self.progress_mut(candidate).spent = !repeat && !repair && (is_open || !waits);
         if fault.kind == FaultKind::ContextTooLong {
             self.spend_smaller(registry, candidate);
         }
@@ -355,6 +371,7 @@ impl Rotation {
             (deployment.provider, model.clone())
         };
         let (full, here) = (window(&self.chain[tried]), house(&self.chain[tried]));
+        self.note_up_to(self.chain.len());
         for (candidate, progress) in self.chain.iter().zip(&mut self.progress) {
             let is_smaller = window(candidate).is_some_and(|own| Some(own) <= full);
             progress.spent |= is_smaller || house(candidate) == here;

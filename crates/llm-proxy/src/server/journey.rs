@@ -297,12 +297,12 @@ impl Journey {
 }
 
 /// Leaves out providers that are known not to have the endpoint, unless none would be left.
-fn keep_able(chain: &mut Vec<Candidate>, world: &World, endpoint: Endpoint) {
-    let able = |candidate: &Candidate| {
+fn keep_able(chain: &mut Arc<[Candidate]>, world: &World, endpoint: Endpoint) {
+    let able = |candidate: &&Candidate| {
         let provider = world.registry.deployments()[candidate.deployment].provider;
         world.routes[provider].provider.legacy_completions != Some(false)
     };
-    if endpoint == Endpoint::Completions && chain.iter().any(able) {
-        chain.retain(able);
+    if endpoint == Endpoint::Completions && chain.iter().any(|candidate| able(&candidate)) {
+        *chain = chain.iter().filter(able).cloned().collect();
     }
 }

@@ -1,6 +1,8 @@
 //! What a client may wish for one request, by headers: a certain provider, others not, no money
 //! spent. The headers stay here.
 
+use std::sync::Arc;
+
 use engine::Candidate;
 use http::HeaderMap;
 
@@ -35,7 +37,7 @@ impl Wishes {
     /// error in either header, with what `unknown` says of it: a slip must not pass for a wish.
     pub(crate) fn narrow(
         &self,
-        chain: &mut Vec<Candidate>,
+        chain: &mut Arc<[Candidate]>,
         world: &World,
         unknown: impl Fn(&str) -> String,
     ) -> Result<(), ProxyError> {
@@ -49,11 +51,12 @@ impl Wishes {
                 return Err(ProxyError::unknown_provider(header, &unknown(name)));
             }
         }
-        chain.retain(|candidate| {
+        let is_wished = |candidate: &&Candidate| {
             let deployment = &world.registry.deployments()[candidate.deployment];
             let name = &world.registry.provider_of(deployment).spec.name;
             (self.pinned.is_empty() || self.pinned.contains(name)) && !self.skipped.contains(name)
-        });
+        };
+        *chain = chain.iter().filter(is_wished).cloned().collect();
         if chain.is_empty() {
             return Err(ProxyError::none_wished());
         }
