@@ -1,8 +1,10 @@
 //! When a fault is over: where the time is looked for, and in which order.
 
+mod told;
+
 use std::time::Duration;
 
-use engine::{Budget, Dimension, Origin, Resume, Timestamp, Window};
+use engine::{Origin, Resume, Timestamp, Window};
 
 use crate::evidence::Evidence;
 use crate::profile::Refill;
@@ -22,12 +24,14 @@ pub(crate) enum Clock {
     Stated,
     /// A stated time, else this many seconds, which the provider's documents name.
     StatedOr(u64),
-    /// A stated time, else the reset of what is spent, else the window that the text names.
+    /// A stated time, else the reset of what is spent, else of what has too little left, else the
+    /// window that the text names.
     Limit,
-    /// As `Limit`, but this many seconds, the window in which the provider's documents count, if
-    /// all that fails.
+    /// As `Limit`, but what is not spent does not count, since the limit that was met may be one
+    /// of which no header tells; if all that fails this many seconds, the window in which the
+    /// provider's documents count.
     LimitOr(u64),
-    /// As `Limit`, but a guess of at first this many seconds if all that fails.
+    /// As `LimitOr`, but a guess of at first this many seconds.
     LimitOrGuess(u64),
     /// The day's own reset; a short hint is not believed where days end at midnight.
     Day,
@@ -43,10 +47,14 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
         Clock::Never => None,
         Clock::Stated => stated(seen),
         Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
-        Clock::Limit => limit(seen),
-        Clock::LimitOr(secs) => limit(seen).or_else(|| computed(Some(after(seen, secs)))),
+        Clock::Limit => limit(seen).or_else(|| told::unspent(seen)).or_else(|| named(seen)),
+        Clock::LimitOr(secs) => {
+            let known = limit(seen).or_else(|| named(seen));
+            known.or_else(|| computed(Some(after(seen, secs))))
+        }
         Clock::LimitOrGuess(secs) => {
-            limit(seen).or_else(|| Some(Resume { at: after(seen, secs), origin: Origin::Guessed }))
+            let known = limit(seen).or_else(|| named(seen));
+            known.or_else(|| Some(Resume { at: after(seen, secs), origin: Origin::Guessed }))
         }
         Clock::Day => day(seen),
         Clock::Month => reset(seen).or_else(|| computed(next_month(seen.now))),
@@ -70,21 +78,26 @@ fn reset(seen: &Evidence<'_>) -> Option<Resume> {
     at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
+/// A stated time, else the reset of what is spent.
 fn limit(seen: &Evidence<'_>) -> Option<Resume> {
-    let named = || computed(limits::end_of(seen.window()?, &seen.profile, seen.now));
-    stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen)).or_else(named)
+    stated(seen).or_else(|| by_figures(seen)).or_else(|| told::spent(seen))
+}
+
+/// The end of the window that the text names.
+fn named(seen: &Evidence<'_>) -> Option<Resume> {
+    computed(limits::end_of(seen.window()?, &seen.profile, seen.now))
 }
 
 fn day(seen: &Evidence<'_>) -> Option<Resume> {
     if seen.profile.refill == Refill::Continuous || shows_refill(seen) {
-        return stated(seen).or_else(|| by_figures(seen)).or_else(|| by_headers(seen));
+        return stated(seen).or_else(|| by_figures(seen)).or_else(|| told::spent(seen));
     }
     // A short one may stand beside a long one, and then says nothing of the day.
     let times = [seen.headers.retry_after(seen.now), written(seen), reset(seen).map(|one| one.at)];
     let long = times.into_iter().flatten().find(|at| seen.now.until(*at) > HINT);
     let long = long.map(|at| Resume { at, origin: Origin::Stated });
     let midnight = || computed(limits::end_of(Window::Day, &seen.profile, seen.now));
-    long.or_else(|| by_day_headers(seen)).or_else(midnight)
+    long.or_else(|| told::day(seen)).or_else(midnight)
 }
 
 /// Whether the text's figures are those of a day that comes back bit by bit: a stated time that
@@ -109,39 +122,6 @@ fn by_figures(seen: &Evidence<'_>) -> Option<Resume> {
         window.as_nanos().checked_mul(u128::from(over))?.checked_div(figures.limit.into())?;
     let wait = Duration::from_nanos(u64::try_from(nanos).ok()?).min(window);
     (!wait.is_zero()).then(|| Resume { at: seen.now.after(wait), origin: Origin::Computed })
-}
-
-/// The reset of what is spent, the latest of several. Headers that never say what is left are
-/// taken to speak of the limit that was met. How many tokens the next request takes is not known,
-/// so a bucket of tokens is waited for until it is full.
-fn by_headers(seen: &Evidence<'_>) -> Option<Resume> {
-    let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
-    let met = seen.budgets.iter().filter(|budget| !counts || budget.remaining == Some(0));
-    let latest = met.filter(|budget| counts || budget.full_at.is_some());
-    let back = |budget: &Budget| match budget.dimension {
-        Dimension::Requests => budget.next_at,
-        Dimension::Tokens => budget.next_at.max(budget.full_at),
-    };
-    let latest = latest.filter_map(|budget| Some((back(budget)?, budget.full_at)));
-    let latest = latest.filter(|(at, _)| *at > seen.now).max()?;
-    let origin = if latest.1 == Some(latest.0) { Origin::Stated } else { Origin::Computed };
-    Some(Resume { at: latest.0, origin })
-}
-
-/// The reset of the day: of what is spent if that is told, else of any daily budget, since they
-/// all come back together.
-fn by_day_headers(seen: &Evidence<'_>) -> Option<Resume> {
-    let is_far = |at: Timestamp| seen.now.until(at) > HINT;
-    // One of an unknown window that is back soon is not the day's.
-    let is_daily = |budget: &&Budget| match budget.window {
-        Window::Day => true,
-        Window::Unknown => budget.full_at.is_some_and(is_far),
-        Window::Second | Window::Minute | Window::Hour | Window::Month => false,
-    };
-    let spent = seen.spent().filter(is_daily).filter_map(|budget| budget.full_at);
-    let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);
-    let at = spent.max().or_else(|| any.filter_map(|budget| budget.full_at).max());
-    at.filter(|at| *at > seen.now).map(|at| Resume { at, origin: Origin::Stated })
 }
 
 fn after(seen: &Evidence<'_>, secs: u64) -> Timestamp {

@@ -16,7 +16,7 @@ use crate::tree::{scalar, walk};
 use crate::{clock, history, limits, parameter, words};
 
 /// A wait that no limit per minute asks for.
-const LONG: Duration = Duration::from_hours(1);
+pub(crate) const LONG: Duration = Duration::from_hours(1);
 
 /// Words that name a model.
 const MODEL: &[&str] = &[
@@ -335,8 +335,12 @@ impl<'a> Evidence<'a> {
         blank || self.body.form == Form::Html || self.tells(NO_PATH)
     }
 
-    fn names_tokens(&self) -> bool {
+    pub(crate) fn names_tokens(&self) -> bool {
         words::dimension(self.claim()) == Dimension::Tokens || self.body.is_labelled(&["tokens"])
+    }
+
+    pub(crate) fn names_requests(&self) -> bool {
+        words::names_requests(self.claim()) || self.body.is_labelled(&["requests"])
     }
 
     fn has_no_limit_at_all(&self) -> bool {

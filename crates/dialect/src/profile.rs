@@ -32,6 +32,8 @@ pub(crate) struct Profile {
     pub(crate) requests: Window,
     /// What a token header without a window's name counts over.
     pub(crate) tokens: Window,
+    /// Whether its reset header suggests when to try again, whatever limit was met.
+    pub(crate) reset_is_retry: bool,
     /// Whether it passes requests on, so that an outage is one model's and not its own.
     pub(crate) passes_on: bool,
 }
@@ -42,6 +44,7 @@ const PLAIN: Profile = Profile {
     bucket: Bucket::KeyAndModel,
     requests: Window::Unknown,
     tokens: Window::Unknown,
+    reset_is_retry: false,
     passes_on: false,
 };
 
@@ -61,7 +64,13 @@ const PROFILES: &[Profile] = &[
         ..PLAIN
     },
     Profile { id: "gemini", refill: Refill::Midnight("America/Los_Angeles"), ..PLAIN },
-    Profile { id: "together", requests: Window::Second, tokens: Window::Second, ..PLAIN },
+    Profile {
+        id: "together",
+        requests: Window::Second,
+        tokens: Window::Second,
+        reset_is_retry: true,
+        ..PLAIN
+    },
     Profile { id: "anthropic", requests: Window::Minute, tokens: Window::Minute, ..PLAIN },
     Profile { id: "openrouter", passes_on: true, ..PLAIN },
     Profile { id: "huggingface", passes_on: true, ..PLAIN },

@@ -114,6 +114,25 @@ const TOKENS: &[&str] = &[
     "per-token",
 ];
 
+const REQUESTS: &[&str] = &[
+    "requests per",
+    "request per",
+    "requests/",
+    "requests /",
+    "request limit",
+    "requests limit",
+    "request rate",
+    "requests rate",
+    "(rpm)",
+    "(rpd)",
+    "rpm limit",
+    "rpd limit",
+    "rpm rate",
+    "rpd rate",
+    "max rpm",
+    "max rpd",
+];
+
 /// The longest window of those of which a phrase is said.
 pub(crate) fn window(is_said: impl Fn(&str) -> bool) -> Option<Window> {
     let named = |(_, phrases): &&(Window, &[&str])| phrases.iter().any(|phrase| is_said(phrase));
@@ -122,9 +141,17 @@ pub(crate) fn window(is_said: impl Fn(&str) -> bool) -> Option<Window> {
 
 /// What a sentence says is counted.
 pub(crate) fn dimension(text: &str) -> Dimension {
+    if names(TOKENS, text) { Dimension::Tokens } else { Dimension::Requests }
+}
+
+/// Whether a sentence says that requests are counted.
+pub(crate) fn names_requests(text: &str) -> bool {
+    names(REQUESTS, text)
+}
+
+fn names(phrases: &[&str], text: &str) -> bool {
     let pairs = Pairs::of([text]);
-    let tokens = TOKENS.iter().any(|phrase| pairs.may_hold(phrase) && text.contains(phrase));
-    if tokens { Dimension::Tokens } else { Dimension::Requests }
+    phrases.iter().any(|phrase| pairs.may_hold(phrase) && text.contains(phrase))
 }
 
 /// The figures of "Limit 12000, Used 4437, Requested 9854".

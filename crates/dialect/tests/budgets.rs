@@ -2,21 +2,34 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reply, budgets};
+use dialect::{Reply, budgets, failure};
 use engine::{Budget, Dimension, Timestamp, Window};
 use http::{HeaderMap, HeaderName};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_323_600);
 
-fn read(provider: &str, pairs: &[(&str, &str)]) -> Vec<Budget> {
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     let pairs = pairs
         .iter()
         .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
-    let headers: HeaderMap = pairs.collect();
+    pairs.collect()
+}
+
+fn read(provider: &str, pairs: &[(&str, &str)]) -> Vec<Budget> {
+    let headers = headers(pairs);
     budgets(
         &Reply { provider, model: "m", status: 200, headers: &headers, request: b"", now: NOW },
         None,
     )
+}
+
+/// Seconds until a refusal of a prompt of so many bytes is over.
+fn refused(provider: &str, bytes: usize, pairs: &[(&str, &str)]) -> Option<f64> {
+    let (headers, request) = (headers(pairs), vec![b'x'; bytes]);
+    let reply =
+        Reply { provider, model: "m", status: 429, headers: &headers, request: &request, now: NOW };
+    let fault = failure(&reply, b"{\"error\":{\"message\":\"Rate limit exceeded\"}}");
+    wait(fault.resume.map(|resume| resume.at))
 }
 
 fn wait(at: Option<Timestamp>) -> Option<f64> {
@@ -181,6 +194,30 @@ fn openrouter_resets_are_epoch_milliseconds_and_may_stand_in_the_body() {
     let budgets = budgets(&reply, Some(body));
     assert_eq!((budgets[0].limit, budgets[0].remaining), (Some(50), Some(0)));
     assert_eq!(wait(budgets[0].next_at), Some(68_400.0));
+}
+
+#[test]
+fn of_two_windows_the_one_that_cannot_hold_the_prompt_decides() {
+    let pairs = [
+        ("x-ratelimit-remaining-requests", "5"),
+        ("x-ratelimit-reset-requests", "50s"),
+        ("x-ratelimit-remaining-tokens", "900"),
+        ("x-ratelimit-reset-tokens", "22s"),
+    ];
+    assert_eq!(refused("", 4_000, &pairs), Some(22.0));
+    assert_eq!(refused("", 400, &pairs), Some(50.0), "both can hold it");
+}
+
+#[test]
+fn a_bucket_is_waited_for_until_it_holds_the_prompt() {
+    let pairs = [
+        ("x-ratelimit-limit-tokens", "30000"),
+        ("x-ratelimit-remaining-tokens", "500"),
+        ("x-ratelimit-reset-tokens", "59s"),
+    ];
+    assert_eq!(refused("openai", 14_000, &pairs), Some(6.0), "3,000 come back in six seconds");
+    assert_eq!(refused("openai", 400, &pairs), None, "it can hold this one");
+    assert_eq!(refused("openai", 4_000_000, &pairs), None, "no bucket can hold this one");
 }
 
 #[test]

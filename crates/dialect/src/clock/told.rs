@@ -1,0 +1,100 @@
+//! The times at which the budgets come back of which a refusal's headers tell.
+
+use std::time::Duration;
+
+use engine::{Budget, Dimension, Origin, Resume, Timestamp, Window};
+
+use super::HINT;
+use crate::evidence::{Evidence, LONG};
+use crate::profile::Refill;
+
+/// A prompt has about one token for so many of its bytes.
+const BYTES_OF_A_TOKEN: u64 = 4;
+
+/// The reset of what is spent, the latest of several. Headers that never say what is left are
+/// taken to speak of the limit that was met, unless the text means another. How many tokens the next request takes is not known,
+/// so a bucket of tokens is waited for until it is full.
+pub(super) fn spent(seen: &Evidence<'_>) -> Option<Resume> {
+    let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
+    let may_be_met = |budget: &Budget| budget.full_at.is_some() && !is_another(budget, seen);
+    let is_met = |budget: &&Budget| {
+        if counts { budget.remaining == Some(0) } else { may_be_met(budget) }
+    };
+    let latest = seen.budgets.iter().filter(is_met);
+    let back = |budget: &Budget| match budget.dimension {
+        Dimension::Requests => budget.next_at,
+        Dimension::Tokens => budget.next_at.max(budget.full_at),
+    };
+    let latest = latest.filter_map(|budget| Some((back(budget)?, budget.full_at)));
+    let latest = latest.filter(|(at, _)| *at > seen.now).max()?;
+    let origin = if latest.1 == Some(latest.0) { Origin::Stated } else { Origin::Computed };
+    Some(Resume { at: latest.0, origin })
+}
+
+/// The reset of a window that has something left, but too little for the request: of what cannot
+/// hold the prompt, else the latest of those that the text may mean. What is left of a day or a
+/// month is no reason to wait for its end.
+pub(super) fn unspent(seen: &Evidence<'_>) -> Option<Resume> {
+    let is_short = |budget: &Budget| {
+        let is_long = matches!(budget.window, Window::Day | Window::Month);
+        let is_near = |at: Timestamp| at > seen.now && seen.now.until(at) <= LONG;
+        !is_long && budget.full_at.is_some_and(is_near)
+    };
+    let met = || seen.budgets.iter().filter(|one| is_short(one) && !is_another(one, seen));
+    if seen.profile.refill == Refill::Continuous {
+        return met().filter_map(|budget| room(budget, seen)).max_by_key(|resume| resume.at);
+    }
+    let lacking = met().filter(|budget| lacks(budget, seen) > 0);
+    let lacking = lacking.filter_map(|budget| budget.full_at).max();
+    let at = lacking.or_else(|| met().filter_map(|budget| budget.full_at).max())?;
+    Some(Resume { at, origin: Origin::Stated })
+}
+
+/// Whether the text means another budget: another window, or the other thing that is counted.
+fn is_another(budget: &Budget, seen: &Evidence<'_>) -> bool {
+    let is_window = |window| budget.window == window || budget.window == Window::Unknown;
+    let is_counted = seen.profile.reset_is_retry
+        || match budget.dimension {
+            Dimension::Requests => !seen.names_tokens() || seen.names_requests(),
+            Dimension::Tokens => !seen.names_requests() || seen.names_tokens(),
+        };
+    !(is_counted && seen.window().is_none_or(is_window))
+}
+
+/// How many tokens the prompt needs beyond what is left, as far as its length tells.
+fn lacks(budget: &Budget, seen: &Evidence<'_>) -> u64 {
+    let prompt = seen.sent.body().len() as u64 / BYTES_OF_A_TOKEN;
+    let left = budget.remaining.filter(|_| budget.dimension == Dimension::Tokens);
+    left.map_or(0, |left| prompt.saturating_sub(left))
+}
+
+/// When a bucket of tokens that refills bit by bit has room for the prompt; when it is full if
+/// the text means it and the prompt alone does not explain it.
+fn room(budget: &Budget, seen: &Evidence<'_>) -> Option<Resume> {
+    let full_at = budget.full_at.filter(|_| budget.dimension == Dimension::Tokens)?;
+    let (limit, window) = (budget.limit.unwrap_or(0), budget.window.length()?);
+    let nanos = window.as_nanos().saturating_mul(lacks(budget, seen).into());
+    let nanos = nanos.checked_div(limit.into()).unwrap_or(0);
+    let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    let computed = seen.now.after(wait);
+    if wait.is_zero() || computed >= full_at {
+        return seen.names_tokens().then_some(Resume { at: full_at, origin: Origin::Stated });
+    }
+    Some(Resume { at: computed, origin: Origin::Computed })
+}
+
+/// The reset of the day: of what is spent if that is told, else of any daily budget, since they
+/// all come back together.
+pub(super) fn day(seen: &Evidence<'_>) -> Option<Resume> {
+    let is_far = |at: Timestamp| seen.now.until(at) > HINT;
+    // One of an unknown window that is back soon is not the day's.
+    let is_daily = |budget: &&Budget| match budget.window {
+        Window::Day => true,
+        Window::Unknown => budget.full_at.is_some_and(is_far),
+        Window::Second | Window::Minute | Window::Hour | Window::Month => false,
+    };
+    let spent = seen.spent().filter(is_daily).filter_map(|budget| budget.full_at);
+    let any = seen.budgets.iter().filter(|budget| budget.window == Window::Day);
+    let at = spent.max().or_else(|| any.filter_map(|budget| budget.full_at).max());
+    at.filter(|at| *at > seen.now).map(|at| Resume { at, origin: Origin::Stated })
+}
