@@ -81,6 +81,16 @@ pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
     limits::read(&headers, &profile::of(reply.provider), reply.now)
 }
 
+/// Whether a provider of the catalogue gives back bit by bit what was used of its limits.
+pub fn refills(provider: &str) -> bool {
+    profile::of(provider).refill == profile::Refill::Continuous
+}
+
+/// The common end of those models of a provider of the catalogue that share one budget.
+pub fn shared_class(provider: &str) -> Option<&'static str> {
+    profile::of(provider).shared_class
+}
+
 /// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the
 /// messages that another provider has left there. `None` if it is not known to be that.
 pub fn refused_history(body: &[u8]) -> Option<HistoryFault> {

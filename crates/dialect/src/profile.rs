@@ -32,6 +32,8 @@ pub(crate) struct Profile {
     pub(crate) requests: Window,
     /// What a token header without a window's name counts over.
     pub(crate) tokens: Window,
+    /// The common end of models of which all share one budget of an account.
+    pub(crate) shared_class: Option<&'static str>,
     /// Whether its reset header suggests when to try again, whatever limit was met.
     pub(crate) reset_is_retry: bool,
     /// Whether it passes requests on, so that an outage is one model's and not its own.
@@ -44,6 +46,7 @@ const PLAIN: Profile = Profile {
     bucket: Bucket::KeyAndModel,
     requests: Window::Unknown,
     tokens: Window::Unknown,
+    shared_class: None,
     reset_is_retry: false,
     passes_on: false,
 };
@@ -72,7 +75,7 @@ const PROFILES: &[Profile] = &[
         ..PLAIN
     },
     Profile { id: "anthropic", requests: Window::Minute, tokens: Window::Minute, ..PLAIN },
-    Profile { id: "openrouter", passes_on: true, ..PLAIN },
+    Profile { id: "openrouter", shared_class: Some(":free"), passes_on: true, ..PLAIN },
     Profile { id: "huggingface", passes_on: true, ..PLAIN },
     Profile { id: "nvidia", bucket: Bucket::Key, ..PLAIN },
     Profile { id: "deepseek", bucket: Bucket::Key, ..PLAIN },

@@ -4,7 +4,8 @@ use crate::abilities::Abilities;
 use crate::calibration::Demand;
 use crate::cell::{Gate, Shut};
 use crate::ledger::Ledger;
-use crate::registry::{Deployment, Limits, Registry};
+use crate::limits::Limits;
+use crate::registry::{Deployment, Registry};
 use crate::usage::{Usage, UsedUp};
 use crate::{FaultKind, Origin, Scope, Timestamp, policy};
 
@@ -13,6 +14,8 @@ use crate::{FaultKind, Origin, Scope, Timestamp, policy};
 pub struct Needs {
     /// The tokens that the request may use, estimated: prompt and, if it names a maximum, answer.
     pub tokens: u64,
+    /// The part of them that is the maximum for the answer.
+    pub answer: u64,
     /// Whether it names no maximum for the answer, so that some providers reserve their own.
     pub is_open_ended: bool,
     /// What it asks for beyond plain text.
@@ -27,7 +30,8 @@ impl Needs {
     pub(crate) fn demand_at(&self, limits: &Limits, usage: &Usage) -> Demand {
         let assumed = limits.assumed_output.filter(|_| self.is_open_ended);
         let tokens = self.tokens.saturating_add(assumed.unwrap_or(0));
-        usage.calibration.foresee(tokens, self.is_open_ended && assumed.is_none())
+        let demand = usage.calibration.foresee(tokens, self.is_open_ended && assumed.is_none());
+        Demand { reserved: assumed.unwrap_or(self.answer), ..demand }
     }
 }
 
@@ -144,26 +148,24 @@ pub fn availability(
         return closed(Reason::Lacks(lacking), None, Origin::Declared);
     }
     let limits = &provider.spec.limits;
-    let (usage, key_usage) = (ledger.usage(deployment.usage), ledger.usage(deployment.key_usage));
-    let demand = needs.demand_at(limits, usage);
+    let usages = || deployment.usages().map(|slot| ledger.usage(slot));
+    let demand = needs.demand_at(limits, ledger.usage(deployment.usage));
     let gates = gates(ledger, deployment, now);
-    let used_up = [usage, key_usage].into_iter().filter_map(|usage| usage.used_up(demand, now));
-    let used_up = used_up
+    let used_up = usages()
+        .filter_map(|usage| usage.used_up(demand, now))
         .map(used_up_by)
         .reduce(|one, other| if later(other.until, one.until) { other } else { one });
     if let Some(closed) = longest(gates.shut.map(shut_by), used_up) {
         return Availability::Closed(closed);
     }
-    if key_usage.is_full(limits.concurrent) {
+    if ledger.usage(deployment.key_usage).is_full(limits.concurrent) {
         return closed(Reason::Busy, None, Origin::Declared);
     }
     if gates.probing {
         return closed(Reason::Probing, None, Origin::Guessed);
     }
-    let too_small = |usage: &Usage| usage.cannot_hold(demand, now);
     if limits.context.is_some_and(|context| demand.estimated > context)
-        || too_small(usage)
-        || too_small(key_usage)
+        || usages().any(|usage| usage.cannot_hold(demand, now))
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
     }

@@ -28,6 +28,8 @@ const MOST_ON_TOP: u64 = 8_192;
 pub(crate) struct Demand {
     pub(crate) estimated: u64,
     pub(crate) foreseen: u64,
+    /// The part of the estimate that is the most that the answer may use, if that is known.
+    pub(crate) reserved: u64,
     /// Whether the answer has no known maximum.
     pub(crate) is_open_ended: bool,
 }
@@ -66,7 +68,7 @@ impl Calibration {
         let foreseen = reports.foresee(estimated);
         // A maximum that was named is often reserved, however short the answer is.
         let foreseen = if is_open_ended { foreseen } else { foreseen.max(estimated) };
-        Demand { estimated, foreseen, is_open_ended }
+        Demand { estimated, foreseen, reserved: 0, is_open_ended }
     }
 
     /// Takes a report of what a request really used.
@@ -111,7 +113,7 @@ mod tests {
     fn after(reports: &[(u64, u64)], is_open_ended: bool) -> Calibration {
         let mut calibration = Calibration::default();
         for &(estimated, used) in reports {
-            calibration.learn(Demand { estimated, foreseen: 0, is_open_ended }, used);
+            calibration.learn(Demand { estimated, is_open_ended, ..Demand::default() }, used);
         }
         calibration
     }

@@ -8,7 +8,7 @@ use crate::cell::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
-use crate::usage::Told;
+use crate::usage::{Spent, Told};
 use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
@@ -38,6 +38,18 @@ impl Lease {
     }
 }
 
+impl Spent {
+    /// What an answer that used so many tokens costs.
+    fn answered(registry: &Registry, lease: &Lease, used: u64) -> Self {
+        let deployment = &registry.deployments()[lease.deployment];
+        let keeps = registry.provider_of(deployment).spec.limits.keeps_reserved;
+        let Demand { foreseen, reserved, .. } = lease.demand;
+        // How much of `used` is the prompt nobody said: at most all of it.
+        let charged = used.saturating_add(reserved).min(foreseen);
+        Self { used, charged: if keeps { used.max(charged) } else { used } }
+    }
+}
+
 impl Ledger {
     /// Takes a lease: counts the request as sent and claims the probes of half-open scopes.
     pub(crate) fn take(
@@ -58,8 +70,9 @@ impl Ledger {
                 *claim = Some(slot);
             }
         }
-        self.usage_mut(chosen.usage).take(demand, now);
-        self.usage_mut(chosen.key_usage).take(demand, now);
+        for slot in chosen.usages() {
+            self.usage_mut(slot).take(demand, now);
+        }
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
         Lease { deployment, candidate, started: now, foreign_model, demand, probed }
@@ -94,19 +107,19 @@ impl Ledger {
             let deployment = &registry.deployments()[lease.deployment];
             self.usage_mut(deployment.usage).calibration.learn(lease.demand, used);
         }
-        self.end(registry, lease, tokens);
+        self.end(registry, lease, tokens.map(|used| Spent::answered(registry, lease, used)));
     }
 
-    fn end(&mut self, registry: &Registry, lease: &mut Lease, tokens: Option<u64>) {
+    fn end(&mut self, registry: &Registry, lease: &mut Lease, spent: Option<Spent>) {
         self.end_probes(lease);
         let deployment = &registry.deployments()[lease.deployment];
         let today = self.is_today(lease.started);
-        let used = tokens.unwrap_or(0);
-        for slot in [deployment.usage, deployment.key_usage] {
+        let used = spent.map_or(0, |spent| spent.used);
+        for slot in deployment.usages() {
             let usage = self.usage_mut(slot);
             usage.release(lease.demand);
-            if let Some(tokens) = tokens {
-                usage.correct(lease.demand, tokens, lease.started);
+            if let Some(spent) = spent {
+                usage.correct(lease.demand, spent, lease.started);
             }
         }
         if today {
@@ -120,7 +133,7 @@ impl Ledger {
     /// The answer is over and nobody counted its tokens, such as when the client left early.
     pub fn finish_estimated(&mut self, registry: &Registry, lease: &mut Lease, tokens: u64) {
         let tokens = tokens.min(MOST_TOKENS);
-        self.end(registry, lease, Some(tokens));
+        self.end(registry, lease, Some(Spent::answered(registry, lease, tokens)));
         if self.is_today(lease.started) {
             let deployment = &registry.deployments()[lease.deployment];
             let tally = self.tally_mut(registry.provider_of(deployment).slot);
@@ -138,7 +151,7 @@ impl Ledger {
         now: Timestamp,
     ) {
         self.strike(registry, lease, fault, patience, now);
-        self.end(registry, lease, Some(0));
+        self.end(registry, lease, Some(Spent::default()));
     }
 
     /// A fault of an attempt whose lease goes on, such as one that is repeated in place, or of a
@@ -190,7 +203,7 @@ impl Ledger {
         if let Some(slot) = deployment.scopes.of(&fault.scope) {
             self.cell_mut(slot).note_fault();
         }
-        self.end(registry, lease, Some(0));
+        self.end(registry, lease, Some(Spent::default()));
     }
 
     /// The client left, or the attempt was given up without anybody's fault.
@@ -209,8 +222,7 @@ impl Ledger {
         refused_until: Option<Timestamp>,
     ) {
         let deployment = &registry.deployments()[lease.deployment];
-        let shared = registry.provider_of(deployment).spec.limits.is_per_account;
-        let slot = if shared { deployment.key_usage } else { deployment.usage };
+        let slot = deployment.reported_usage(&registry.provider_of(deployment).spec.limits);
         self.usage_mut(slot).learn(&Told {
             budgets,
             demand: lease.demand,

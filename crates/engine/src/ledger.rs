@@ -10,7 +10,8 @@ use crate::Timestamp;
 use crate::calendar::{Day, DayStart};
 use crate::cell::Cell;
 use crate::kept::{KeptIdentity, KeptKind, KeptTally};
-use crate::registry::{Limits, Registry, Scopes};
+use crate::limits::Limits;
+use crate::registry::{Registry, Scopes};
 use crate::table::Table;
 use crate::usage::Usage;
 
@@ -204,8 +205,9 @@ impl Ledger {
             for slot in deployment.scopes.all() {
                 cells[slot.0] = true;
             }
-            usages[deployment.usage.0] = true;
-            usages[deployment.key_usage.0] = true;
+            for slot in deployment.usages() {
+                usages[slot.0] = true;
+            }
         }
         self.cells.keep_only(&cells, Cell::reset);
         self.usages.keep_only(&usages, |_| ());
@@ -255,6 +257,12 @@ impl Ledger {
         limits: &Limits,
     ) -> UsageSlot {
         self.limited(KeptIdentity::new(KeptKind::UseOfKey, provider, key, ""), limits)
+    }
+
+    /// The use of one key by all its models that end alike; its limits are learned alone.
+    pub(crate) fn class_usage_slot(&mut self, provider: &str, key: &str, class: &str) -> UsageSlot {
+        let identity = KeptIdentity::new(KeptKind::UseOfClass, provider, key, class);
+        self.limited(identity, &Limits::default())
     }
 
     fn limited(&mut self, identity: KeptIdentity, limits: &Limits) -> UsageSlot {

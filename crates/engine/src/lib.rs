@@ -8,6 +8,7 @@
 
 mod abilities;
 mod availability;
+mod bucket;
 mod budget;
 mod calendar;
 mod calibration;
@@ -16,6 +17,7 @@ mod fault;
 mod kept;
 mod lease;
 mod ledger;
+mod limits;
 mod outlook;
 mod pace;
 pub mod policy;
@@ -41,12 +43,13 @@ pub use kept::{
 };
 pub use lease::Lease;
 pub use ledger::{LastError, Ledger};
+pub use limits::Limits;
 pub use outlook::Outlook;
 pub use pace::Pace;
 pub use refusal::{Refusal, Why};
 pub use registry::{
-    Candidate, ChainStep, Deployment, Limits, Patience, Provider, ProviderSpec, Registry,
-    RegistrySpec, UnknownModel,
+    Candidate, ChainStep, Deployment, Patience, Provider, ProviderSpec, Registry, RegistrySpec,
+    UnknownModel,
 };
 pub use rotation::{Attempt, Remedy, Rotation, Step, Tried, Verdict};
 pub use time::Timestamp;

@@ -121,7 +121,7 @@ mod tests {
     use crate::Budget;
     use crate::DayStart;
     use crate::calibration::Demand;
-    use crate::registry::Limits;
+    use crate::limits::Limits;
     use crate::usage::Told;
     use jiff::tz::TimeZone;
 

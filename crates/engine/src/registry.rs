@@ -5,43 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Scope;
 use crate::abilities::Abilities;
 use crate::ledger::{Ledger, ProviderSlot, ScopeSlot, UsageSlot};
-use crate::{DayStart, Scope};
-
-/// The limits that the configuration declares for each key and model of a provider.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests per minute.
-    pub requests_per_minute: Option<u64>,
-    /// Requests per day.
-    pub requests_per_day: Option<u64>,
-    /// Tokens per minute.
-    pub tokens_per_minute: Option<u64>,
-    /// Tokens per day.
-    pub tokens_per_day: Option<u64>,
-    /// Requests under way at once, per key.
-    pub concurrent: Option<u64>,
-    /// The context window in tokens.
-    pub context: Option<u64>,
-    /// Tokens that the provider reserves for the answer to a request that names no maximum.
-    pub assumed_output: Option<u64>,
-    /// Whether all models of a key share the limits, instead of each having its own.
-    pub is_per_account: bool,
-    /// When a day of the limits begins; `None` is a rolling day.
-    pub day: Option<DayStart>,
-}
-
-impl Limits {
-    /// The limits of each model, and those that all models of a key share.
-    fn split(&self) -> (Self, Self) {
-        if self.is_per_account {
-            (Self::default(), self.clone())
-        } else {
-            (self.clone(), Self::default())
-        }
-    }
-}
+use crate::limits::Limits;
 
 /// What the configuration says of one provider.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +28,8 @@ pub struct ProviderSpec {
     pub lacks: Vec<Abilities>,
     /// Its declared limits.
     pub limits: Limits,
+    /// The common end of the models for which replies report one budget of the key.
+    pub shared_class: Option<String>,
     /// Whether its answers cost money.
     pub paid: bool,
     /// Whether its keys take turns instead of being used in order.
@@ -113,6 +82,21 @@ pub struct Deployment {
     pub(crate) scopes: Scopes,
     pub(crate) usage: UsageSlot,
     pub(crate) key_usage: UsageSlot,
+    /// Of those that share a budget with it.
+    pub(crate) class_usage: Option<UsageSlot>,
+}
+
+impl Deployment {
+    /// Wherever its use is counted.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = UsageSlot> + use<> {
+        [Some(self.usage), Some(self.key_usage), self.class_usage].into_iter().flatten()
+    }
+
+    /// What replies report of budgets is of this use.
+    pub(crate) fn reported_usage(&self, limits: &Limits) -> UsageSlot {
+        let shared = if limits.is_per_account { self.key_usage } else { self.usage };
+        self.class_usage.unwrap_or(shared)
+    }
 }
 
 /// The scopes that one deployment lies in.
@@ -213,6 +197,7 @@ impl Registry {
         let spec = &provider.spec;
         let (own, shared) = spec.limits.split();
         for (position, model) in spec.models.iter().chain(&spec.chain_models).enumerate() {
+            let class = spec.shared_class.as_deref().filter(|class| model.ends_with(class));
             for (key, fingerprint) in spec.keys.iter().enumerate() {
                 provider.deployments.push(self.deployments.len());
                 self.deployments.push(Deployment {
@@ -224,6 +209,8 @@ impl Registry {
                     scopes: ledger.scopes(&spec.name, fingerprint, model),
                     usage: ledger.usage_slot(&spec.name, fingerprint, model, &own),
                     key_usage: ledger.key_usage_slot(&spec.name, fingerprint, &shared),
+                    class_usage: class
+                        .map(|class| ledger.class_usage_slot(&spec.name, fingerprint, class)),
                 });
             }
         }

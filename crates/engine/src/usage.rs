@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::calibration::{Calibration, Demand};
 use crate::kept::KeptCount;
+use crate::limits::Limits;
 use crate::pace::Pace;
-use crate::registry::Limits;
 use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
@@ -75,6 +75,15 @@ pub(crate) struct Told<'a> {
     pub(crate) latest: Timestamp,
 }
 
+/// What a request that has ended cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    /// The tokens that it used.
+    pub(crate) used: u64,
+    /// The tokens that count against the limits.
+    pub(crate) charged: u64,
+}
+
 impl Usage {
     pub(crate) const fn begin_day(&mut self) {
         self.requests_today = 0;
@@ -88,6 +97,7 @@ impl Usage {
         }
         let restored = std::mem::take(&mut self.restored);
         let same_day = limits.day == self.limits.day;
+        let same_refill = limits.refills == self.limits.refills;
         let mut old = std::mem::take(&mut self.metered);
         for (dimension, window, limit) in declared(limits) {
             let Some(limit) = limit else { continue };
@@ -96,13 +106,17 @@ impl Usage {
                     && metered.window == window
                     && (same_day || window == Window::Minute)
             });
+            let kept = kept.map(|index| old.swap_remove(index)).and_then(|old| {
+                let now_otherwise = || old.kept().for_limits(limit, limits);
+                if same_refill { Some(old.count) } else { now_otherwise() }
+            });
             let restored = restored
                 .iter()
                 .filter(|count| (count.dimension, count.window) == (dimension, window));
-            let count = kept
-                .map(|index| old.swap_remove(index).count)
-                .or_else(|| restored.into_iter().find_map(|count| count.for_limits(limits)))
-                .unwrap_or_else(|| Count::new(window, limits.day.as_ref()));
+            let mut count = kept
+                .or_else(|| restored.into_iter().find_map(|count| count.for_limits(limit, limits)))
+                .unwrap_or_else(|| Count::new(window, limit, limits));
+            count.set_limit(limit);
             self.metered.push(Metered { dimension, window, limit, count });
         }
         self.limits = limits.clone();
@@ -129,12 +143,18 @@ impl Usage {
         self.tokens_in_flight = self.tokens_in_flight.saturating_sub(demand.foreseen);
     }
 
-    /// Replaces the tokens that were counted by those really used.
-    pub(crate) fn correct(&mut self, demand: Demand, used: u64, taken: Timestamp) {
+    /// Replaces the tokens that were counted by those that the request really cost. Where replies
+    /// tell what is left, what it used is enough: their own figures hold back the rest.
+    pub(crate) fn correct(&mut self, demand: Demand, spent: Spent, taken: Timestamp) {
         let counted = demand.foreseen;
-        self.pace.replace(taken, counted, used);
+        self.pace.replace(taken, counted, spent.charged);
         for metered in self.metered.iter_mut().filter(|m| m.dimension == Dimension::Tokens) {
-            metered.count.replace(taken, counted, used);
+            let is_told = self.learned.iter().any(|learned| {
+                let Budget { dimension, window, remaining, .. } = learned.budget;
+                (dimension, window) == (metered.dimension, metered.window) && remaining.is_some()
+            });
+            let cost = if is_told { spent.used } else { spent.charged };
+            metered.count.replace(taken, counted, cost);
         }
     }
 
@@ -233,6 +253,10 @@ impl Usage {
 }
 
 impl Metered {
+    fn kept(&self) -> KeptCount {
+        KeptCount { dimension: self.dimension, window: self.window, span: self.count.kept() }
+    }
+
     fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let estimated = amount(self.dimension, demand.estimated);
         let foreseen = amount(self.dimension, demand.foreseen);

@@ -128,7 +128,9 @@ fn deployment_view(
 ) -> DeploymentView {
     let deployment = &registry.deployments()[index];
     let usage = ledger.usage(deployment.usage);
-    let shared = ledger.usage(deployment.key_usage);
+    let outlook = deployment
+        .usages()
+        .flat_map(|slot| outlook(ledger.usage(slot), slot != deployment.usage, now));
     let spec = &registry.provider_of(deployment).spec;
     DeploymentView {
         key: spec.keys[deployment.key].clone(),
@@ -137,7 +139,7 @@ fn deployment_view(
         in_flight: usage.in_flight,
         requests: usage.requests_today,
         tokens: usage.tokens_today,
-        outlook: [outlook(usage, false, now), outlook(shared, true, now)].concat(),
+        outlook: outlook.collect(),
         first_word: usage.first_word,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::bucket::Bucket;
 use crate::kept::KeptSpan;
+use crate::limits::Limits;
 use crate::outlook::used_up_at;
 use crate::{DayStart, Timestamp, Window};
 
@@ -159,10 +161,12 @@ impl Calendar {
     }
 }
 
-/// How a limit's span ends: it rolls on, or it begins anew at a fixed instant.
+/// How a limit's span ends: it rolls on, it is given back bit by bit, or it begins anew at a
+/// fixed instant.
 #[derive(Debug, Clone)]
 pub(crate) enum Count {
     Rolling(Rolling),
+    Bucket(Bucket),
     Calendar(Calendar),
 }
 
@@ -170,6 +174,7 @@ impl Count {
     pub(crate) fn add(&mut self, now: Timestamp, amount: u64) {
         match self {
             Self::Rolling(rolling) => rolling.add(now, amount),
+            Self::Bucket(bucket) => bucket.add(now, amount),
             Self::Calendar(calendar) => {
                 calendar.advance(now);
                 calendar.used = calendar.used.saturating_add(amount);
@@ -182,6 +187,7 @@ impl Count {
     pub(crate) fn replace(&mut self, then: Timestamp, before: u64, after: u64) {
         match self {
             Self::Rolling(rolling) => rolling.replace(then, before, after),
+            Self::Bucket(bucket) => bucket.replace(then, before, after),
             Self::Calendar(calendar) if then >= calendar.begins => {
                 calendar.used = replaced(calendar.used, before, after);
             }
@@ -192,6 +198,7 @@ impl Count {
     pub(crate) fn used(&self, now: Timestamp) -> u64 {
         match self {
             Self::Rolling(rolling) => rolling.used(now),
+            Self::Bucket(bucket) => bucket.used(now),
             Self::Calendar(calendar) if now < calendar.ends => calendar.used,
             Self::Calendar(_) => 0,
         }
@@ -201,23 +208,37 @@ impl Count {
     pub(crate) fn falls_to(&self, allowed: u64, now: Timestamp) -> Timestamp {
         match self {
             Self::Rolling(rolling) => rolling.falls_to(allowed).max(now),
+            Self::Bucket(bucket) => bucket.falls_to(allowed).max(now),
             Self::Calendar(calendar) => calendar.ends.max(now),
         }
     }
 
-    /// An empty count over a minute, or over a day that begins at `day` or rolls on.
-    pub(crate) fn new(window: Window, day: Option<&DayStart>) -> Self {
-        match day {
+    /// An empty count against the limit of a minute or a day. A day that the configuration lets
+    /// begin at an instant does so, however the provider gives back the rest.
+    pub(crate) fn new(window: Window, limit: u64, limits: &Limits) -> Self {
+        match (&limits.day, window.length()) {
+            (Some(start), _) if window != Window::Minute => {
+                Self::Calendar(Calendar::new(start.clone()))
+            }
+            (_, Some(length)) if limits.refills => Self::Bucket(Bucket::new(limit, length)),
             _ if window == Window::Minute => Self::Rolling(Rolling::minute()),
-            Some(start) => Self::Calendar(Calendar::new(start.clone())),
-            None => Self::Rolling(Rolling::day()),
+            _ => Self::Rolling(Rolling::day()),
+        }
+    }
+
+    /// Goes on counting against another limit.
+    pub(crate) const fn set_limit(&mut self, limit: u64) {
+        if let Self::Bucket(bucket) = self {
+            bucket.set_limit(limit);
         }
     }
 
     /// When all of the span is free again; `None` if nothing is used of one that rolls on.
     pub(crate) fn resets_at(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Rolling(rolling) => (rolling.used(now) > 0).then(|| rolling.falls_to(0).max(now)),
+            Self::Rolling(_) | Self::Bucket(_) => {
+                (self.used(now) > 0).then(|| self.falls_to(0, now))
+            }
             Self::Calendar(calendar) if now < calendar.ends => Some(calendar.ends),
             Self::Calendar(calendar) => Some(calendar.start.next_after(now)),
         }
@@ -232,6 +253,10 @@ impl Count {
     ) -> Option<Timestamp> {
         match self {
             Self::Rolling(rolling) => rolling.runs_out_at(limit, per_hour, now),
+            Self::Bucket(bucket) => {
+                let left = limit.saturating_sub(bucket.used(now));
+                used_up_at(left, per_hour - bucket.per_hour(), now)
+            }
             Self::Calendar(_) => {
                 let left = limit.saturating_sub(self.used(now));
                 let ends = self.resets_at(now)?;
@@ -244,6 +269,7 @@ impl Count {
     pub(crate) fn kept(&self) -> KeptSpan {
         match self {
             Self::Rolling(rolling) => KeptSpan::Rolling(rolling.kept()),
+            Self::Bucket(bucket) => KeptSpan::Rolling(bucket.kept().into_iter().collect()),
             Self::Calendar(calendar) => KeptSpan::Calendar {
                 begins: calendar.begins,
                 ends: calendar.ends,
@@ -254,19 +280,19 @@ impl Count {
 
     /// Takes up what was kept of an earlier run. Returns whether it is of a span like this one.
     pub(crate) fn take_up(&mut self, kept: &KeptSpan) -> bool {
-        match (self, kept) {
-            (Self::Rolling(rolling), KeptSpan::Rolling(amounts)) => {
+        match (&mut *self, kept) {
+            (Self::Rolling(_) | Self::Bucket(_), KeptSpan::Rolling(amounts)) => {
                 let mut amounts = amounts.clone();
                 amounts.sort_unstable();
                 for (then, amount) in amounts {
-                    rolling.add(then, amount);
+                    self.add(then, amount);
                 }
                 true
             }
             (Self::Calendar(calendar), &KeptSpan::Calendar { begins, ends, used }) => {
                 calendar.take_up(begins, ends, used)
             }
-            (Self::Rolling(_), KeptSpan::Calendar { .. })
+            (Self::Rolling(_) | Self::Bucket(_), KeptSpan::Calendar { .. })
             | (Self::Calendar(_), KeptSpan::Rolling(_)) => false,
         }
     }
@@ -323,7 +349,8 @@ mod tests {
     #[test]
     fn a_correction_after_midnight_stays_in_the_day_of_the_request() {
         let midnight = DayStart::midnight(jiff::tz::TimeZone::UTC);
-        let mut count = Count::new(Window::Day, Some(&midnight));
+        let limits = Limits { day: Some(midnight), ..Limits::default() };
+        let mut count = Count::new(Window::Day, 10, &limits);
         let (evening, morning) = (Timestamp::from_secs(86_399), Timestamp::from_secs(86_401));
         count.add(evening, 10);
         count.add(morning, 1);

@@ -9,9 +9,10 @@
 
 mod common;
 
-use common::{HOUR, NOON, SECOND, Said, World, at, fault, limited, millis, plain};
+use common::{HOUR, MINUTE, NOON, SECOND, Said, World, at, fault, limited, millis, plain};
 use engine::{
-    Abilities, DayStart, Fault, FaultKind, Limits, Needs, Origin, Patience, Remedy, Scope, Why,
+    Abilities, Budget, DayStart, Dimension, Fault, FaultKind, Limits, Needs, Origin, Patience,
+    Remedy, Scope, Why, Window,
 };
 use jiff::tz::TimeZone;
 
@@ -181,4 +182,113 @@ fn what_a_provider_reserves_counts_before_it_is_used() {
     assert!(world.next_door(second).is_none(), "two reservations do not fit into one minute");
     let modest = world.begin(Needs { tokens: 200, ..Needs::default() }, 300 * SECOND);
     assert!(world.next_door(modest).is_some());
+}
+
+#[test]
+fn what_a_provider_keeps_reserved_counts_after_the_answer_unless_it_tells_what_is_left() {
+    let limits = Limits {
+        tokens_per_minute: Some(30_000),
+        assumed_output: Some(16_384),
+        ..Limits::default()
+    };
+    let needs = Needs { tokens: 5, is_open_ended: true, ..Needs::default() };
+    for (keeps_reserved, told, taken) in
+        [(false, None, 4), (true, None, 1), (true, Some(29_000), 4), (true, Some(13_000), 1)]
+    {
+        let mut specs = plain(2);
+        specs[0].limits = Limits { keeps_reserved, ..limits.clone() };
+        let mut world = World::new(specs);
+        let mut served = 0;
+        for _ in 0..4 {
+            world.pass(1);
+            let journey = world.begin(needs, SECOND);
+            served += usize::from(world.next_door(journey).unwrap().starts_with("p0"));
+            if let Some(left) = told {
+                let full = Some(world.now.after(millis(40 * SECOND)));
+                world.tell(
+                    journey,
+                    &[Budget {
+                        dimension: Dimension::Tokens,
+                        window: Window::Minute,
+                        limit: Some(30_000),
+                        remaining: Some(left),
+                        next_at: full,
+                        full_at: full,
+                    }],
+                );
+            }
+            world.succeed(journey, Some(28));
+        }
+        assert_eq!(served, taken, "keeps {keeps_reserved}, told {told:?}");
+    }
+}
+
+#[test]
+fn a_refused_request_keeps_nothing_reserved() {
+    let mut specs = plain(1);
+    specs[0].limits = Limits {
+        tokens_per_minute: Some(30_000),
+        assumed_output: Some(16_384),
+        keeps_reserved: true,
+        ..Limits::default()
+    };
+    let mut world = World::new(specs);
+    let needs = Needs { tokens: 5, is_open_ended: true, ..Needs::default() };
+    let first = world.begin(needs, 300 * SECOND);
+    assert!(world.next_door(first).is_some());
+    world.fail(first, limited(world.now, SECOND), Remedy::None);
+    world.pass(SECOND);
+    let second = world.begin(needs, 300 * SECOND);
+    assert!(world.next_door(second).is_some());
+}
+
+#[test]
+fn models_that_share_a_budget_are_passed_over_together() {
+    let mut specs = plain(1);
+    specs[0].models = ["a:free", "b:free", "c"].map(str::to_owned).to_vec();
+    specs[0].shared_class = Some(":free".to_owned());
+    let mut world = World::new(specs);
+    let first = world.request();
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/a:free");
+    let back = Some(world.now.after(millis(50 * MINUTE)));
+    let spent = Budget {
+        dimension: Dimension::Requests,
+        window: Window::Unknown,
+        limit: Some(50),
+        remaining: Some(0),
+        next_at: back,
+        full_at: back,
+    };
+    world.tell(first, &[spent]);
+    world.succeed(first, None);
+    let second = world.request();
+    assert_eq!(world.next_door(second).unwrap(), "p0/k/c");
+    world.succeed(second, None);
+    world.pass(50 * MINUTE);
+    let third = world.request();
+    assert_eq!(world.next_door(third).unwrap(), "p0/k/a:free");
+}
+
+#[test]
+fn a_declared_limit_that_is_given_back_bit_by_bit_is_exact_for_many_at_once() {
+    let minute = Limits { requests_per_minute: Some(2), ..Limits::default() };
+    let day = Limits { requests_per_day: Some(2), ..Limits::default() };
+    for (limits, slot) in [(minute, 30 * SECOND), (day, 12 * HOUR)] {
+        let mut specs = plain(1);
+        specs[0].limits = Limits { refills: true, ..limits };
+        let mut world = World::new(specs);
+        let taken = |world: &mut World| {
+            (0..50)
+                .filter(|_| {
+                    let journey = world.request();
+                    world.next_door(journey).is_some()
+                })
+                .count()
+        };
+        assert_eq!(taken(&mut world), 2);
+        world.pass(slot - 15 * SECOND);
+        assert_eq!(taken(&mut world), 0);
+        world.pass(16 * SECOND);
+        assert_eq!(taken(&mut world), 1);
+    }
 }

@@ -233,6 +233,7 @@ fn provider_spec(provider: &Provider, settings: &Settings) -> ProviderSpec {
         lacks: models.iter().chain(&chain_models).map(|model| lacks(provider, model)).collect(),
         chain_models,
         limits: limits(provider),
+        shared_class: provider.catalogue_id.and_then(dialect::shared_class).map(str::to_owned),
         paid: provider.tier == Some(Tier::Paid),
         spread_keys: order == KeyOrder::Spread,
     }
@@ -283,6 +284,8 @@ fn limits(provider: &Provider) -> Limits {
         concurrent: declared.concurrent,
         context: declared.context,
         assumed_output: provider.assumed_output,
+        keeps_reserved: provider.keeps_reserved,
+        refills: provider.catalogue_id.is_some_and(dialect::refills),
         is_per_account: declared.scope == LimitScope::Account,
         day: match &provider.reset {
             Some(DailyReset::At { hour, minute, zone }) => Some(DayStart {

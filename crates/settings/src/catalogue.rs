@@ -86,6 +86,9 @@ pub struct CatalogueEntry {
     /// The output tokens that are taken from the quota when a request names no maximum.
     #[serde(default)]
     pub assumed_output: Option<u64>,
+    /// Whether what is taken from the quota for an answer stays taken, however short it is.
+    #[serde(default)]
+    pub keeps_reserved: bool,
     /// For what one budget of requests and tokens counts.
     #[serde(default)]
     pub limit_scope: LimitScope,

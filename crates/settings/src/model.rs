@@ -195,6 +195,8 @@ pub struct Provider {
     pub stream_usage: StreamUsage,
     /// The output tokens that are taken from the quota when a request names no maximum, if known.
     pub assumed_output: Option<u64>,
+    /// Whether what is taken from the quota for an answer stays taken, however short it is.
+    pub keeps_reserved: bool,
     /// What it is known not to take, by catalogue and configuration; see [`Provider::lacks`].
     pub lack_rules: Vec<LackRule>,
     /// Which models are slow, as the catalogue says; see [`Provider::usual_first_token`].

@@ -17,6 +17,8 @@ pub enum KeptKind {
     Use,
     /// The use of one key by all its models together.
     UseOfKey,
+    /// The use of one key by all its models whose id ends alike.
+    UseOfClass,
     /// The counters of a provider.
     Tally,
     /// The day to which the daily counts belong.
@@ -24,7 +26,7 @@ pub enum KeptKind {
 }
 
 impl KeptKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Provider,
         Self::Key,
         Self::Model,
@@ -32,6 +34,7 @@ impl KeptKind {
         Self::Deployment,
         Self::Use,
         Self::UseOfKey,
+        Self::UseOfClass,
         Self::Tally,
         Self::Today,
     ];
@@ -46,6 +49,7 @@ impl KeptKind {
             Self::Deployment => "deployment",
             Self::Use => "use",
             Self::UseOfKey => "use_of_key",
+            Self::UseOfClass => "use_of_class",
             Self::Tally => "tally",
             Self::Today => "today",
         }
@@ -56,7 +60,7 @@ impl KeptKind {
     }
 
     pub(crate) const fn is_of_use(self) -> bool {
-        matches!(self, Self::Use | Self::UseOfKey)
+        matches!(self, Self::Use | Self::UseOfKey | Self::UseOfClass)
     }
 }
 

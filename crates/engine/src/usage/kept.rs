@@ -1,19 +1,15 @@
 //! The use of a deployment or key as it is kept, and back.
 
-use super::{Learned, Usage};
+use super::{Learned, Metered, Usage};
 use crate::Timestamp;
 use crate::kept::{KeptCount, KeptSpan, KeptUse};
-use crate::registry::Limits;
+use crate::limits::Limits;
 use crate::window::Count;
 
 impl Usage {
     /// What is worth keeping, of the day that begins at `day`.
     pub(crate) fn kept(&self, day: Timestamp) -> KeptUse {
-        let counts = self.metered.iter().map(|metered| KeptCount {
-            dimension: metered.dimension,
-            window: metered.window,
-            span: metered.count.kept(),
-        });
+        let counts = self.metered.iter().map(Metered::kept);
         KeptUse {
             day: if self.has_counts_of_day() { day } else { Timestamp::default() },
             requests: self.requests_today,
@@ -95,8 +91,8 @@ impl KeptCount {
     }
 
     /// The count as it goes on under a limit of this window and day, if it is of such a one.
-    pub(super) fn for_limits(&self, limits: &Limits) -> Option<Count> {
-        let mut count = Count::new(self.window, limits.day.as_ref());
+    pub(super) fn for_limits(&self, limit: u64, limits: &Limits) -> Option<Count> {
+        let mut count = Count::new(self.window, limit, limits);
         count.take_up(&self.span).then_some(count)
     }
 }

@@ -39,6 +39,10 @@ impl Limit {
         Self { counts_tokens: true, ..Self::requests(most, span) }
     }
 
+    pub(crate) const fn is_bucket(&self) -> bool {
+        matches!(self.span, Span::Bucket)
+    }
+
     fn wanted(&self, tokens: u64) -> i64 {
         MINUTE * if self.counts_tokens { tokens as i64 } else { 1 }
     }

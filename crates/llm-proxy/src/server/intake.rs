@@ -66,6 +66,7 @@ impl Intake {
         let most = self.scan.max_completion_tokens.or(self.scan.max_tokens);
         Needs {
             tokens: prompt.saturating_add(most.unwrap_or(0)),
+            answer: most.unwrap_or(0),
             is_open_ended: most.is_none(),
             wants: self.wants(),
             free_only,

@@ -76,6 +76,7 @@ fn described(about: &About, priority: i64, fields: &Fields, reading: &mut Readin
         param_rules: entry.map_or(&[], |entry| entry.parameters.as_slice()),
         stream_usage: entry.map_or(StreamUsage::Ask, |entry| entry.stream_usage),
         assumed_output,
+        keeps_reserved: entry.is_some_and(|entry| entry.keeps_reserved),
         lack_rules: lacks(entry, fields, reading),
         slow_first_token: entry.map_or(&[], |entry| entry.slow_first_token.as_slice()),
         headers: headers(fields, reading),
