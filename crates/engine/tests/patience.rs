@@ -292,3 +292,41 @@ fn a_declared_limit_that_is_given_back_bit_by_bit_is_exact_for_many_at_once() {
         assert_eq!(taken(&mut world), 1);
     }
 }
+
+#[test]
+fn a_context_that_is_too_long_is_said_to_be_whether_the_others_were_tried_or_not() {
+    for other in [FaultKind::RateLimited, FaultKind::Overloaded] {
+        let mut world = World::new(plain(2));
+        for _ in 0..2 {
+            let journey = world.begin(Needs::default(), 300 * SECOND);
+            while let Some(door) = world.next_door(journey) {
+                let fault = if door.starts_with("p0") {
+                    fault(FaultKind::ContextTooLong, Scope::Request)
+                } else {
+                    fault(other, Scope::Deployment)
+                        .until(world.now.after(millis(MINUTE)), Origin::Stated)
+                };
+                world.fail(journey, fault, Remedy::None);
+            }
+            let own = Said::Refuse(Why::RequestsOwn { attempt: 0 }, None);
+            assert_eq!(world.next(journey), own);
+        }
+    }
+}
+
+#[test]
+fn what_one_provider_does_not_take_is_not_the_requests_fault_while_another_may_take_it() {
+    let mut world = World::new(plain(2));
+    for _ in 0..2 {
+        let journey = world.begin(Needs::default(), 300 * SECOND);
+        while let Some(door) = world.next_door(journey) {
+            let fault = if door.starts_with("p0") {
+                fault(FaultKind::ParameterRefused, Scope::Request)
+            } else {
+                limited(world.now, MINUTE)
+            };
+            world.fail(journey, fault, Remedy::None);
+        }
+        assert_eq!(world.next(journey), Said::Refuse(Why::MixedFaults, None));
+    }
+}

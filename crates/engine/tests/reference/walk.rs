@@ -4,7 +4,7 @@ use engine::{FaultKind, Why};
 
 use super::super::common::Said;
 use super::super::rules::{is_own, is_rate};
-use super::{Cause, Model, Sent, State};
+use super::{Cause, Journey, Model, Sent, State};
 
 impl Model {
     pub(super) fn states(&self, journey: usize) -> Vec<State> {
@@ -115,8 +115,8 @@ impl Model {
         let keys = tried.iter().all(|kind| *kind == FaultKind::KeyRejected);
         if states.is_empty() {
             Said::Refuse(Why::NoneConfigured, None)
-        } else if !tried.is_empty() && tried.iter().all(|kind| is_own(*kind)) {
-            Said::Refuse(Why::RequestsOwn { attempt: 0 }, None)
+        } else if let Some(attempt) = self.own_fault(number, states) {
+            Said::Refuse(Why::RequestsOwn { attempt }, None)
         } else if parked && tried.is_empty() {
             Said::Refuse(Why::AllParked, None)
         } else if parked && keys {
@@ -129,6 +129,27 @@ impl Model {
         } else {
             Said::Refuse(Why::MixedFaults, None)
         }
+    }
+
+    /// The attempt that shows that the request itself is at fault.
+    fn own_fault(&self, number: usize, states: &[State]) -> Option<usize> {
+        let Journey { tried, tries, .. } = &self.journeys[number];
+        if let Some(long) = tried.iter().position(|kind| *kind == FaultKind::ContextTooLong) {
+            return Some(long);
+        }
+        let others = states.iter().zip(tries).filter(|(_, tries)| tries.count == 0);
+        let mut others = others.map(|(state, _)| state);
+        let may_serve = |state: &State| match state {
+            State::Closed(Cause::Off | Cause::Paid, _) | State::Open | State::HalfOpen => false,
+            State::Closed(Cause::Fault { kind, .. }, until) => {
+                let parks = matches!(kind, FaultKind::ModelMissing | FaultKind::NoAllowance);
+                until.is_some() && !parks
+            }
+            State::Closed(Cause::Limit, until) => until.is_some(),
+            State::Closed(..) => true,
+        };
+        let all_own = !tried.is_empty() && tried.iter().all(|kind| is_own(*kind));
+        (all_own && !others.any(may_serve)).then_some(0)
     }
 
     pub(super) fn end(&mut self, sent: usize, tokens: Option<u64>) {
