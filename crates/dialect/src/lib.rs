@@ -81,6 +81,15 @@ pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
     limits::read(&headers, &profile::of(reply.provider), reply.now)
 }
 
+/// Reads what the words of a refusal say is left, such as "Limit 200, Used 200, Requested 1", of a
+/// provider that gives back bit by bit. `None` for any other, and without all of these figures.
+pub fn refused_budget(reply: &Reply<'_>, body: &[u8]) -> Option<Budget> {
+    if reply.status != 429 || !refills(reply.provider) {
+        return None;
+    }
+    limits::in_words(&Evidence::gather(reply, ErrorBody::read(body)))
+}
+
 /// Whether a provider of the catalogue gives back bit by bit what was used of its limits.
 pub fn refills(provider: &str) -> bool {
     profile::of(provider).refill == profile::Refill::Continuous

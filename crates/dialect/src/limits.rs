@@ -2,11 +2,15 @@
 
 mod structured;
 
+use std::time::Duration;
+
 use engine::{Budget, Dimension, Timestamp, Window};
 
+use crate::evidence::Evidence;
 use crate::headers::Headers;
 use crate::profile::{Profile, Refill};
 use crate::times::{moment, next_midnight, next_month, number};
+use crate::words;
 
 /// The parts of names after which the telling words come, with what they count.
 const FAMILIES: &[(&str, Option<Dimension>)] = &[
@@ -65,6 +69,25 @@ pub(crate) fn read(headers: &Headers<'_>, profile: &Profile, now: Timestamp) -> 
     let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
     let named = rows.into_iter().filter(told).map(|row| budget(&row, profile, now));
     named.chain(structured::read(headers, profile, now)).take(COUNT).collect()
+}
+
+/// The budget of which the text gives the figures, of a bucket that refills bit by bit. Not that
+/// of a day: no later reply would correct what is counted against it by estimate.
+pub(crate) fn in_words(seen: &Evidence<'_>) -> Option<Budget> {
+    let figures = words::figures(seen.text())?;
+    let is_short = |window: &Window| matches!(window, Window::Second | Window::Minute);
+    let (used, window) = (figures.used?, seen.window().filter(is_short)?);
+    let nanos = window.length()?.as_nanos().saturating_mul(used.into());
+    let nanos = nanos.checked_div(figures.limit.into())?;
+    let full_in = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    Some(Budget {
+        dimension: if seen.names_tokens() { Dimension::Tokens } else { Dimension::Requests },
+        window,
+        limit: Some(figures.limit),
+        remaining: Some(figures.limit.saturating_sub(used)),
+        next_at: slot(window, figures.limit, seen.now),
+        full_at: Some(seen.now.after(full_in)),
+    })
 }
 
 fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reply, budgets, failure};
+use dialect::{Reply, budgets, failure, refused_budget};
 use engine::{Budget, Dimension, Timestamp, Window};
 use http::{HeaderMap, HeaderName};
 
@@ -218,6 +218,29 @@ fn a_bucket_is_waited_for_until_it_holds_the_prompt() {
     assert_eq!(refused("openai", 14_000, &pairs), Some(6.0), "3,000 come back in six seconds");
     assert_eq!(refused("openai", 400, &pairs), None, "it can hold this one");
     assert_eq!(refused("openai", 4_000_000, &pairs), None, "no bucket can hold this one");
+}
+
+#[test]
+fn the_figures_of_a_refusal_tell_of_a_bucket_and_of_nothing_else() {
+    let headers = HeaderMap::new();
+    let read = |provider, status, said: &str| {
+        let reply =
+            Reply { provider, model: "m", status, headers: &headers, request: b"", now: NOW };
+        let body = format!("{{\"error\":{{\"message\":\"{said}\"}}}}");
+        refused_budget(&reply, body.as_bytes())
+    };
+    let said = "Rate limit reached on requests per min (RPM): Limit 3500, Used 1750, Requested 1.";
+    let budget = read("openai", 429, said).unwrap();
+    assert_eq!((budget.dimension, budget.window), (Dimension::Requests, Window::Minute));
+    assert_eq!((budget.limit, budget.remaining), (Some(3_500), Some(1_750)));
+    assert_eq!((wait(budget.next_at), wait(budget.full_at)), (Some(0.018), Some(30.0)));
+    let tokens = said.replace("requests", "tokens").replace("RPM", "TPM");
+    assert_eq!(read("groq", 429, &tokens).unwrap().dimension, Dimension::Tokens);
+    assert_eq!(read("gemini", 429, said), None, "it comes back at once, or nobody knows");
+    assert_eq!(read("openai", 400, said), None, "these may be the client's words");
+    assert_eq!(read("openai", 429, &said.replace("per min (RPM)", "per day (RPD)")), None);
+    assert_eq!(read("openai", 429, "Limit 3500, Used 1750, Requested 1."), None, "of what?");
+    assert_eq!(read("openai", 429, "per min: Limit 0, Used 0, Requested 1."), None);
 }
 
 #[test]

@@ -418,6 +418,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_of_a_bucket_lets_through_what_has_come_back_and_no_more() {
+        // 3,500 in a minute, none left: one each 17.2 milliseconds, and the time is rounded.
+        let after = |millis| Timestamp::from_millis(START * 1_000 + millis);
+        let bucket = Budget {
+            dimension: Dimension::Requests,
+            limit: Some(3_500),
+            next_at: Some(after(18)),
+            ..minute(0, 0, 60)
+        };
+        let mut usage = Usage::default();
+        usage.take(of(0), at(0));
+        tell(&mut usage, bucket, of(0), at(0), Some(after(17)));
+        usage.release(of(0));
+        let mut sent = 0;
+        while usage.used_up(of(0), after(120)).is_none() && sent < 50 {
+            usage.take(of(0), after(120));
+            sent += 1;
+        }
+        assert!((6..=7).contains(&sent), "{sent}");
+    }
+
+    #[test]
     fn requests_that_come_back_bit_by_bit_are_sent_one_by_one() {
         let requests =
             Budget { dimension: Dimension::Requests, limit: Some(60), ..minute(0, 1, 60) };

@@ -83,8 +83,10 @@ impl Learned {
         let missing = limit.checked_sub(left).filter(|missing| *missing > 0)?;
         let refill = part(self.asked.until(whole_at), limit, missing);
         let regained = share(limit, self.asked.until(at), refill);
-        (at.after(ROUNDING) < whole_at && left.saturating_add(regained) >= wanted.div_ceil(2))
-            .then_some(refill)
+        // Of one that is known to come back so, a part of a unit may be left besides.
+        let part = u64::from(self.refill.is_some());
+        let room = left.saturating_add(regained).saturating_add(part);
+        (at.after(ROUNDING) < whole_at && room >= wanted.div_ceil(2)).then_some(refill)
     }
 
     /// Keeps that the budget comes back bit by bit, if an earlier reply has shown it.

@@ -112,6 +112,12 @@ pub(crate) async fn send(
         Ok(result) => result,
         Err(_) => Err(Failure::silence("no answer in time")),
     };
+    if let Err(Failure { original: Some(original), .. }) = &result
+        && budgets.is_empty()
+    {
+        let reply = asked.reply(original.status, &original.headers);
+        budgets.extend(dialect::refused_budget(&reply, &original.body));
+    }
     Outcome { budgets, result }
 }
 
