@@ -8,6 +8,7 @@ mod harness;
 mod shared;
 
 mod chains;
+mod counted;
 mod crowds;
 mod explained;
 mod histories;
