@@ -112,8 +112,10 @@ pub(crate) async fn send(
         Ok(result) => result,
         Err(_) => Err(Failure::silence("no answer in time")),
     };
-    if let Err(Failure { original: Some(original), .. }) = &result
+    // Figures without a time have been made one already.
+    if let Err(Failure { original: Some(original), fault, .. }) = &result
         && budgets.is_empty()
+        && fault.stated_end().is_some()
     {
         let reply = asked.reply(original.status, &original.headers);
         budgets.extend(dialect::refused_budget(&reply, &original.body));

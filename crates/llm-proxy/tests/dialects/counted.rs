@@ -14,7 +14,7 @@ async fn what_one_free_model_of_openrouter_tells_counts_for_all_of_them() {
     let spent = Reply::answer(&["a"])
         .header("x-ratelimit-limit", "50")
         .header("x-ratelimit-remaining", "0")
-        .header("x-ratelimit-reset", &reset.as_millisecond().to_string());
+        .header("x-ratelimit-reset", reset.as_millisecond().to_string());
     let (a, b) = (always(spent).await, good("b").await);
     let lines = format!("{KEY}models: [\"x:free\", \"y:free\"]");
     let setup = Setup::new().provider_with("openrouter", a.address(), &lines);
