@@ -271,7 +271,7 @@ impl<'a> Evidence<'a> {
             Sign::NothingSpent => !self.budgets.is_empty() && self.spent().next().is_none(),
             Sign::WithinSuccess => self.within_success,
             Sign::Page => self.body.form == Form::Html,
-            Sign::HistoryRefused => history::refused(&self.body).is_some(),
+            Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
             Sign::OptionRefused => self.refused_option().is_some(),
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),

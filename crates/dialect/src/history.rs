@@ -4,6 +4,8 @@
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::role;
+use crate::sent::Sent;
 use crate::tree::walk;
 
 /// What a provider refuses in the messages of a conversation.
@@ -18,6 +20,8 @@ pub enum HistoryFault {
     MissingReasoning,
     /// Tool calls without Gemini's thought signature.
     MissingThoughtSignature,
+    /// Signatures of thoughts that are not its own.
+    ForeignSignatures,
     /// The role `developer`.
     DeveloperRole,
     /// A `content` that is null or left out.
@@ -56,9 +60,38 @@ const REFUSALS: &[&str] = &[
     "unknown name",
     "unknown field",
     "unexpected property",
+    "unexpected field",
+    "not allowed",
+    "not accepted",
+    "must not be",
+    "must not contain",
+    "cannot contain",
+    "should not contain",
     "extra_forbidden",
     "extra inputs are not permitted",
 ];
+
+/// Members that only some providers know, which are told by their names wherever they are named.
+const ONLY_OF_SOME: &[&str] =
+    &["reasoning_content", "reasoning_details", "thinking_blocks", "extra_content"];
+
+/// What is said of a signature that is not taken, and what it is a signature of.
+const NOT_GENUINE: &[&str] = &[
+    "invalid",
+    "not valid",
+    "corrupt",
+    "malformed",
+    "mismatch",
+    "does not match",
+    "decoding failed",
+    "failed to decode",
+    "could not be verified",
+    "cannot be verified",
+    "verification failed",
+    "failed to verify",
+    "field required",
+];
+const THOUGHTS: &[&str] = &["thought", "thinking", "reasoning"];
 
 const REASONING: &[&str] = &[
     "must be passed back",
@@ -72,15 +105,6 @@ const IDS: &[&str] = &["tool call id was", "tool call id has to be defined"];
 /// What is said of an id, where it is named by its place.
 const UNFIT: &[&str] = &["too long", "above_max_length", "match pattern"];
 
-const DEVELOPER: &[&str] = &[
-    "role developer",
-    "developer role",
-    "developer is not one of",
-    "unexpected message role",
-    "property 'role' has invalid value",
-];
-const DEVELOPER_QUOTED: &[&str] = &["'developer'", "\"developer\"", "`developer`"];
-
 const NULL: &[&str] = &[
     "content must not be null",
     "content cannot be null",
@@ -91,16 +115,18 @@ const NULL: &[&str] = &[
 ];
 
 /// What is refused; `None` if it is not a part of the conversation, or not one that is known.
-pub(crate) fn refused(body: &ErrorBody) -> Option<HistoryFault> {
+pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<HistoryFault> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| body.text.contains(phrase));
     let places = places(body);
-    let fault = if says(&["thought_signature"]) && says(&["missing"]) {
+    let fault = if says(&["thought_signature", "thought signature"]) && says(&["missing"]) {
         HistoryFault::MissingThoughtSignature
+    } else if says(&["signature"]) && says(THOUGHTS) && says(NOT_GENUINE) {
+        HistoryFault::ForeignSignatures
     } else if says(&["reasoning"]) && says(REASONING) {
         HistoryFault::MissingReasoning
     } else if says(IDS) || says(UNFIT) && places.iter().any(|place| is_call_id(place)) {
         HistoryFault::ToolCallIds
-    } else if says(DEVELOPER) || says(DEVELOPER_QUOTED) && says(&["role"]) {
+    } else if role::is_refused(body, sent) {
         HistoryFault::DeveloperRole
     } else if says(NULL) || says(&["content': expected"]) && says(&["got null"]) || is_null(body) {
         HistoryFault::NullContent
@@ -184,8 +210,12 @@ fn foreign(body: &ErrorBody, places: &[Place<'_>]) -> Vec<String> {
         _ => None,
     });
     let message = body.message.as_str();
+    let told = ONLY_OF_SOME.iter().copied().filter(|name| {
+        let mut words = message.split(|c: char| !is_in_name(c));
+        message.contains("message") && words.any(|word| word == *name)
+    });
     let mut names: Vec<String> = Vec::new();
-    for name in at_places.chain(before_place(message)).chain(after_place(message)) {
+    for name in at_places.chain(before_place(message)).chain(after_place(message)).chain(told) {
         let sound = !name.is_empty() && name.len() <= LONGEST && name.chars().all(is_in_name);
         let new = sound && !ESSENTIAL.contains(&name) && !names.iter().any(|known| known == name);
         if new && names.len() < MOST_NAMES {

@@ -17,6 +17,7 @@ mod pairs;
 mod parameter;
 mod profile;
 mod quoted;
+mod role;
 mod rules;
 mod sent;
 mod times;
@@ -102,8 +103,8 @@ pub fn shared_class(provider: &str) -> Option<&'static str> {
 
 /// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the
 /// messages that another provider has left there. `None` if it is not known to be that.
-pub fn refused_history(body: &[u8]) -> Option<HistoryFault> {
-    history::refused(&ErrorBody::read(body))
+pub fn refused_history(body: &[u8], request: &[u8]) -> Option<HistoryFault> {
+    history::refused(&ErrorBody::read(body), &Sent::new(request))
 }
 
 /// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of

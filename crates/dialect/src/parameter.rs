@@ -163,7 +163,7 @@ pub(crate) fn is_essential(name: &str) -> bool {
 
 /// The top-level name of the refused parameter.
 pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
-    if history::refused(body).is_some() {
+    if history::refused(body, sent).is_some() {
         return None;
     }
     let named = body.param.as_deref().and_then(top_level);

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::HistoryFault::{
-    self, DeveloperRole, ForeignFields, MissingReasoning, MissingThoughtSignature, NullContent,
-    ToolCallIds,
+    self, DeveloperRole, ForeignFields, ForeignSignatures, MissingReasoning,
+    MissingThoughtSignature, NullContent, ToolCallIds,
 };
 use dialect::{Reply, failure, refused_history, refused_parameter};
 use engine::{FaultKind, Scope, Timestamp};
@@ -26,7 +26,7 @@ fn fault_of(body: &[u8], status: u16) -> (FaultKind, Scope) {
 
 fn check(body: &Value, expected: &HistoryFault) {
     let bytes = serde_json::to_vec(body).unwrap();
-    assert_eq!(refused_history(&bytes).as_ref(), Some(expected), "{body}");
+    assert_eq!(refused_history(&bytes, b"").as_ref(), Some(expected), "{body}");
     assert_eq!(refused_parameter(&bytes, b""), None, "{body}");
     for status in [400, 422] {
         let refused = (FaultKind::ParameterRefused, Scope::Request);
@@ -82,6 +82,16 @@ const DEVELOPER: &[&str] = &[
     "'messages.0' : discriminator property 'role' has invalid value",
 ];
 
+const SIGNATURE_REFUSED: &[&str] = &[
+    "Corrupted thought signature.",
+    "Thought signature is not valid",
+    "Invalid value at 'contents[1].parts[0].thought_signature' (TYPE_BYTES), Base64 decoding \
+     failed for \"call_x\"",
+    "messages.1.content.0: Invalid `signature` in `thinking` block",
+    "messages.3.content.0.thinking.signature: Field required",
+    "The signature of the thinking block at index 2 could not be verified",
+];
+
 const NULL: &[&str] = &[
     "invalid message content type: <nil>",
     "Invalid value for 'content': expected a string, got null.",
@@ -106,6 +116,14 @@ fn each_recorded_sentence_is_understood_in_every_shape_of_body() {
         ),
         (REASONING_MISSING, MissingReasoning),
         (SIGNATURE_MISSING, MissingThoughtSignature),
+        (SIGNATURE_REFUSED, ForeignSignatures),
+        (
+            &[
+                "The reasoning_content field is not allowed in the input messages.",
+                "Input messages must not contain `reasoning_content`",
+            ],
+            foreign(&["reasoning_content"]),
+        ),
         (DEVELOPER, DeveloperRole),
         (NULL, NullContent),
     ];
@@ -131,7 +149,7 @@ fn check_in_every_shape(message: &str, expected: &HistoryFault) {
     ] {
         check(&body, expected);
     }
-    assert_eq!(refused_history(message.as_bytes()).as_ref(), Some(expected));
+    assert_eq!(refused_history(message.as_bytes(), b"").as_ref(), Some(expected));
 }
 
 /// Not recorded as such; each follows from the wording of the same provider for its neighbours.
@@ -237,7 +255,7 @@ fn a_refused_parameter_is_not_taken_for_history() {
     ];
     for (body, parameter) in bodies {
         let bytes = serde_json::to_vec(&body).unwrap();
-        assert_eq!(refused_history(&bytes), None, "{body}");
+        assert_eq!(refused_history(&bytes, b""), None, "{body}");
         assert_eq!(refused_parameter(&bytes, b"").as_deref(), parameter, "{body}");
     }
 }
@@ -246,14 +264,14 @@ fn a_refused_parameter_is_not_taken_for_history() {
 fn what_a_message_is_made_of_is_never_foreign() {
     for name in ["role", "content", "tool_calls", "tool_call_id", "id", "function"] {
         let message = format!("'messages.0' : property '{name}' is unsupported");
-        assert_eq!(refused_history(message.as_bytes()), None, "{name}");
+        assert_eq!(refused_history(message.as_bytes(), b"{}"), None, "{name}");
     }
 }
 
 #[test]
 fn what_a_request_says_of_itself_is_not_the_providers_word() {
     let echo = json!({"detail": [{"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": {"param": "messages.0.x", "message": "is missing a thought_signature"}}]});
-    assert_eq!(refused_history(&serde_json::to_vec(&echo).unwrap()), None);
+    assert_eq!(refused_history(&serde_json::to_vec(&echo).unwrap(), b""), None);
 }
 
 #[test]
@@ -271,4 +289,71 @@ fn at_most_sixteen_sound_names_are_kept() {
     let message = [&long, odd, &lines.join("\n")].join("\n");
     let names: Vec<String> = (0..16).map(|n| format!("field{n}")).collect();
     check(&json!({"error": {"message": message}}), &ForeignFields(names));
+}
+
+/// What providers say of a role that they do not know, most of them without saying which.
+fn role_refusals() -> Vec<Value> {
+    let error = |message: &str, code: Value, param: Value| json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}});
+    let of = |message| error(message, Value::Null, Value::Null);
+    let entry = |kind: &str, place: Value, text: &str| json!({"type": kind, "loc": place, "msg": text, "input": "developer"});
+    vec![
+        error(
+            "Invalid value: 'developer'. Supported values are: 'system', 'assistant', 'user', \
+             'function', and 'tool'.",
+            json!("invalid_value"),
+            json!("messages[0].role"),
+        ),
+        error("Invalid value", json!("invalid_value"), json!("messages[0].role")),
+        of("invalid role: developer"),
+        of("Invalid role 'developer' in messages"),
+        of("Role `developer` is not supported by this model"),
+        error(
+            "messages parameter is illegal: Incorrect role information",
+            json!("1214"),
+            Value::Null,
+        ),
+        of("messages[0].role must be one of system, user, assistant, tool"),
+        of("messages.0.role: Input should be 'system', 'user' or 'assistant'"),
+        of("unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`"),
+        json!({"object": "error", "message": {"detail": [entry("literal_error",
+            json!(["body", "messages", 0, "role"]),
+            "Input should be 'system', 'user', 'assistant' or 'tool'")]}}),
+        json!({"detail": [entry("union_tag_invalid", json!(["body", "messages", 0]),
+            "Input tag 'developer' found using 'role' does not match any of the expected tags: \
+             'system', 'user', 'assistant', 'tool'")]}),
+    ]
+}
+
+#[test]
+fn a_refused_role_is_that_of_the_developer_if_the_request_has_it() {
+    for body in role_refusals() {
+        let bytes = serde_json::to_vec(&body).unwrap();
+        let of = |role: &str| format!(r#"{{"messages":[{{"role":"{role}","content":"hi"}}]}}"#);
+        let seen = refused_history(&bytes, of("developer").as_bytes());
+        assert_eq!(seen, Some(DeveloperRole), "{body}");
+        assert_eq!(refused_history(&bytes, of("narrator").as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn what_is_said_of_other_roles_or_of_their_order_is_not_about_the_developers() {
+    let request = br#"{"messages":[{"role":"developer","content":"x"},{"role":"tool"}]}"#;
+    for message in [
+        "Invalid parameter: messages with role 'tool' must be a response to a preceding message \
+         with 'tool_calls'.",
+        "Invalid value: 'narrator'. Supported values are: 'system', 'developer', 'user'.",
+        "messages: unexpected role 'tool', it must follow tool calls",
+        "Invalid messages: roles must alternate between user and assistant",
+        "Expected last role User or Tool for serving but got assistant",
+        "invalid type: control characters are not allowed",
+    ] {
+        let body = json!({"error": {"message": message}}).to_string();
+        assert_eq!(refused_history(body.as_bytes(), request), None, "{message}");
+    }
+}
+
+#[test]
+fn another_signature_than_that_of_a_thought_is_not_history() {
+    let body = br#"{"message":"The request signature we calculated does not match"}"#;
+    assert_eq!(refused_history(body, b""), None);
 }

@@ -96,7 +96,7 @@ fn ask_everything(reply: &Reply<'_>, body: &[u8]) {
         assert!((1..=64).contains(&name.len()));
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
     }
-    if refused_history(body).is_some() {
+    if refused_history(body, b"").is_some() {
         assert_eq!(refused_parameter(body, b""), None);
     }
     replacement_for("max_tokens", body, b"");

@@ -14,6 +14,7 @@ pub(crate) fn repair_of(fault: HistoryFault) -> Repair {
         HistoryFault::ForeignFields(names) => Repair::ForeignFields(names),
         HistoryFault::MissingReasoning => Repair::MissingReasoning,
         HistoryFault::MissingThoughtSignature => Repair::MissingThoughtSignature,
+        HistoryFault::ForeignSignatures => Repair::ForeignSignatures,
         HistoryFault::DeveloperRole => Repair::DeveloperRole,
         HistoryFault::NullContent => Repair::NullContent,
     }
@@ -28,7 +29,8 @@ pub(crate) const fn lasting(repair: &Repair) -> Option<MessageRefusal> {
         Repair::ToolCallIds
         | Repair::ForeignFields(_)
         | Repair::MissingReasoning
-        | Repair::MissingThoughtSignature => None,
+        | Repair::MissingThoughtSignature
+        | Repair::ForeignSignatures => None,
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) fn names(repair: &Repair) -> Vec<String> {
         }
         Repair::MissingReasoning => "reasoning_content",
         Repair::MissingThoughtSignature => "thought_signature",
+        // One of its own, since what was replaced may be found missing after that.
+        Repair::ForeignSignatures => "signature",
         Repair::DeveloperRole => "role",
         Repair::NullContent => "content",
     };

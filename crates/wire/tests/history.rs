@@ -102,6 +102,48 @@ fn the_first_call_of_a_message_gets_the_signature_that_is_not_checked() {
 }
 
 #[test]
+fn foreign_signatures_are_replaced_or_left_out() {
+    let dummy = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
+    let table = [
+        (
+            r#"{"messages":[{"tool_calls":[{"extra_content":{"google":{"thought_signature":"s"}},"id":"a"},{"extra_content":{"google":{"thought_signature":"t"}}},{"id":"b"}]}]}"#,
+            r#"{"messages":[{"tool_calls":[{"extra_content":DUMMY,"id":"a"},{"extra_content":DUMMY},{"id":"b"}]}]}"#,
+        ),
+        (
+            r#"{"messages":[{"role":"assistant","extra_content":{"google":{"thought_signature":"s"}},"content":"x"}]}"#,
+            r#"{"messages":[{"role":"assistant","content":"x"}]}"#,
+        ),
+        (
+            r#"{"messages":[{"content":[{"type":"thinking","signature":"s"}, {"type":"text","text":"x"},{"type":"redacted_thinking"}]}]}"#,
+            r#"{"messages":[{"content":[{"type":"text","text":"x"}]}]}"#,
+        ),
+        (
+            r#"{"messages":[{"content":[{"type":"thinking","signature":"s"}]}]}"#,
+            r#"{"messages":[{"content":""}]}"#,
+        ),
+        (
+            r#"{"messages":[{"role":"assistant","thinking_blocks":[1],"content":"x","reasoning_details":[]}]}"#,
+            r#"{"messages":[{"role":"assistant","content":"x"}]}"#,
+        ),
+    ];
+    for (body, expected) in table {
+        let seen = mended(body, &Repair::ForeignSignatures);
+        assert_eq!(seen, Some(expected.replace("DUMMY", dummy)));
+    }
+    let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+    for sound in [
+        format!(r#"{{"messages":[{{"tool_calls":[{{"extra_content":{dummy}}}]}}]}}"#),
+        r#"{"messages":[{"content":[{"type":"text","text":"signature"},1,"thinking"]}]}"#
+            .to_owned(),
+        r#"{"messages":[{"extra_content":{"google":{}},"tool_calls":[{"extra_content":1}]}]}"#
+            .to_owned(),
+        format!(r#"{{"messages":[{{"content":{open}{close}}}]}}"#),
+    ] {
+        assert_eq!(mended(&sound, &Repair::ForeignSignatures), None);
+    }
+}
+
+#[test]
 fn roles_and_contents_are_mended() {
     let body = r#"{"messages":[{"role":"developer","content":null},{"role":"assistant"}]}"#;
     assert_eq!(
@@ -268,11 +310,11 @@ fn has_text(value: Option<&Value>) -> bool {
     value.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
 }
 
-/// The same change, done to a tree. Ids are left to a law of their own.
+/// The same change, done to a tree. Ids are left to a law of their own, signatures to a table.
 fn naively(message: &mut Value, wanted: &Repair) {
     let Value::Object(message) = message else { return };
     match wanted {
-        Repair::ToolCallIds => {}
+        Repair::ToolCallIds | Repair::ForeignSignatures => {}
         Repair::ForeignFields(names) => {
             message.retain(|key, _| !names.contains(key));
             for call in calls_of(message) {

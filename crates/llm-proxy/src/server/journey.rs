@@ -148,7 +148,7 @@ impl Journey {
             return failure.remedy;
         }
         let body = failure.original.as_ref().map_or(&[][..], |original| &original.body);
-        let is_mended = match dialect::refused_history(body) {
+        let is_mended = match dialect::refused_history(body, &self.intake.body) {
             Some(fault) => self.repair_history(failed, fault),
             None => self.mend_parameter(failed, body),
         };

@@ -6,6 +6,7 @@
 
 mod ids;
 mod object;
+mod signatures;
 
 use bytes::Bytes;
 
@@ -42,6 +43,9 @@ pub enum Repair {
     /// Gives the first tool call of a message, of which alone one is asked, the signature that
     /// Gemini does not check, unless it has one.
     MissingThoughtSignature,
+    /// Puts the signature that Gemini does not check in the place of those that tool calls have,
+    /// and takes out signed thoughts: members of messages, parts of contents.
+    ForeignSignatures,
     /// Calls the role `developer` `system`.
     DeveloperRole,
     /// Makes a `content` that is null or left out an empty string.
@@ -60,6 +64,7 @@ pub fn repair(body: &[u8], layout: &Layout, repair: &Repair) -> Option<Vec<Edit>
         Repair::ForeignFields(names) => gathered(&mut messages, |m| without(m, names))?,
         Repair::MissingReasoning => gathered(&mut messages, with_reasoning)?,
         Repair::MissingThoughtSignature => gathered(&mut messages, with_signature)?,
+        Repair::ForeignSignatures => gathered(&mut messages, signatures::replaced)?,
         Repair::NullContent => gathered(&mut messages, with_content)?,
     };
     (1..=MOST_EDITS).contains(&edits.len()).then_some(edits)
