@@ -13,7 +13,7 @@ use crate::pairs::Pairs;
 use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
-use crate::{clock, history, limits, parameter, words};
+use crate::{clock, context, history, limits, parameter, words};
 
 /// A wait that no limit per minute asks for.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -104,6 +104,8 @@ pub(crate) enum Sign {
     NoLimitAtAll,
     /// The request alone is larger than the limit.
     TooLarge,
+    /// A sentence says that the prompt does not fit.
+    PromptTooLong,
     /// A `retry-after` states a time.
     RetryAfter,
     /// The body states a wait of an hour or more.
@@ -259,6 +261,7 @@ impl<'a> Evidence<'a> {
             Sign::TokensNamed => self.names_tokens(),
             Sign::ModelNamed => self.body.text.contains("{model}"),
             Sign::NoLimitAtAll => self.has_no_limit_at_all(),
+            Sign::PromptTooLong => self.says_prompt_too_long(),
             Sign::TooLarge => self.is_too_large(),
             Sign::RetryAfter => self.headers.retry_after(self.now).is_some(),
             Sign::LongWait => clock::written(self).is_some_and(|at| self.now.until(at) >= LONG),
@@ -348,6 +351,12 @@ impl<'a> Evidence<'a> {
         words::no_limit_at_all(self.text())
             || walk(&self.body.value).any(|(key, value)| key == "quotaValue" && zero(value))
             || self.budgets.iter().any(|budget| budget.limit == Some(0))
+    }
+
+    fn says_prompt_too_long(&self) -> bool {
+        let text = self.body.text.as_str();
+        let place = context::too_long(text);
+        place.is_some_and(|place| echo::of_run(&place, text, &self.sent) != Whose::Clients)
     }
 
     fn is_too_large(&self) -> bool {

@@ -5,6 +5,7 @@
 
 mod body;
 mod clock;
+mod context;
 mod detail;
 mod echo;
 mod evidence;

@@ -44,6 +44,14 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "context, by the build of the sentence",
+        statuses: Statuses::Of(&[0, 400, 413, 422, 500]),
+        signs: &[Sign::PromptTooLong],
+        kind: ContextTooLong,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "larger than a minute's tokens",
         statuses: Statuses::Of(&[0, 400, 413, 429]),
         signs: &[Sign::TooLarge],
