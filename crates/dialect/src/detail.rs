@@ -1,7 +1,7 @@
 //! The provider's own words as they may be shown: short, on one line, without query strings and
 //! without the client's words.
 
-use crate::withheld::withheld;
+use crate::withheld::Shared;
 
 const LONGEST: usize = 300;
 
@@ -10,13 +10,17 @@ const MOST_READ: usize = 8 * LONGEST;
 
 /// Shortens a message to one line of at most 300 characters, drops what follows the `?` of a URL,
 /// where keys have been seen, and marks where the request is quoted.
-pub(crate) fn shown(message: &str, request: &[u8]) -> String {
-    let letters = message.chars().filter(|c| !is_format(*c));
-    let plain = withheld(&letters.take(MOST_READ).collect::<String>(), request);
+pub(crate) fn shown(message: &str, shared: &Shared) -> String {
+    let plain = shared.withheld(&plain(message));
     let words = plain.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> =
         words.filter(|word| !word.is_empty()).map(without_query).take(LONGEST).collect();
     words.join(" ").chars().take(LONGEST).collect()
+}
+
+/// So much of a message as is read for it, without what changes how it is shown.
+pub(crate) fn plain(message: &str) -> String {
+    message.chars().filter(|c| !is_format(*c)).take(MOST_READ).collect()
 }
 
 fn without_query(word: &str) -> &str {

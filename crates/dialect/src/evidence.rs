@@ -13,7 +13,8 @@ use crate::pairs::Pairs;
 use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
-use crate::{clock, context, history, limits, parameter, words};
+use crate::withheld::Shared;
+use crate::{clock, context, detail, history, limits, parameter, words};
 
 /// A wait that no limit per minute asks for.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -151,6 +152,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) budgets: Vec<Budget>,
     pub(crate) profile: Profile,
     pub(crate) sent: Sent<'a>,
+    /// What the reply has in common with the request.
+    pub(crate) shared: Shared,
     /// Of all forms of the body's text.
     pairs: Pairs,
     window: OnceCell<Option<Window>>,
@@ -169,7 +172,11 @@ impl<'a> Evidence<'a> {
         let doubtful = !OF_THE_ACCOUNT.contains(&reply.status);
         let is_own = |text: &str| !doubtful || !sent.holds(&text.to_ascii_lowercase());
         let mut body = body.opened(is_own);
+        let shared = Shared::of(&detail::plain(&body.message), &body.text, reply.request);
         for text in [&mut body.text, &mut body.claim, &mut body.own_text, &mut body.own_claim] {
+            if let Some(own) = shared.unrepeated(text) {
+                *text = own;
+            }
             mask(text, reply.model);
         }
         let profile = profile::of(reply.provider);
@@ -189,6 +196,7 @@ impl<'a> Evidence<'a> {
             budgets,
             profile,
             sent,
+            shared,
             doubtful,
         }
     }

@@ -33,6 +33,7 @@ use body::{ErrorBody, Form};
 use evidence::Evidence;
 pub use history::HistoryFault;
 use sent::Sent;
+use withheld::Shared;
 
 /// The head of a reply, and who sent it when.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +144,7 @@ fn fault(seen: &Evidence<'_>) -> Fault {
     let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
         "" => format!("status {} without a message ({})", seen.status, meaning.name),
-        message => detail::shown(message, seen.sent.body()),
+        message => detail::shown(message, &seen.shared),
     };
     Fault { kind, scope: meaning.scope, resume: meaning.resume, detail }
 }
@@ -163,7 +164,9 @@ fn not_an_answer(reply: &Reply<'_>, body: &ErrorBody) -> Fault {
         "" => "nothing",
         message => message,
     };
-    let detail = detail::shown(&format!("status {} with {said}", reply.status), reply.request);
+    let detail = format!("status {} with {said}", reply.status);
+    let shared = Shared::of(&detail::plain(&detail), "", reply.request);
+    let detail = detail::shown(&detail, &shared);
     Fault::new(FaultKind::NotAnAnswer, scope, detail)
 }
 

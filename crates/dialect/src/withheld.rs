@@ -1,5 +1,6 @@
 //! The client's own words in what a provider says: left out of what is shown and kept, since
-//! providers quote the prompts that they refuse.
+//! providers quote the prompts that they refuse; and, where they are a long run of words, out of
+//! what is read, since a prompt may speak of limits and times as a provider does.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,6 +15,13 @@ const MARK: &str = "[...]";
 const LETTERS: usize = 12;
 const WORDS: usize = 3;
 
+/// So many words in a row are repeated, and not the same by chance, if they have so many letters.
+const REPEATED: usize = 5;
+const REPEATED_LETTERS: usize = 12;
+
+/// Digests of runs that are read are told apart from those of runs that are shown.
+const READ: usize = 0x100;
+
 /// A whole text of the request counts from so many letters on, however few its words are.
 const SHORTEST_WHOLE: usize = 4;
 
@@ -23,19 +31,49 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Members of a request that hold no text of its author.
 const NAMES: &[&str] = &["model", "models", "role", "type"];
 
-/// The message without what the request's texts have too.
-pub(crate) fn withheld(message: &str, request: &[u8]) -> String {
-    let said = Said::read(message);
-    if request.is_empty() || said.words.is_empty() {
-        return message.to_owned();
+/// What a reply has in common with the request's texts, found in one pass over them.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    found: HashSet<u64>,
+    repeats: bool,
+}
+
+impl Shared {
+    /// Looks for what the request has of a message that is shown and of a text that is read.
+    pub(crate) fn of(shown: &str, read: &str, request: &[u8]) -> Self {
+        let (shown, read) = (Said::read(shown), Said::read(read));
+        if request.is_empty() || shown.words.is_empty() && read.words.is_empty() {
+            return Self::default();
+        }
+        let mut search = Search::of(&shown, &read);
+        let mut json = serde_json::Deserializer::from_slice(request);
+        if Texts(&mut search).deserialize(&mut json).is_err() {
+            // Whatever it is, its words are the client's.
+            search.text(&String::from_utf8_lossy(request));
+        }
+        let repeats = read.repetitions().any(|(digest, _)| search.found.contains(&digest));
+        Self { found: search.found, repeats }
     }
-    let mut search = Search::of(&said);
-    let mut json = serde_json::Deserializer::from_slice(request);
-    if Texts(&mut search).deserialize(&mut json).is_err() {
-        // Whatever it is, its words are the client's.
-        search.text(&String::from_utf8_lossy(request));
+
+    /// The message as it may be shown: without all that the request has too.
+    pub(crate) fn withheld(&self, message: &str) -> String {
+        if self.found.is_empty() {
+            return message.to_owned();
+        }
+        let said = Said::read(message);
+        masked(message, &said.words, &said.found(&self.found))
     }
-    masked(message, &said.words, &said.found(&search.found))
+
+    /// The text, or a part of it, without the runs of words that repeat the request; `None` if
+    /// there are none.
+    pub(crate) fn unrepeated(&self, text: &str) -> Option<String> {
+        if !self.repeats {
+            return None;
+        }
+        let said = Said::read(text);
+        let hidden = said.repeated(&self.found);
+        hidden.contains(&true).then(|| masked(text, &said.words, &hidden))
+    }
 }
 
 /// A message in words of lower case letters and digits.
@@ -91,6 +129,44 @@ impl Said {
         of_letters.chain(of_words)
     }
 
+    /// Each run of words that may repeat the request: its digest and its words. Fewer than a run
+    /// count if they are a whole text of the request and have a figure, such as a time.
+    fn repetitions(&self) -> impl Iterator<Item = (u64, Range<usize>)> {
+        (2..=REPEATED).flat_map(move |count| {
+            let runs = self.digests.windows(count).enumerate();
+            let runs = runs.map(move |(at, run)| (of_run(run), at..at + count));
+            runs.filter(move |(_, words)| count == REPEATED || self.has_figure(words))
+        })
+    }
+
+    fn has_figure(&self, words: &Range<usize>) -> bool {
+        self.letters_of(words).iter().any(char::is_ascii_digit)
+    }
+
+    fn letters_of(&self, words: &Range<usize>) -> &[char] {
+        &self.letters[self.starts[words.start]..self.end_of(words.end - 1)]
+    }
+
+    /// Which words repeat the request.
+    fn repeated(&self, found: &HashSet<u64>) -> Vec<bool> {
+        let mut runs = vec![false; self.words.len()];
+        let mut hidden = runs.clone();
+        for (_, words) in self.repetitions().filter(|(digest, _)| found.contains(digest)) {
+            let kind = if words.len() == REPEATED { &mut runs } else { &mut hidden };
+            kind[words].fill(true);
+        }
+        let mut start = 0;
+        for run in runs.chunk_by(|one, next| one == next) {
+            let words = start..start + run.len();
+            start = words.end;
+            // Scripts without spaces have many words in a few letters.
+            if run[0] && self.letters_of(&words).len() >= REPEATED_LETTERS {
+                hidden[words].fill(true);
+            }
+        }
+        hidden
+    }
+
     fn end_of(&self, word: usize) -> usize {
         self.starts.get(word + 1).copied().unwrap_or(self.letters.len())
     }
@@ -121,8 +197,9 @@ struct Search {
 }
 
 impl Search {
-    fn of(said: &Said) -> Self {
-        let sought: HashSet<u64> = said.runs().map(|(digest, _)| digest).collect();
+    fn of(shown: &Said, read: &Said) -> Self {
+        let shown = shown.runs().map(|(digest, _)| digest);
+        let sought: HashSet<u64> = shown.chain(read.repetitions().map(|(one, _)| one)).collect();
         let mut sieve = vec![0; 1 << 10];
         for digest in &sought {
             let (place, bit) = sieve_bit(*digest);
@@ -143,17 +220,20 @@ impl Search {
     fn text(&mut self, text: &str) {
         let mut run = [0_u64; LETTERS];
         let (mut count, mut rolling) = (0, 0_u64);
-        let mut words = [0_u64; WORDS];
+        let mut words = [0_u64; REPEATED];
         let mut ended = 0_usize;
         let (mut word, mut before) = (0_u64, None);
         for letter in text.chars().map(letter).chain([None]) {
             if before.is_some() && letter.is_none_or(|letter| parts(before, letter)) {
                 words.rotate_left(1);
-                words[WORDS - 1] = word;
+                words[REPEATED - 1] = word;
                 ended += 1;
                 word = 0;
                 if ended >= WORDS {
-                    self.look(of_words(words.into_iter(), WORDS));
+                    self.look(of_words(words[REPEATED - WORDS..].iter().copied(), WORDS));
+                }
+                if ended >= REPEATED {
+                    self.look(of_run(&words));
                 }
             }
             before = letter;
@@ -168,7 +248,10 @@ impl Search {
             }
         }
         if (1..WORDS).contains(&ended) && count >= SHORTEST_WHOLE {
-            self.look(of_words(words[WORDS - ended..].iter().copied(), ended));
+            self.look(of_words(words[REPEATED - ended..].iter().copied(), ended));
+        }
+        if (2..REPEATED).contains(&ended) {
+            self.look(of_run(&words[REPEATED - ended..]));
         }
     }
 }
@@ -200,6 +283,12 @@ fn mixed(digest: u64, kind: usize) -> u64 {
 fn of_words(words: impl Iterator<Item = u64>, count: usize) -> u64 {
     let digest = words.fold(0, |digest: u64, word| mixed(digest.rotate_left(1) ^ word, count));
     mixed(digest, count)
+}
+
+/// The digest of a run of words that is read.
+fn of_run(words: &[u64]) -> u64 {
+    let sum = |digest: u64, word: &u64| digest.wrapping_mul(FACTOR) ^ (word ^ word >> 29);
+    mixed(words.iter().fold(0, sum), READ + words.len())
 }
 
 fn sieve_bit(digest: u64) -> (usize, u64) {
@@ -290,52 +379,4 @@ impl<'de> Visitor<'de> for Texts<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::withheld;
-
-    fn of(content: &str, message: &str) -> String {
-        let request = serde_json::json!({"model": "the-model-of-the-client", "stream": true,
-            "messages": [{"role": "user", "content": content}]});
-        withheld(message, request.to_string().as_bytes())
-    }
-
-    #[test]
-    fn words_of_the_request_are_left_out_and_the_providers_stay() {
-        let cases = [
-            ("my pin is 4711", "no: 'My PIN is 4711' is bad", "no: '[...]' is bad"),
-            ("so I said open sesame now", "flagged: open, sesame now!", "flagged: [...]!"),
-            ("hunter2", "cannot read \"hunter2\" here", "cannot read \"[...]\" here"),
-            ("a confidentialreportofmine b", "x confidentialrep", "x [...]"),
-            ("one\n\"two\"\tthree \u{e9}", "got: one 'two' three", "got: [...]"),
-            ("我的密码是秘密", "错误: 密码是秘密 (1)", "错误: [...] (1)"),
-            ("мой секретный пароль", "bad: секретный пароль", "bad: [...]"),
-            ("what is a limit?", "rate limit reached", "rate limit reached"),
-            ("hi", "hi, rate limit", "hi, rate limit"),
-            ("use a tool", "no the-model-of-the-client", "no the-model-of-the-client"),
-            ("a b c x d e f", "a b c - d e f", "[...]"),
-            ("anything", "", ""),
-        ];
-        for (content, message, shown) in cases {
-            assert_eq!(of(content, message), shown, "{content}");
-        }
-    }
-
-    #[test]
-    fn texts_are_found_wherever_they_stand_and_in_what_is_no_json() {
-        let message = "bad: the quick brown fox";
-        let deep = format!("{}\"the quick brown fox\"{}", "[".repeat(500), "]".repeat(500));
-        let filler = "x ".repeat(1 << 20);
-        for request in [
-            r#"{"prompt":"the quick brown fox"}"#.to_owned(),
-            r#"{"prompt":["\u0074he quick","the quick brown fox"]}"#.to_owned(),
-            r#"{"tools":[{"function":{"description":"The quick\nbrown fox"}}]}"#.to_owned(),
-            format!(r#"{{"prompt":"{filler}the quick brown fox {filler}"}}"#),
-            r#"{"prompt":"the quick brown fox"#.to_owned(),
-            deep,
-        ] {
-            assert_eq!(withheld(message, request.as_bytes()), "bad: [...]");
-        }
-        assert_eq!(withheld(message, b""), message);
-        assert_eq!(withheld(message, br#"{"the quick brown fox":1}"#), message);
-    }
-}
+mod tests;

@@ -335,3 +335,82 @@ fn an_error_within_a_text_counts_unless_the_client_has_sent_it() {
     assert_eq!(fault("", 400, &body, &request).kind, FaultKind::CallerMistake);
     assert_eq!(fault("", 429, &body, &request).kind, FaultKind::OutOfCredit);
 }
+
+/// Prompts that speak of limits, times and money as providers do.
+const PROMPTS: &[&str] = &[
+    "Please write to all users that the service is down, try again in 3 hours.",
+    "Explain the message: Your credit balance is too low to access the API. Please go to Plans.",
+    "Write a mail about the billing problem: invalid api key and quota exceeded; \
+     insufficient_quota; credit balance is too low; rate limit per day; try again in 3 hours.",
+    "try again in 3 hours",
+    "retry after 3h",
+    "服务已停止，请3小时后重试，余额不足，请充值后再使用",
+];
+
+fn echoes(prompt: &str) -> Vec<Value> {
+    let error = |message: String| json!({"error": {"message": message, "type": "x"}});
+    vec![
+        error(format!("Could not handle: {prompt}")),
+        error(format!("Rejected: '{prompt}'")),
+        error(format!("Rejected: \"{prompt}\" cannot be answered")),
+        json!({"detail": format!("failed for {prompt}")}),
+        json!({"error": {"message": "failed", "metadata": {"raw": prompt}}}),
+        Value::String(format!("cannot do {prompt}")),
+    ]
+}
+
+#[test]
+fn a_prompt_that_is_given_back_under_any_status_states_no_time_and_spends_no_money() {
+    for prompt in PROMPTS {
+        let request = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
+        for body in echoes(prompt) {
+            for status in [401, 402, 403, 405, 409, 429, 500, 502, 503, 529] {
+                let fault = fault("", status, &body, request.as_bytes());
+                assert_eq!(fault.resume, None, "{status} {body}: {fault:?}");
+                let is_money = fault.kind == FaultKind::OutOfCredit;
+                assert_eq!(is_money, status == 402, "{status} {body}: {fault:?}");
+                let is_key = fault.kind == FaultKind::KeyRejected;
+                assert!(!is_key || matches!(status, 401 | 403), "{status} {body}: {fault:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_counts_beside_a_prompt_that_is_given_back() {
+    let mut headers = HeaderMap::new();
+    headers.insert("retry-after", "3".parse().unwrap());
+    let now = Timestamp::from_secs(1_795_323_600);
+    for prompt in PROMPTS {
+        let request = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
+        let request = request.as_bytes();
+        for body in echoes(prompt) {
+            let reply = Reply {
+                provider: "",
+                model: "some-model",
+                status: 429,
+                headers: &headers,
+                request,
+                now,
+            };
+            let fault = failure(&reply, &serde_json::to_vec(&body).unwrap());
+            assert_eq!(fault.kind, FaultKind::RateLimited, "{body}");
+            let at = fault.resume.map(|resume| now.until(resume.at).as_secs());
+            assert_eq!(at, Some(3), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_providers_own_time_counts_where_the_prompt_is_about_other_times() {
+    let request = json!({"messages": [{"role": "user", "content":
+        "it said: please try again in 3 hours, please try again"}]})
+    .to_string();
+    let body = json!({"error": {"message": "Rate limit reached. Please try again in 20s."}});
+    for status in [429, 503] {
+        let fault = fault("", status, &body, request.as_bytes());
+        let now = Timestamp::from_secs(1_795_323_600);
+        let at = fault.resume.map(|resume| now.until(resume.at).as_secs());
+        assert_eq!(at, Some(20), "{status}");
+    }
+}
