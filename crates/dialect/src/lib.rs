@@ -3,6 +3,7 @@
 //! Status, headers and body go in; a fault with its scope and time, and the budgets that are
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
+mod ability;
 mod body;
 mod clock;
 mod context;
@@ -26,7 +27,7 @@ mod tree;
 mod withheld;
 mod words;
 
-use engine::{Budget, Fault, FaultKind, Scope, Timestamp};
+use engine::{Abilities, Budget, Fault, FaultKind, Scope, Timestamp};
 use http::HeaderMap;
 
 use body::{ErrorBody, Form};
@@ -101,6 +102,13 @@ pub fn refills(provider: &str) -> bool {
 /// The common end of those models of a provider of the catalogue that share one budget.
 pub fn shared_class(provider: &str) -> Option<&'static str> {
     profile::of(provider).shared_class
+}
+
+/// What a [`FaultKind::CapabilityMissing`] shows that the deployment lacks, whatever the request,
+/// as far as that is plain: some of it may be what the request does not ask for.
+pub fn lacking(reply: &Reply<'_>, body: &[u8]) -> Abilities {
+    let seen = Evidence::gather(reply, ErrorBody::read(body));
+    ability::missing(&seen.body, &seen.sent).1
 }
 
 /// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the

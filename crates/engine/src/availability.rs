@@ -147,6 +147,10 @@ pub fn availability(
     if !lacking.is_empty() {
         return closed(Reason::Lacks(lacking), None, Origin::Declared);
     }
+    let lacking = needs.wants.both(ledger.lacks_of(deployment));
+    if !lacking.is_empty() {
+        return closed(Reason::Lacks(lacking), None, Origin::Learned);
+    }
     let limits = &provider.spec.limits;
     let usages = || deployment.usages().map(|slot| ledger.usage(slot));
     let demand = needs.demand_at(limits, ledger.usage(deployment.usage));

@@ -4,14 +4,17 @@
 //! request that began before a reload still settles into the right one, and a provider that
 //! keeps its name keeps its counters.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::abilities::Abilities;
 use crate::calendar::{Day, DayStart};
 use crate::cell::Cell;
 use crate::kept::{KeptIdentity, KeptKind, KeptTally};
 use crate::limits::Limits;
-use crate::registry::{Registry, Scopes};
+use crate::registry::{Deployment, Registry, Scopes};
 use crate::table::Table;
 use crate::usage::Usage;
 
@@ -101,6 +104,8 @@ pub struct Ledger {
     pub(crate) cells: Table<Cell>,
     pub(crate) usages: Table<Usage>,
     pub(crate) tallies: Table<ProviderTally>,
+    /// What providers' models were seen not to take, by the scope of the model.
+    lacks: HashMap<ScopeSlot, Abilities>,
     local_day: DayStart,
     pub(crate) today: Day,
     /// Whether a store has to learn of another day than that of the clock.
@@ -117,6 +122,7 @@ impl Ledger {
             cells: Table::default(),
             usages: Table::default(),
             tallies: Table::default(),
+            lacks: HashMap::new(),
             local_day,
             today,
             today_changed: false,
@@ -174,8 +180,25 @@ impl Ledger {
                 tally.last_error = None;
             },
         );
+        let cells = &self.cells;
+        self.lacks.retain(|slot, _| !concerns(cells.identity(slot.0)));
         self.is_urgent |= found;
         found
+    }
+
+    /// Remembers that a provider's model was seen not to take something, until a reset, a new
+    /// configuration or the end of the process. A model that the configuration does not list
+    /// teaches nothing.
+    pub fn learn_lack(&mut self, deployment: &Deployment, lacks: Abilities) {
+        if !lacks.is_empty() {
+            let known = self.lacks.entry(deployment.scopes.model).or_default();
+            *known = *known | lacks;
+        }
+    }
+
+    /// What a deployment was seen not to take.
+    pub(crate) fn lacks_of(&self, deployment: &Deployment) -> Abilities {
+        self.lacks.get(&deployment.scopes.model).copied().unwrap_or_default()
     }
 
     /// Switches a provider off or on by a person's wish. Returns whether it is known.
@@ -192,6 +215,7 @@ impl Ledger {
     /// Clears the faults of every scope that `registry` no longer has: a key that comes back
     /// later starts afresh. Its counts stay in memory, but are no longer kept.
     pub(crate) fn keep_only(&mut self, registry: &Registry) {
+        self.lacks.clear();
         let mut cells = vec![false; self.cells.len()];
         let mut usages = vec![false; self.usages.len()];
         let mut tallies = vec![false; self.tallies.len()];

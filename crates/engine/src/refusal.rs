@@ -62,11 +62,11 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
     if closed.is_empty() {
         return Why::NoneConfigured;
     }
-    if let Some(lacking) = incapable(closed) {
-        return Why::Incapable(lacking);
-    }
     if let Some(attempt) = own_fault(closed, tried) {
         return Why::RequestsOwn { attempt };
+    }
+    if let Some(lacking) = incapable(closed) {
+        return Why::Incapable(lacking);
     }
     if !tried.is_empty() && tried.iter().all(|tried| tried.fault.kind == FaultKind::KeyRejected) {
         return if every(Closed::is_parked) { Why::KeysRefused } else { Why::MixedFaults };

@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 use crate::policy::{self, Then};
 use crate::refusal::{Refusal, refusal};
 use crate::registry::{Candidate, Patience, Registry};
-use crate::{Fault, FaultKind, Timestamp};
+use crate::{Fault, FaultKind, Origin, Timestamp};
 
 /// A deployment whose cooldown ends while the request waits is tried again, at most so often.
 const TRIES_PER_DEPLOYMENT: u32 = 3;
@@ -239,11 +239,22 @@ impl Rotation {
     /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
     /// better tried than refused.
     fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
-        (0..self.chain.len()).filter(|&index| !self.progress(index).spent).find(|&index| {
-            matches!(
-                self.availability(index, registry, ledger, now),
-                Availability::Closed(Closed { reason: Reason::Probing | Reason::DoesNotFit, .. })
-            )
+        let closed = |index| match self.availability(index, registry, ledger, now) {
+            Availability::Closed(closed) => Some(closed),
+            Availability::Open | Availability::HalfOpen => None,
+        };
+        let unspent = || (0..self.chain.len()).filter(|&index| !self.progress(index).spent);
+        let reason = |index| closed(index).map(|closed| closed.reason);
+        let is_dateless =
+            |&index: &usize| matches!(reason(index), Some(Reason::Probing | Reason::DoesNotFit));
+        unspent().find(is_dateless).or_else(|| {
+            // What was learned of one request may be wrong for another, but whoever lacks nothing
+            // and only has to wait comes first.
+            let lacks = |index| matches!(reason(index), Some(Reason::Lacks(_)));
+            let is_learned = |closed: Closed| closed.origin == Origin::Learned;
+            let mut unspent = unspent();
+            let first = unspent.find(|&index| lacks(index) && closed(index).is_some_and(is_learned));
+            first.filter(|_| (0..self.chain.len()).all(lacks))
         })
     }
 

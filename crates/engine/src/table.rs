@@ -83,6 +83,10 @@ impl<T> Table<T> {
         &mut self.rows[slot].value
     }
 
+    pub(crate) fn identity(&self, slot: usize) -> &KeptIdentity {
+        &self.rows[slot].identity
+    }
+
     pub(crate) fn find_mut(&mut self, identity: &KeptIdentity) -> Option<&mut T> {
         let slot = *self.index.get(identity)?;
         Some(self.get_mut(slot))

@@ -1,7 +1,8 @@
 //! A model that is unknown or retired. A client's own mistake must not park a model, so a 400
-//! counts only in words that cannot mean anything else, or if it names the model.
+//! counts only in words that cannot mean anything else, or if it names the model. Before it stands
+//! what a model lacks, which is told in the same words.
 
-use engine::FaultKind::{ModelMissing, ServerError};
+use engine::FaultKind::{CapabilityMissing, ModelMissing, ServerError};
 
 use super::{ANY, Rule, Statuses, Whom};
 use crate::evidence::Sign;
@@ -24,6 +25,14 @@ const ABSENT: &[&str] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "capability that the request asks for",
+        statuses: Statuses::Of(&[0, 400, 404, 422]),
+        signs: &[Sign::AbilityMissing],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
     Rule {
         name: "page in the place of a path",
         statuses: Statuses::Of(&[404]),

@@ -85,6 +85,24 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "several calls of tools at once",
+        statuses: REFUSED,
+        any: &[
+            "single tool call",
+            "single tool-call",
+            "one tool call",
+            "one tool-call",
+            "parallel tool call",
+            "parallel tool-call",
+            "parallel function call",
+            "multiple tool call",
+            "multiple tool-call",
+        ],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "parameter, by sentence",
         statuses: Statuses::Of(&[0, 400, 422]),
         any: &[

@@ -78,7 +78,8 @@ impl Intake {
         self.scan.estimated_prompt_bytes as u64 / BYTES_PER_TOKEN
     }
 
-    fn wants(&self) -> Abilities {
+    /// What it asks for beyond plain text.
+    pub(super) fn wants(&self) -> Abilities {
         let scan = &self.scan;
         let asked = [
             (scan.has_images, Abilities::IMAGES),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dialect::HistoryFault;
 use engine::{
-    Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
+    Abilities, Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
 };
 use http::Response;
 use wire::Endpoint;
@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::refused::{Mend, Values};
 use crate::repairs;
 use crate::upstream::{Original, is_at_most};
-use crate::world::World;
+use crate::world::{AUTO_MODEL, World};
 
 /// Parameters without which a request is not the same request.
 const ESSENTIAL: [&str; 4] = ["model", "messages", "prompt", "stream"];
@@ -107,6 +107,7 @@ impl Journey {
     /// Tells the rules what came of a failed attempt.
     pub(crate) fn settle(&mut self, failed: Failed) -> Verdict {
         let remedy = self.remedy(&failed);
+        let lacks = self.lacks(&failed);
         let Failed { held, failure, route, .. } = failed;
         let own = policy::is_requests_own(failure.fault.kind)
             || failure.fault.kind == FaultKind::ModelMissing;
@@ -123,6 +124,7 @@ impl Journey {
         let now = self.app.clock.now();
         let mut ledger = self.app.ledger();
         let before = ledger.cooldowns_begun();
+        ledger.learn_lack(&self.world.registry.deployments()[lease.deployment], lacks);
         let verdict = self.rotation.settle(
             &self.world.registry,
             &mut ledger,
@@ -139,6 +141,28 @@ impl Journey {
             self.app.news.notify_waiters();
         }
         verdict
+    }
+
+    /// What the request asks for and the reply shows that the deployment does not take.
+    fn lacks(&self, failed: &Failed) -> Abilities {
+        let Failed { held, failure, route, model, .. } = failed;
+        let configured = &self.world.registry.deployments()[held.deployment()].model;
+        let is_own = **configured == **model || configured == AUTO_MODEL;
+        let Some(original) = failure.original.as_ref().filter(|_| is_own) else {
+            return Abilities::default();
+        };
+        if failure.fault.kind != FaultKind::CapabilityMissing {
+            return Abilities::default();
+        }
+        let reply = dialect::Reply {
+            provider: route.provider.catalogue_id.unwrap_or_default(),
+            model,
+            status: original.status.as_u16(),
+            headers: &original.headers,
+            request: &self.intake.body,
+            now: self.app.clock.now(),
+        };
+        dialect::lacking(&reply, &original.body).both(self.intake.wants())
     }
 
     /// Whether the request can be mended for this provider; if so, how is remembered.

@@ -1,0 +1,225 @@
+//! What a deployment is found to lack: a sentence names the thing and says that it is not taken,
+//! and the request has it.
+
+use engine::Abilities;
+
+use crate::body::ErrorBody;
+use crate::parameter;
+use crate::sent::Sent;
+
+/// How one ability is spoken of.
+struct Wording {
+    ability: Abilities,
+    /// Texts or names of which a request has one that asks for it.
+    asked: &'static [&'static str],
+    /// Words for it, whole.
+    things: &'static [&'static str],
+    /// Words in a sentence about something narrower, such as a format of it: that is the
+    /// request's own fault or the lack of something else.
+    narrower: &'static [&'static str],
+}
+
+const WORDINGS: &[Wording] = &[
+    Wording {
+        ability: Abilities::IMAGES,
+        asked: &["image_url", "input_image"],
+        things: &[
+            "image",
+            "images",
+            "image_url",
+            "image(s)",
+            "vision",
+            "multimodal",
+            "multi-modal",
+        ],
+        narrower: &[
+            "format",
+            "mime",
+            "media type",
+            "file type",
+            "upload",
+            "base64",
+            "download",
+            "fetch",
+            "too large",
+            "resolution",
+            "size",
+            "url scheme",
+            "detail",
+        ],
+    },
+    Wording {
+        ability: Abilities::AUDIO,
+        asked: &["input_audio", "audio"],
+        things: &["audio", "input_audio"],
+        narrower: &["format", "mime", "media type", "file type", "voice", "too large", "base64"],
+    },
+    Wording {
+        ability: Abilities::TOOLS,
+        asked: &["tools", "functions"],
+        things: &[
+            "tool",
+            "tools",
+            "functions",
+            "function call",
+            "function calls",
+            "function calling",
+        ],
+        narrower: &[
+            "type",
+            "strict",
+            "parallel",
+            "single",
+            "schema",
+            "name",
+            "argument",
+            "parameter",
+            "keyword",
+            "property",
+            "tool_choice",
+            "stream",
+            "response",
+            "content",
+            "role",
+            "[",
+            "too many",
+            "number of",
+            "none",
+        ],
+    },
+    Wording {
+        ability: Abilities::JSON_SCHEMA,
+        asked: &["json_schema"],
+        things: &["json_schema", "json schema", "response_format", "response format", "structured"],
+        narrower: &[
+            "tool",
+            "stream",
+            "function",
+            "keyword",
+            "property",
+            "properties",
+            "strict",
+            "recurs",
+            "depth",
+            "$ref",
+            "missing",
+        ],
+    },
+    Wording {
+        ability: Abilities::SEVERAL_CHOICES,
+        asked: &["n"],
+        things: &["n=1", "n = 1", "n>1", "n > 1", "multiple choices", "multiple completions"],
+        narrower: &["stream"],
+    },
+];
+
+/// What is said of a thing that is not taken.
+const NOT_TAKEN: &[&str] = &[
+    "not support",
+    "n't support",
+    "unsupported",
+    "no support",
+    "not accept",
+    "not available",
+    "unavailable",
+    "not enabled",
+    "not capable",
+    "disabled",
+    "not a multimodal",
+    "not multimodal",
+    "not a vision",
+    "only support",
+    "only accept",
+    "only text",
+    "text-only",
+    "unknown variant",
+    "at most 0",
+    "requires --enable",
+    "cannot process",
+    "cannot read",
+    "cannot handle",
+];
+
+/// What is said of a content that may be nothing but one text.
+const ONLY_TEXT: &[&str] = &[
+    "must be a string",
+    "should be a string",
+    "should be a valid string",
+    "expected a string",
+    "expected string",
+    "is not a string",
+    "is not of type 'string'",
+];
+
+/// So much of a text is looked at.
+const MOST_SENTENCES: usize = 32;
+
+/// Whether the deployment lacks something that the request has, and which abilities these are, as
+/// far as that is plain.
+pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
+    let by_name = refused_parameter(body, sent);
+    if wants_only_text(body, sent) {
+        let images = if has(sent, &["image_url"]) { Abilities::IMAGES } else { by_name };
+        return (true, images | by_name);
+    }
+    let said = sentences(&body.text).filter(|sentence| says(sentence, NOT_TAKEN));
+    let mut found = (!by_name.is_empty(), by_name);
+    for sentence in said {
+        for wording in WORDINGS.iter().filter(|wording| has(sent, wording.asked)) {
+            if names(sentence, wording.things) && !says(sentence, wording.narrower) {
+                found = (true, found.1 | wording.ability);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a content is refused for being several parts, and the request has such.
+fn wants_only_text(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    let content = |sentence: &str| {
+        sentence.contains("content") && says(sentence, ONLY_TEXT) && !sentence.contains(" or ")
+    };
+    sentences(&body.text).any(content) && has(sent, &["image_url", "input_audio", "text"])
+}
+
+/// The ability that is refused by the name of its parameter, as such and not for a value.
+fn refused_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
+    let Some(name) = parameter::refused(body, sent) else {
+        return Abilities::default();
+    };
+    let part = |end: &str| body.text.contains(&format!("{name}{end}"));
+    let wholly = !parameter::is_of_the_value(body) && !part("[") && !part(".0");
+    match name.as_str() {
+        "tools" | "functions" if wholly => Abilities::TOOLS,
+        "response_format" if wholly => Abilities::JSON_SCHEMA,
+        "audio" | "modalities" if wholly => Abilities::AUDIO,
+        "tool_choice" => Abilities::REQUIRED_TOOLS,
+        "n" if parameter::ceiling("n", body, sent).is_none_or(|most| most == 1) => {
+            Abilities::SEVERAL_CHOICES
+        }
+        _ => Abilities::default(),
+    }
+}
+
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', ';']).flat_map(|line| line.split(". ")).take(MOST_SENTENCES)
+}
+
+fn says(sentence: &str, phrases: &[&str]) -> bool {
+    phrases.iter().any(|phrase| sentence.contains(phrase))
+}
+
+/// Whether one of the things is named, as words of their own.
+fn names(sentence: &str, things: &[&str]) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let stands = |thing: &&str| {
+        sentence.match_indices(*thing).take(MOST_SENTENCES).any(|(at, _)| {
+            !sentence[..at].ends_with(is_part) && !sentence[at + thing.len()..].starts_with(is_part)
+        })
+    };
+    things.iter().any(|thing| stands(&thing))
+}
+
+fn has(sent: &Sent<'_>, names: &[&str]) -> bool {
+    names.iter().any(|name| sent.is_whole(name))
+}
