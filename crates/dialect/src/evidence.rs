@@ -14,7 +14,7 @@ use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
 use crate::withheld::Shared;
-use crate::{ability, clock, context, detail, history, limits, parameter, words};
+use crate::{ability, clock, context, detail, history, limits, list, parameter, words};
 
 /// A wait that no limit per minute asks for.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -127,6 +127,8 @@ pub(crate) enum Sign {
     HistoryRefused,
     /// What is refused is the value of a parameter that an answer can do without.
     OptionRefused,
+    /// A list of the request has too many entries.
+    ListTooLong,
     /// What the request asks for is not taken at all.
     AbilityMissing,
     /// The text speaks of a model, or of what stands for one.
@@ -286,6 +288,7 @@ impl<'a> Evidence<'a> {
             Sign::Page => self.body.form == Form::Html,
             Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
             Sign::OptionRefused => self.refused_option().is_some(),
+            Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
             Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),

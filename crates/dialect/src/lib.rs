@@ -14,6 +14,7 @@ mod fields;
 mod headers;
 mod history;
 mod limits;
+mod list;
 mod nested;
 mod pairs;
 mod parameter;
@@ -142,6 +143,13 @@ pub fn replacement_for(param: &str, body: &[u8], request: &[u8]) -> Option<Strin
 /// is a whole number.
 pub fn stated_ceiling(param: &str, body: &[u8], request: &[u8]) -> Option<u64> {
     parameter::ceiling(param, &ErrorBody::read(body), &Sent::new(request))
+}
+
+/// How many entries of a refused list the provider takes, if it was refused for their number and
+/// it says so.
+pub fn stated_length(body: &[u8], request: &[u8]) -> Option<u64> {
+    let body = ErrorBody::read(body);
+    list::refused(&body, &Sent::new(request)).and_then(|_| list::most(&body))
 }
 
 fn fault(seen: &Evidence<'_>) -> Fault {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::body::ErrorBody;
 use crate::echo::{self, Whose};
 use crate::history;
+use crate::list;
 use crate::sent::Sent;
 use crate::tree::walk;
 
@@ -176,6 +177,7 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
         .or_else(|| by_written_location(&body.message))
         .or_else(|| in_prose(&body.message, sent))
         .or_else(|| refused_option(body, sent))
+        .or_else(|| list::refused(body, sent))
 }
 
 /// The option that an error names, in its field, its location or its words.
@@ -193,6 +195,12 @@ pub(crate) fn refused_option(body: &ErrorBody, sent: &Sent<'_>) -> Option<String
         places.any(|place| is_whole_word(&text, &place) && !echo::is_repeated(&place, &text, sent))
     };
     OPTIONS.iter().find(is_said).map(|name| (*name).to_owned())
+}
+
+/// Whether a text has a word, whole.
+pub(crate) fn says_word(text: &str, word: &str) -> bool {
+    let mut places = text.match_indices(word).take(8);
+    places.any(|(at, _)| is_whole_word(text, &(at..at + word.len())))
 }
 
 fn is_whole_word(text: &str, place: &Range<usize>) -> bool {
@@ -236,7 +244,7 @@ pub(crate) fn ceiling(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Option<
 }
 
 /// A whole number, and what follows it.
-fn count(tail: &str) -> Option<(u64, &str)> {
+pub(crate) fn count(tail: &str) -> Option<(u64, &str)> {
     let tail = tail.trim_start_matches([' ', '`', '\'', '"', ':']);
     let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(tail.len());
     let (digits, rest) = tail.split_at(end);
@@ -336,7 +344,7 @@ fn utf8_len(text: &str, at: usize) -> usize {
 }
 
 /// The part of a path before the first dot or bracket, written as requests write it.
-fn top_level(path: &str) -> Option<String> {
+pub(crate) fn top_level(path: &str) -> Option<String> {
     let name = snake(path.split(['.', '[']).next()?);
     let sound = !name.is_empty() && name.len() <= LONGEST && name.chars().all(is_in_name);
     (sound && !PROTECTED.contains(&name.as_str())).then_some(name)

@@ -253,7 +253,8 @@ impl Rotation {
             let lacks = |index| matches!(reason(index), Some(Reason::Lacks(_)));
             let is_learned = |closed: Closed| closed.origin == Origin::Learned;
             let mut unspent = unspent();
-            let first = unspent.find(|&index| lacks(index) && closed(index).is_some_and(is_learned));
+            let first =
+                unspent.find(|&index| lacks(index) && closed(index).is_some_and(is_learned));
             first.filter(|_| (0..self.chain.len()).all(lacks))
         })
     }

@@ -31,6 +31,8 @@ pub(crate) enum Mend {
     Rename(String),
     /// Send at most this number.
     AtMost(u64),
+    /// Send at most so many of its entries, the first ones.
+    First(usize),
     /// Mend the messages, whatever the parameters are.
     Messages(MessageRefusal),
 }

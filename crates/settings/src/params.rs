@@ -22,6 +22,8 @@ pub struct ParamRule {
     pub only: BTreeMap<String, Vec<String>>,
     /// Other values for a parameter's values, by its name and by the JSON of what is replaced.
     pub values: BTreeMap<String, BTreeMap<String, Value>>,
+    /// How many entries of a list are sent at most, by its name.
+    pub first: BTreeMap<String, usize>,
     /// What is refused in messages.
     pub messages: Vec<MessageRefusal>,
 }
@@ -84,6 +86,7 @@ mod tests {
         let rules = |provider| &Catalogue::builtin().find(provider).unwrap().parameters;
         assert_eq!(rules("mistral")[0].only["reasoning_effort"], ["none", "high"]);
         assert_eq!(rules("together")[0].values["logprobs"]["true"], 1);
+        assert_eq!(rules("cerebras")[0].first["stop"], 4);
         assert_eq!(rules("cloudflare")[0].messages, [super::MessageRefusal::NullContent]);
         let unknown = r#"{"messages": ["empty_content"]}"#;
         assert!(serde_json::from_str::<super::ParamRule>(unknown).is_err());

@@ -85,6 +85,14 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "list that is too long",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::ListTooLong],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "several calls of tools at once",
         statuses: REFUSED,
         any: &[

@@ -56,7 +56,12 @@ fn each_rule_has_a_reply_that_only_it_explains() {
         "request": r#"{"reasoning_effort":"minimal"}"#,
         "body": {"error": {"message": "Invalid reasoning_effort: minimal"}},
     });
-    let cases = cases.chain([option]);
+    let list = serde_json::json!({
+        "status": 400,
+        "request": r#"{"stop":["a","b","c","d","e"]}"#,
+        "body": {"error": {"message": "Only up to 4 stop sequences are taken"}},
+    });
+    let cases = cases.chain([option, list]);
     let met: BTreeSet<&str> = cases.filter_map(|case| matched(&case)).collect();
     let idle: Vec<&str> = names().into_iter().filter(|name| !met.contains(name)).collect();
     assert!(idle.is_empty(), "no reply among the tests meets {idle:?}");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dialect::HistoryFault;
 use engine::{
-    Abilities, Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict, Why, policy,
+    Abilities, Attempt, Candidate, FaultKind, Refusal, Remedy, Rotation, Step, Timestamp, Verdict,
+    Why, policy,
 };
 use http::Response;
 use wire::Endpoint;
@@ -24,7 +25,7 @@ use super::wishes::Wishes;
 use crate::app::App;
 use crate::refused::{Mend, Values};
 use crate::repairs;
-use crate::upstream::{Original, is_at_most};
+use crate::upstream::{Original, is_at_most, is_longer};
 use crate::world::{AUTO_MODEL, World};
 
 /// Parameters without which a request is not the same request.
@@ -239,6 +240,10 @@ impl Journey {
         let request = &self.intake.body;
         if let Some(new) = dialect::replacement_for(name, body, request) {
             return Mend::Rename(new);
+        }
+        let most = dialect::stated_length(body, request).and_then(|most| most.try_into().ok());
+        if let Some(most) = most.filter(|most| is_longer(given, *most)) {
+            return Mend::First(most);
         }
         match dialect::stated_ceiling(name, body, request) {
             Some(most) if !is_at_most(given, most) => Mend::AtMost(most),

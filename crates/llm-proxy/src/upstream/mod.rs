@@ -19,7 +19,7 @@ mod told;
 pub(crate) use body::Segments;
 pub(crate) use client::{Client, ClientOptions};
 pub(crate) use failure::{Failure, Original};
-pub(crate) use request::{is_at_most, list_models, prepare};
+pub(crate) use request::{is_at_most, is_longer, list_models, prepare};
 pub(crate) use send::{Answer, Asked, Limits, Outcome, Recovery, send};
 pub(crate) use stream::{EventStream, StreamEnd};
 pub(crate) use told::{Continuing, Told};

@@ -67,7 +67,7 @@ fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
     let known = rules.flat_map(|rule| rule.messages.iter().copied());
     let seen = mends.values().filter_map(|mend| match mend {
         Mend::Messages(refusal) => Some(*refusal),
-        Mend::Drop | Mend::DropIf(_) | Mend::Rename(_) | Mend::AtMost(_) => None,
+        Mend::Drop | Mend::DropIf(_) | Mend::Rename(_) | Mend::AtMost(_) | Mend::First(_) => None,
     });
     known.chain(seen).map(repair_for).collect()
 }
@@ -109,6 +109,9 @@ fn adapt(
     }
     for (name, texts) in rules().flat_map(|rule| &rule.only) {
         adaptation.keep_only(name, texts);
+    }
+    for (name, most) in rules().flat_map(|rule| &rule.first) {
+        adaptation.mend(name, &Mend::First(*most));
     }
     for (name, mend) in mends {
         adaptation.mend(name, mend);
@@ -165,6 +168,7 @@ impl Adaptation<'_> {
                 self.change(name, renamed.collect());
             }
             Mend::AtMost(most) => self.change(name, self.lowered(name, *most)),
+            Mend::First(most) => self.change(name, self.shortened(name, *most)),
             Mend::Messages(_) => {}
         }
     }
@@ -211,6 +215,21 @@ impl Adaptation<'_> {
         }
         Edit::set(&self.intake.scan.layout, name, &Bytes::from(most.to_string()))
     }
+
+    fn shortened(&self, name: &str, most: usize) -> Vec<Edit> {
+        let Some(given) = self.intake.parameter(name).filter(|given| is_longer(*given, most))
+        else {
+            return Vec::new();
+        };
+        let first: Vec<&[u8]> = given.elements().take(most).map(View::raw).collect();
+        let list = [b"[", first.join(&b","[..]).as_slice(), b"]"].concat();
+        Edit::set(&self.intake.scan.layout, name, &Bytes::from(list))
+    }
+}
+
+/// Whether a value is a list of more entries than that.
+pub(crate) fn is_longer(given: View<'_>, most: usize) -> bool {
+    given.kind() == Kind::Array && given.elements().nth(most).is_some()
 }
 
 /// Whether a value is a number that a provider who takes at most this one takes too.
