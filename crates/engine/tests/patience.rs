@@ -153,6 +153,45 @@ fn what_a_deployment_lacks_is_never_asked_of_it() {
 }
 
 #[test]
+fn what_was_seen_to_be_lacking_is_passed_over_until_a_reset_or_a_reload() {
+    let mut world = World::new(plain(2));
+    let lacks_images = |world: &mut World| {
+        let deployment = &world.registry.deployments()[0];
+        world.ledger.learn_lack(deployment, Abilities::IMAGES);
+    };
+    let needs = Needs { wants: Abilities::IMAGES, ..Needs::default() };
+    let next = |world: &mut World, needs| {
+        let journey = world.begin(needs, 300 * SECOND);
+        world.next_door(journey).unwrap()
+    };
+    lacks_images(&mut world);
+    assert_eq!(next(&mut world, needs), "p1/k/m");
+    assert_eq!(next(&mut world, Needs::default()), "p0/k/m", "only what asks for it goes on");
+    world.ledger.reset(Some("p1"));
+    assert_eq!(next(&mut world, needs), "p1/k/m", "another one's reset changes nothing");
+    world.ledger.reset(Some("p0"));
+    assert_eq!(next(&mut world, needs), "p0/k/m");
+    lacks_images(&mut world);
+    world.reload(plain(2));
+    assert_eq!(next(&mut world, needs), "p0/k/m");
+}
+
+#[test]
+fn who_was_seen_to_lack_something_is_tried_if_nobody_else_has_it() {
+    let mut specs = plain(2);
+    specs[0].lacks = vec![Abilities::IMAGES];
+    let mut world = World::new(specs);
+    let needs = Needs { wants: Abilities::IMAGES, ..Needs::default() };
+    let deployment = &world.registry.deployments()[1];
+    world.ledger.learn_lack(deployment, Abilities::IMAGES);
+    let journey = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p1/k/m", "what was learned may be wrong");
+    world.fail(journey, fault(FaultKind::CapabilityMissing, Scope::Request), Remedy::None);
+    let own = Why::RequestsOwn { attempt: 0 };
+    assert_eq!(world.next(journey), Said::Refuse(own, None));
+}
+
+#[test]
 fn models_that_share_an_account_share_its_limits() {
     let mut specs = plain(1);
     specs[0].models = vec!["m".to_owned(), "n".to_owned()];

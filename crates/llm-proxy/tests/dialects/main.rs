@@ -13,6 +13,7 @@ mod crowds;
 mod explained;
 mod histories;
 mod keys;
+mod lacking;
 mod limits;
 mod parameters;
 mod recorded;

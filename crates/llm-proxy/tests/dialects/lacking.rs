@@ -1,0 +1,153 @@
+//! What a provider's model is seen to lack: the next one answers, and it is not asked again.
+
+use serde_json::{Value, json};
+use simulated::{Behaviour, Reply, SimulatedProvider};
+
+use crate::harness::{Proxy, Setup, error, good, post, question};
+
+fn refusal(status: u16, message: &str) -> Reply {
+    error(status, message, "invalid_request_error", "")
+}
+
+fn picture() -> Value {
+    let mut body = question(false);
+    body["messages"] = json!([{"role": "user", "content": [{"type": "text", "text": "what is it?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]);
+    body
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut body = question(false);
+    body[name] = value;
+    body
+}
+
+fn tools() -> Value {
+    with("tools", json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]))
+}
+
+/// Refuses a body of which `is_refused` says so.
+async fn picky(
+    is_refused: impl Fn(&Value) -> bool + Send + Sync + 'static,
+    reply: Reply,
+) -> SimulatedProvider {
+    let behaviour = Behaviour::answer(move |request| {
+        if is_refused(&request.json()) { reply.clone() } else { Reply::answer(&["a"]) }
+    });
+    SimulatedProvider::start(behaviour).await.unwrap()
+}
+
+async fn reset(proxy: &Proxy) {
+    assert_eq!(proxy.send(post("/reset")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lack_is_paid_for_once() {
+    let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
+    let has_tools = |body: &Value| body.get("tools").is_some();
+    let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
+    let table: [(&str, u16, Value, fn(&Value) -> bool); 5] = [
+        (
+            "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
+             variant `image_url`, expected `text` at line 1 column 90",
+            400,
+            picture(),
+            has_parts,
+        ),
+        ("messages[0].content must be a string", 400, picture(), has_parts),
+        ("m is not a multimodal model", 400, picture(), has_parts),
+        (
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
+            400,
+            tools(),
+            has_tools,
+        ),
+        ("'n' : number must be at most 1", 400, with("n", json!(2)), many),
+    ];
+    for (message, status, body, is_refused) in table {
+        let a = picky(is_refused, refusal(status, message)).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        for count in [1, 1, 1] {
+            proxy.ask(&body).await.assert_says("b");
+            assert_eq!(a.count(), count, "{message}");
+        }
+        proxy.chat(false).await.assert_says("a");
+        reset(&proxy).await;
+        proxy.ask(&body).await.assert_says("b");
+        assert_eq!(a.count(), 3, "{message}: forgotten");
+    }
+}
+
+#[tokio::test]
+async fn who_is_alone_is_asked_again_and_its_own_error_goes_back() {
+    let message = "m is not a multimodal model";
+    let a = picky(|body| body["messages"][0]["content"].is_array(), refusal(400, message)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    for count in [1, 2] {
+        let heard = proxy.ask(&picture()).await;
+        assert_eq!((heard.status, a.count()), (400, count), "{}", heard.text());
+        assert_eq!(heard.json()["error"]["message"], message);
+    }
+}
+
+#[tokio::test]
+async fn calls_of_tools_at_once_are_the_next_ones_turn_and_teach_nothing() {
+    let message = "This model only supports single tool-calls at once!";
+    let a = picky(|body| body.get("tools").is_some(), refusal(400, message)).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    for count in [1, 2] {
+        proxy.ask(&tools()).await.assert_says("b");
+        assert_eq!(a.count(), count);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_shortened_to_what_is_taken_and_that_is_remembered() {
+    let too_long = |body: &Value| body["stop"].as_array().is_some_and(|stop| stop.len() > 4);
+    let body = with("stop", json!(["a", "b", "c", "d", "e"]));
+    for (message, param) in [
+        (
+            "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an \
+             array with length 5 instead.",
+            json!("stop"),
+        ),
+        ("Only up to 4 stop sequences are allowed", Value::Null),
+        ("'stop' : maximum number of items is 4", Value::Null),
+    ] {
+        let told = json!({"error": {"message": message, "type": "invalid_request_error", "param": param}});
+        let a = picky(too_long, Reply::json(400, &told)).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        for count in [2, 3] {
+            let heard = proxy.ask(&body).await;
+            heard.assert_says("a");
+            assert_eq!(heard.header("x-dropped-params"), Some("stop"), "{message}");
+            assert_eq!(a.count(), count, "{message}");
+        }
+        let sent = a.requests().last().unwrap().json();
+        assert_eq!(sent["stop"], json!(["a", "b", "c", "d"]));
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_shortened_for_who_is_known_to_take_no_more() {
+    let (a, b) = (good("a").await, good("b").await);
+    let lines = "api_key: sk-key-one-0123456\n    model: m";
+    let proxy = Setup::new()
+        .provider_with("cerebras", a.address(), lines)
+        .provider("b", &b)
+        .start()
+        .await;
+    for (given, sent, named) in [
+        (json!(["a", "b", "c", "d", "e"]), json!(["a", "b", "c", "d"]), Some("stop")),
+        (json!(["a", "b", "c", "d"]), json!(["a", "b", "c", "d"]), None),
+        (json!("a"), json!("a"), None),
+    ] {
+        let heard = proxy.ask(&with("stop", given)).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), named);
+        assert_eq!(a.requests().last().unwrap().json()["stop"], sent);
+    }
+}
