@@ -217,7 +217,7 @@ fn names(sentence: &str, things: &[&str]) -> bool {
             !sentence[..at].ends_with(is_part) && !sentence[at + thing.len()..].starts_with(is_part)
         })
     };
-    things.iter().any(|thing| stands(&thing))
+    things.iter().any(stands)
 }
 
 fn has(sent: &Sent<'_>, names: &[&str]) -> bool {

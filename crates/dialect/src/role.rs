@@ -70,8 +70,12 @@ pub(crate) fn is_refused(body: &ErrorBody, sent: &Sent<'_>) -> bool {
         && says(REFUSED)
         && !says(ORDER)
         && !taken.contains(DEVELOPER)
-        && (is_named || !names_another(said))
-        && (sent.body().is_empty() || sent.is_whole(DEVELOPER))
+        && (is_named || !names_another(said) && is_sent(sent))
+}
+
+/// Whether the request has the role, if it is known.
+fn is_sent(sent: &Sent<'_>) -> bool {
+    sent.body().is_empty() || sent.is_whole(DEVELOPER)
 }
 
 /// A text before the list of what is taken, and from there on.

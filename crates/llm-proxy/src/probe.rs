@@ -53,7 +53,7 @@ async fn ask(world: &World, clock: &Arc<Clock>, index: usize, with_answer: bool)
     let listed = match list(&world.client, route, 0).await {
         Ok(listed) => listed,
         Err(failure) => {
-            let told = format!("{}: {}", failure.word, route.redact_text(&failure.fault.detail));
+            let told = format!("{}: {}", failure.word, route.redact_error(&failure.fault.detail));
             return Finding { good: false, told };
         }
     };

@@ -149,6 +149,12 @@ impl World {
 }
 
 impl Route {
+    /// The text of an error without any of the provider's keys.
+    pub(crate) fn redact_error(&self, text: &str) -> String {
+        let clean = self.redactor.apply_to_error(&bytes::Bytes::copy_from_slice(text.as_bytes()));
+        String::from_utf8_lossy(&clean).into_owned()
+    }
+
     /// The text without any of the provider's keys.
     pub(crate) fn redact_text(&self, text: &str) -> String {
         let clean = self.redactor.apply(&bytes::Bytes::copy_from_slice(text.as_bytes()));

@@ -24,28 +24,37 @@ const LONG_TAIL: usize = 24;
 /// No word of a name is so long a mixture of letters and digits.
 const LONGEST_WORD: usize = 28;
 
-/// A shorter secret would be found in innocent text.
+/// A shorter secret would be found in innocent text. Down to the second length it is looked for
+/// in errors, as a word of its own.
 const SHORTEST: usize = 8;
+const SHORTEST_WORD: usize = 4;
 
 /// Replaces secrets in bytes, as they are and in every spelling that JSON allows. Its searches
 /// are prepared once.
 #[derive(Clone)]
 pub struct Redactor {
     finders: Vec<Finder<'static>>,
+    /// Secrets that are short, for errors alone.
+    words: Vec<Finder<'static>>,
 }
 
 impl Redactor {
-    /// A redactor of these secrets. Secrets of less than 8 bytes are ignored.
+    /// A redactor of these secrets. Those of less than 8 bytes count for
+    /// [`apply_to_error`](Self::apply_to_error) alone, those of less than 4 not at all.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let mut texts: Vec<Vec<u8>> = secrets
             .into_iter()
             .map(|secret| secret.as_ref().to_vec())
-            .filter(|secret| secret.len() >= SHORTEST)
+            .filter(|secret| secret.len() >= SHORTEST_WORD)
             .collect();
         // The longest first, so that a secret inside another does not leave the other's ends.
         texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
-        Self { finders: texts.iter().map(|text| Finder::new(text).into_owned()).collect() }
+        let (long, short): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.len() >= SHORTEST);
+        let finders = |texts: Vec<&Vec<u8>>| {
+            texts.into_iter().map(|text| Finder::new(text).into_owned()).collect()
+        };
+        Self { finders: finders(long), words: finders(short) }
     }
 
     /// Whether a secret stands in `text`.
@@ -79,9 +88,29 @@ impl Redactor {
     }
 }
 
+impl Redactor {
+    /// The same for what tells of an error. Short secrets count there too, as whole words: a
+    /// placeholder for a key, such as `none`, must not spoil an answer.
+    pub fn apply_to_error(&self, text: &Bytes) -> Bytes {
+        self.words.iter().fold(self.apply(text), |text, finder| {
+            let found = finder.find_iter(&text).map(|at| at..at + finder.needle().len());
+            let found: Vec<_> = found.filter(|place| is_word(&text, place)).collect();
+            without(&text, &found)
+        })
+    }
+}
+
+/// Whether no letter, digit, hyphen or underscore stands beside a place.
+fn is_word(text: &[u8], place: &Range<usize>) -> bool {
+    let is_part = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    !is_part(text[..place.start].last()) && !is_part(text.get(place.end))
+}
+
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.finders.len())
+        write!(f, "Redactor({} secrets)", self.finders.len() + self.words.len())
     }
 }
 
@@ -261,8 +290,16 @@ mod tests {
     }
 
     #[test]
-    fn short_secrets_are_ignored() {
+    fn short_secrets_count_in_errors_alone_and_as_words() {
         assert_eq!(clean(&["none", ""], "none of it"), "none of it");
+        let redactor = Redactor::new(["pw-12", "abc", ""]);
+        for (error, shown) in [
+            ("bad key pw-12, 'pw-12'", "bad key [redacted], '[redacted]'"),
+            ("pw-123 xpw-12 pw-12_", "pw-123 xpw-12 pw-12_"),
+            ("abc", "abc"),
+        ] {
+            assert_eq!(redactor.apply_to_error(&Bytes::from(error)), shown);
+        }
     }
 
     #[test]

@@ -235,13 +235,19 @@ impl Asked {
             fault,
             remedy,
             word,
-            original: Some(Box::new(Original { status, headers, body })),
+            original: Some(Box::new(self.original(status, headers, &body))),
         }
+    }
+
+    /// What the client may get of an error: without short keys either, which are left in until it
+    /// has been read, since they may be words.
+    fn original(&self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Original {
+        Original { status, headers, body: self.route.redactor.apply_to_error(body) }
     }
 
     /// A provider's words without its keys, and without one that a client took for a model.
     fn shown(&self, detail: &str) -> String {
-        let clean = self.route.redact_text(detail);
+        let clean = self.route.redact_error(detail);
         if self.model == self.model_as_shown {
             return clean;
         }
@@ -278,11 +284,8 @@ impl Asked {
         let mut fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
-        let original = Some(Box::new(Original {
-            status: StatusCode::BAD_GATEWAY,
-            headers: HeaderMap::new(),
-            body,
-        }));
+        let original = self.original(StatusCode::BAD_GATEWAY, HeaderMap::new(), &body);
+        let original = Some(Box::new(original));
         Some(Failure { fault, remedy: Remedy::None, word, original })
     }
 }

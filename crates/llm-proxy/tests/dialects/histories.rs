@@ -218,7 +218,8 @@ async fn refused_again_after_the_repair_the_next_provider_gets_the_original() {
 
 #[tokio::test]
 async fn what_cannot_be_repaired_leads_to_the_next_provider_at_once() {
-    for refusal in &REFUSALS {
+    // The last one does not say which role is meant: without the one it is the caller's mistake.
+    for refusal in &REFUSALS[..6] {
         let a = always(reply(refusal)).await;
         let b = good("b").await;
         let proxy = Setup::chain([&a, &b]).start().await;
@@ -262,4 +263,66 @@ async fn each_provider_of_a_chain_gets_its_own_repair_alone() {
     let mut expected = repaired(4, &sent);
     expected["model"] = "b-model".into();
     assert_eq!(sent, expected);
+}
+
+#[tokio::test]
+async fn a_foreign_signature_is_repaired_for_one_request() {
+    let conversation = json!({"messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "text", "text": "so"}]},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "type": "function",
+            "function": {"name": "f", "arguments": "{}"},
+            "extra_content": {"google": {"thought_signature": "foreign"}}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "1"}]});
+    let mut expected = conversation.clone();
+    expected["model"] = "a-model".into();
+    expected["messages"][1]["content"].as_array_mut().unwrap().remove(0);
+    expected["messages"][2]["tool_calls"][0]["extra_content"]["google"]["thought_signature"] =
+        "skip_thought_signature_validator".into();
+    for told in [
+        json!([{"error": {"code": 400, "message": "Corrupted thought signature.", "status": "INVALID_ARGUMENT"}}]),
+        json!({"error": {"message": "messages.1.content.0: Invalid `signature` in `thinking` block"}}),
+    ] {
+        let a = script([Reply::json(400, &told), Reply::answer(&["a"])]).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let heard = ask(&proxy, conversation.to_string()).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("messages.signature"));
+        assert_eq!(last_body(&a), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_refused_without_a_name_is_mended_and_remembered() {
+    let place = json!([{"type": "literal_error", "loc": ["body", "messages", 0, "role"],
+        "msg": "Input should be 'system', 'user', 'assistant' or 'tool'", "input": "developer"}]);
+    for (status, told) in [
+        (
+            400,
+            json!({"error": {"code": "1214", "message": "messages parameter is illegal: Incorrect role information"}}),
+        ),
+        (
+            422,
+            json!({"error": {"message": "messages[0].role must be one of system, user, assistant, tool"}}),
+        ),
+        (422, json!({"object": "error", "message": {"detail": place}, "code": null})),
+    ] {
+        let behaviour = {
+            let told = told.clone();
+            Behaviour::answer(move |request| {
+                let is_refused = request.json()["messages"][0]["role"] == "developer";
+                if is_refused { Reply::json(status, &told) } else { Reply::answer(&["a"]) }
+            })
+        };
+        let a = SimulatedProvider::start(behaviour).await.unwrap();
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        for count in [2, 3] {
+            let heard = ask(&proxy, conversation()).await;
+            heard.assert_says("a");
+            assert_eq!(heard.header("x-dropped-params"), Some("messages.role"), "{told}");
+            assert_eq!(a.count(), count, "{told}");
+        }
+    }
 }

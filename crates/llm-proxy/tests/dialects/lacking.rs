@@ -41,12 +41,15 @@ async fn reset(proxy: &Proxy) {
     assert_eq!(proxy.send(post("/reset")).await.status, 200);
 }
 
+/// What is said with which status, what was sent, and whether a body is refused so.
+type Lack = (&'static str, u16, Value, fn(&Value) -> bool);
+
 #[tokio::test]
 async fn a_lack_is_paid_for_once() {
     let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
     let has_tools = |body: &Value| body.get("tools").is_some();
     let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
-    let table: [(&str, u16, Value, fn(&Value) -> bool); 5] = [
+    let table: [Lack; 5] = [
         (
             "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
              variant `image_url`, expected `text` at line 1 column 90",
@@ -116,7 +119,8 @@ async fn a_list_is_shortened_to_what_is_taken_and_that_is_remembered() {
         ("Only up to 4 stop sequences are allowed", Value::Null),
         ("'stop' : maximum number of items is 4", Value::Null),
     ] {
-        let told = json!({"error": {"message": message, "type": "invalid_request_error", "param": param}});
+        let told =
+            json!({"error": {"message": message, "type": "invalid_request_error", "param": param}});
         let a = picky(too_long, Reply::json(400, &told)).await;
         let b = good("b").await;
         let proxy = Setup::chain([&a, &b]).start().await;
@@ -135,11 +139,8 @@ async fn a_list_is_shortened_to_what_is_taken_and_that_is_remembered() {
 async fn a_list_is_shortened_for_who_is_known_to_take_no_more() {
     let (a, b) = (good("a").await, good("b").await);
     let lines = "api_key: sk-key-one-0123456\n    model: m";
-    let proxy = Setup::new()
-        .provider_with("cerebras", a.address(), lines)
-        .provider("b", &b)
-        .start()
-        .await;
+    let proxy =
+        Setup::new().provider_with("cerebras", a.address(), lines).provider("b", &b).start().await;
     for (given, sent, named) in [
         (json!(["a", "b", "c", "d", "e"]), json!(["a", "b", "c", "d"]), Some("stop")),
         (json!(["a", "b", "c", "d"]), json!(["a", "b", "c", "d"]), None),
