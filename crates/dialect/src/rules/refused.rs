@@ -12,7 +12,8 @@ const REFUSED: Statuses = Statuses::Of(&[0, 400, 404, 422]);
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "history of another provider",
-        statuses: Statuses::Of(&[0, 400, 422]),
+        // A server of one's own breaks down over a role that its template does not know.
+        statuses: Statuses::Of(&[0, 400, 422, 500]),
         signs: &[Sign::HistoryRefused],
         kind: ParameterRefused,
         whom: Whom::Request,
