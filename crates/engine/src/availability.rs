@@ -111,6 +111,21 @@ impl Closed {
         matches!(self.reason, Reason::Disabled | Reason::PaidForbidden | Reason::Lacks(_))
     }
 
+    /// Whether its reason may be wrong, or ends at no known time.
+    pub(crate) fn is_dateless(&self) -> bool {
+        matches!(self.reason, Reason::Probing | Reason::DoesNotFit)
+    }
+
+    /// Whether it does not take what the request asks for.
+    pub(crate) fn lacks(&self) -> bool {
+        matches!(self.reason, Reason::Lacks(_))
+    }
+
+    /// Whether that was learned of another request, and may be wrong for this one.
+    pub(crate) fn seems_to_lack(&self) -> bool {
+        self.lacks() && self.origin == Origin::Learned
+    }
+
     /// Whether the provider itself said, in whatever form, when it will be open.
     pub(crate) fn is_stated(&self) -> bool {
         self.until.is_some() && !matches!(self.origin, Origin::Guessed | Origin::Person)
@@ -126,6 +141,16 @@ pub enum Availability {
     HalfOpen,
     /// It may not.
     Closed(Closed),
+}
+
+impl Availability {
+    /// Why not, if it may not.
+    pub(crate) fn closed(self) -> Option<Closed> {
+        match self {
+            Self::Closed(closed) => Some(closed),
+            Self::Open | Self::HalfOpen => None,
+        }
+    }
 }
 
 /// Whether `deployment` may be tried now for a request that needs `needs`.

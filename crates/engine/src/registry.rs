@@ -287,7 +287,6 @@ impl Registry {
         if let Some(listed) = self.by_model.get(name) {
             return Some(own_models(listed.iter().copied()));
         }
-        // A slash with nothing after it names no model.
         if let Some(provider) = self.provider_named(name.strip_suffix('/').unwrap_or(name)) {
             return Some(own_models(self.defaults(provider.deployments.iter().copied())));
         }

@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 use crate::policy::{self, Then};
 use crate::refusal::{Refusal, refusal};
 use crate::registry::{Candidate, Patience, Registry};
-use crate::{Fault, FaultKind, Origin, Timestamp};
+use crate::{Fault, FaultKind, Timestamp};
 
 /// A deployment whose cooldown ends while the request waits is tried again, at most so often.
 const TRIES_PER_DEPLOYMENT: u32 = 3;
@@ -239,23 +239,14 @@ impl Rotation {
     /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
     /// better tried than refused.
     fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
-        let closed = |index| match self.availability(index, registry, ledger, now) {
-            Availability::Closed(closed) => Some(closed),
-            Availability::Open | Availability::HalfOpen => None,
+        let is = |index, test: fn(&Closed) -> bool| {
+            self.availability(index, registry, ledger, now).closed().is_some_and(|one| test(&one))
         };
-        let unspent = || (0..self.chain.len()).filter(|&index| !self.progress(index).spent);
-        let reason = |index| closed(index).map(|closed| closed.reason);
-        let is_dateless =
-            |&index: &usize| matches!(reason(index), Some(Reason::Probing | Reason::DoesNotFit));
-        unspent().find(is_dateless).or_else(|| {
-            // What was learned of one request may be wrong for another, but whoever lacks nothing
-            // and only has to wait comes first.
-            let lacks = |index| matches!(reason(index), Some(Reason::Lacks(_)));
-            let is_learned = |closed: Closed| closed.origin == Origin::Learned;
-            let mut unspent = unspent();
-            let first =
-                unspent.find(|&index| lacks(index) && closed(index).is_some_and(is_learned));
-            first.filter(|_| (0..self.chain.len()).all(lacks))
+        let all = || 0..self.chain.len();
+        let first = |test| all().find(|&at| !self.progress(at).spent && is(at, test));
+        // Whoever lacks nothing and only has to wait comes before one that seems to lack something.
+        first(Closed::is_dateless).or_else(|| {
+            first(Closed::seems_to_lack).filter(|_| all().all(|index| is(index, Closed::lacks)))
         })
     }
 
@@ -317,9 +308,9 @@ impl Rotation {
     ) -> Vec<(usize, Closed)> {
         (0..candidate.min(self.chain.len()))
             .filter(|&index| self.progress(index).tries == 0)
-            .filter_map(|index| match self.availability(index, registry, ledger, now) {
-                Availability::Closed(closed) => Some((self.chain[index].deployment, closed)),
-                Availability::Open | Availability::HalfOpen => None,
+            .filter_map(|index| {
+                let closed = self.availability(index, registry, ledger, now).closed()?;
+                Some((self.chain[index].deployment, closed))
             })
             .collect()
     }
@@ -392,10 +383,7 @@ impl Rotation {
 
     fn refusal(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Refusal {
         let closed = (0..self.chain.len())
-            .map(|index| match self.availability(index, registry, ledger, now) {
-                Availability::Closed(closed) => Some(closed),
-                Availability::Open | Availability::HalfOpen => None,
-            })
+            .map(|index| self.availability(index, registry, ledger, now).closed())
             .collect();
         refusal(closed, &self.tried, now)
     }
