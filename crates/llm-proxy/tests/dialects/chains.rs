@@ -57,6 +57,18 @@ async fn a_step_of_a_chain_may_name_a_model_that_the_provider_does_not_list() {
 }
 
 #[tokio::test]
+async fn a_providers_name_with_a_slash_and_no_model_means_that_provider_alone() {
+    let house = house(None).await;
+    for name in ["b", "b/"] {
+        let heard = house.proxy.ask(&asking(name)).await;
+        assert_eq!((heard.by(), heard.header("x-model")), ("b", Some("b-model")), "{name}");
+    }
+    house.b.set(Reply::rate_limited(Some("60")));
+    assert_eq!(house.proxy.ask(&asking("b/")).await.status, 429);
+    assert_eq!(house.a.count() + house.c.count(), 0);
+}
+
+#[tokio::test]
 async fn a_retired_model_of_a_chain_is_parked_without_its_provider() {
     let missing = crate::harness::error(
         404,
