@@ -89,9 +89,10 @@ async fn any_first_meaningful_event_commits() {
 }
 
 #[tokio::test]
-async fn a_stream_that_only_says_that_it_is_cut_short_is_an_answer() {
-    for reason in ["length", "content_filter", "tool_calls"] {
-        let text = joined(&[events().role(), events().finish(reason), Events::done()]);
+async fn a_stream_that_spent_tokens_or_was_filtered_is_an_answer() {
+    for (reason, tokens) in [("length", 3), ("tool_calls", 3), ("content_filter", 0)] {
+        let usage = events().usage(5, tokens);
+        let text = joined(&[events().role(), events().finish(reason), usage, Events::done()]);
         let (a, b) = (always(raw_stream(text)).await, good("b").await);
         let proxy = Setup::chain([&a, &b]).start().await;
         let heard = proxy.chat(true).await;

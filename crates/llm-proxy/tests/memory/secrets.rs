@@ -152,7 +152,7 @@ async fn a_providers_fault_that_quotes_the_user_is_told_without_the_quotation() 
         saved(&proxy).await;
         let log = proxy.lines().join("\n");
         let file = bytes(&killed(proxy).await);
-        for secret in ["landlord", "Abernathy", "4711", "please help"] {
+        for secret in ["landlord", "Abernathy", "4711 dollars", "please help"] {
             for (place, text) in [
                 ("file", &file[..]),
                 ("requests", requests.as_bytes()),
