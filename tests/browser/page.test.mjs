@@ -127,6 +127,7 @@ test('the chart and its table tell the same figures', async (t) => {
   assert.match(await page.locator('#chart svg').getAttribute('aria-label'), /^requests by day and provider, 7 days/);
   await page.getByText('The same as a table').click();
   const table = page.locator('#figures table');
+  await page.waitForSelector('#figures tbody tr:nth-child(7)');
   assert.equal(await table.locator('tbody tr').count(), 7);
   const today = moment(Date.now()).slice(0, 10);
   const groq = mock.usage.find((one) => one.day === today && one.provider === 'groq').requests;

@@ -151,6 +151,46 @@ const ONLY_TEXT: &[&str] = &[
     "is not of type 'string'",
 ];
 
+/// What is said of a model as such, be the request as it may: only that is remembered. Anything
+/// else may be about this one request, such as the form of its image.
+const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
+    (
+        Abilities::IMAGES,
+        &[
+            "not a multimodal",
+            "not multimodal",
+            "not a vision",
+            "not support image input",
+            "not support images",
+            "not support vision",
+            "not support multimodal",
+            "not support image_url",
+            "image_url is not supported by this model",
+            "image input is not supported",
+            "image inputs are not supported",
+            "images are not supported",
+            "at most 0 image",
+            "model is text-only",
+            "model cannot process images",
+        ],
+    ),
+    (
+        Abilities::TOOLS,
+        &[
+            "not support tools",
+            "not support tool use",
+            "not support tool calling",
+            "not support function calling",
+            "tool choice requires --enable",
+            "tool use is not available",
+            "function calling is not enabled",
+        ],
+    ),
+    (Abilities::AUDIO, &["not support audio", "audio input is not supported"]),
+    (Abilities::JSON_SCHEMA, &["not support structured outputs"]),
+    (Abilities::SEVERAL_CHOICES, &["only supports n=1", "only support n=1"]),
+];
+
 /// So much of a text is looked at.
 const MOST_SENTENCES: usize = 32;
 
@@ -172,6 +212,23 @@ pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
         }
     }
     found
+}
+
+/// What of that is said of the model as such, so that it holds for every request.
+pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
+    let found = missing(body, sent).1;
+    let said = |phrases: &[&str]| {
+        sentences(&body.text).any(|sentence| {
+            says(sentence, phrases) && !says(sentence, &["more than", " url", "message"])
+        })
+    };
+    let of_model = OF_THE_MODEL.iter().filter(|(_, phrases)| said(phrases));
+    let of_model = of_model.fold(Abilities::default(), |all, (ability, _)| all | *ability);
+    let plain = body.text.replace(['`', '\'', '"', '{', '}'], "");
+    let only_text = plain.contains("unknown variant image_url, expected text")
+        && !plain.contains("expected text or ");
+    let of_model = if only_text { of_model | Abilities::IMAGES } else { of_model };
+    found.both(of_model)
 }
 
 /// Whether a content is refused for being several parts, and the request has such.

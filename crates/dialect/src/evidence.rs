@@ -205,9 +205,16 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// The window that the text means. Where a sentence lists several, such as the limits of the
+    /// minute and of the day, the shorter one is the safe guess; violations that are told one by
+    /// one are all met.
     pub(crate) fn window(&self) -> Option<Window> {
         *self.window.get_or_init(|| {
-            words::window(|phrase| self.holds(self.claim(), phrase) && self.is_own(phrase))
+            let is_said = |phrase: &str| self.holds(self.claim(), phrase) && self.is_own(phrase);
+            let (longest, shorter) = words::windows(is_said);
+            let is_listed = matches!(longest, Some(Window::Day | Window::Month))
+                && !self.claim().contains("perday");
+            shorter.filter(|_| is_listed).or(longest)
         })
     }
 

@@ -105,11 +105,11 @@ pub fn shared_class(provider: &str) -> Option<&'static str> {
     profile::of(provider).shared_class
 }
 
-/// What a [`FaultKind::CapabilityMissing`] shows that the deployment lacks, whatever the request,
-/// as far as that is plain: some of it may be what the request does not ask for.
+/// What a [`FaultKind::CapabilityMissing`] says that the model lacks as such, whatever the request:
+/// some of it may be what the request does not ask for.
 pub fn lacking(reply: &Reply<'_>, body: &[u8]) -> Abilities {
     let seen = Evidence::gather(reply, ErrorBody::read(body));
-    ability::missing(&seen.body, &seen.sent).1
+    ability::lasting(&seen.body, &seen.sent)
 }
 
 /// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the
@@ -126,6 +126,12 @@ pub fn refused_history(body: &[u8], request: &[u8]) -> Option<HistoryFault> {
 /// refusal that there is not.
 pub fn refused_parameter(body: &[u8], request: &[u8]) -> Option<String> {
     parameter::refused(&ErrorBody::read(body), &Sent::new(request))
+}
+
+/// Whether a refused parameter was refused for what stands beside it in this request, or does not,
+/// such as one that "is only allowed when tools are specified".
+pub fn depends_on_others(body: &[u8]) -> bool {
+    parameter::depends_on_others(&ErrorBody::read(body))
 }
 
 /// Whether a refused parameter was refused for its value alone, so that another value of it may

@@ -255,6 +255,29 @@ pub(crate) fn count(tail: &str) -> Option<(u64, &str)> {
     if fraction { None } else { Some((digits.replace(',', "").parse().ok()?, rest)) }
 }
 
+/// What is said of a parameter that is taken, but not beside the others of this request.
+const BESIDE_OTHERS: &[&str] = &[
+    "only allowed when",
+    "only allowed if",
+    "only valid when",
+    "only valid if",
+    "only supported when",
+    "only supported with",
+    "only be set when",
+    "only be used when",
+    "only be used with",
+    "when using",
+    "cannot be used together",
+    "cannot be used with",
+    "not compatible with",
+    "incompatible with",
+];
+
+/// Whether it was refused for what stands beside it.
+pub(crate) fn depends_on_others(body: &ErrorBody) -> bool {
+    BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase))
+}
+
 /// Whether only the value was refused, so that the same parameter with another may be taken.
 pub(crate) fn is_of_the_value(body: &ErrorBody) -> bool {
     let text = body.text.as_str();

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -31,10 +32,30 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Members of a request that hold no text of its author.
 const NAMES: &[&str] = &["model", "models", "role", "type"];
 
+/// Digests, which need no hash of their own.
+type Digests = HashSet<u64, BuildHasherDefault<Own>>;
+
+#[derive(Debug, Default)]
+struct Own(u64);
+
+impl Hasher for Own {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |digest, byte| digest << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What a reply has in common with the request's texts, found in one pass over them.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    found: HashSet<u64>,
+    found: Digests,
     repeats: bool,
 }
 
@@ -148,7 +169,7 @@ impl Said {
     }
 
     /// Which words repeat the request.
-    fn repeated(&self, found: &HashSet<u64>) -> Vec<bool> {
+    fn repeated(&self, found: &Digests) -> Vec<bool> {
         let mut runs = vec![false; self.words.len()];
         let mut hidden = runs.clone();
         for (_, words) in self.repetitions().filter(|(digest, _)| found.contains(digest)) {
@@ -172,7 +193,7 @@ impl Said {
     }
 
     /// Which words are the client's: by half of their letters, or so many that they are a run.
-    fn found(&self, found: &HashSet<u64>) -> Vec<bool> {
+    fn found(&self, found: &Digests) -> Vec<bool> {
         let mut known = vec![false; self.letters.len()];
         for (_, letters) in self.runs().filter(|(digest, _)| found.contains(digest)) {
             known[letters].fill(true);
@@ -188,25 +209,27 @@ impl Said {
 
 /// A single pass over the request's texts that finds the runs of a message.
 struct Search {
-    sought: HashSet<u64>,
+    sought: Digests,
     /// A bit for the upper half of each sought digest: nearly every run is none of them.
     sieve: Vec<u64>,
-    found: HashSet<u64>,
+    found: Digests,
     /// The weight of the letter that leaves a run.
     oldest: u64,
 }
 
 impl Search {
     fn of(shown: &Said, read: &Said) -> Self {
-        let shown = shown.runs().map(|(digest, _)| digest);
-        let sought: HashSet<u64> = shown.chain(read.repetitions().map(|(one, _)| one)).collect();
+        let most = shown.letters.len() + WORDS * shown.words.len() + REPEATED * read.words.len();
+        let mut sought = Digests::with_capacity_and_hasher(most, BuildHasherDefault::default());
+        sought.extend(shown.runs().map(|(digest, _)| digest));
+        sought.extend(read.repetitions().map(|(digest, _)| digest));
         let mut sieve = vec![0; 1 << 10];
         for digest in &sought {
             let (place, bit) = sieve_bit(*digest);
             sieve[place] |= bit;
         }
         let oldest = (0..LETTERS).fold(1_u64, |weight, _| weight.wrapping_mul(FACTOR));
-        Self { sought, sieve, found: HashSet::new(), oldest }
+        Self { sought, sieve, found: Digests::default(), oldest }
     }
 
     fn look(&mut self, digest: u64) {

@@ -133,10 +133,11 @@ const REQUESTS: &[&str] = &[
     "max rpd",
 ];
 
-/// The longest window of those of which a phrase is said.
-pub(crate) fn window(is_said: impl Fn(&str) -> bool) -> Option<Window> {
+/// The longest window of those of which a phrase is said, and the longest shorter one.
+pub(crate) fn windows(is_said: impl Fn(&str) -> bool) -> (Option<Window>, Option<Window>) {
     let named = |(_, phrases): &&(Window, &[&str])| phrases.iter().any(|phrase| is_said(phrase));
-    WINDOWS.iter().find(named).map(|&(window, _)| window)
+    let mut named = WINDOWS.iter().filter(named).map(|&(window, _)| window);
+    (named.next(), named.next())
 }
 
 /// What a sentence says is counted.

@@ -113,12 +113,17 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Default)]
 struct Reading {
     facts: ChunkFacts,
     told: usage::Told,
     has_choices: bool,
     has_error: bool,
+    /// Members of an error without a wrapper, if there are no choices beside them.
+    has_flat_error: bool,
+    has_message: bool,
+    has_code: bool,
 }
 
 impl Reading {
@@ -134,7 +139,10 @@ impl Reading {
                 match key.as_ref() {
                     "id" => self.facts.id = value.as_str().map(Into::into),
                     "model" => self.facts.model = value.as_str().map(Into::into),
-                    "usage" | "usageMetadata" => self.facts.has_usage |= value.is_filled(),
+                    "usage" | "usageMetadata" => self.facts.has_usage |= !value.is_null(),
+                    "detail" | "errors" => self.has_flat_error |= value.is_filled(),
+                    "message" => self.has_message = value.kind() == Kind::String,
+                    "code" => self.has_code = !value.is_null(),
                     _ => {}
                 }
             }
@@ -144,7 +152,9 @@ impl Reading {
     fn finish(mut self) -> ChunkFacts {
         self.facts.usage = self.told.usage();
         self.facts.has_usage |= self.facts.usage.is_some();
-        self.facts.kind = kind(&self.facts, self.has_choices, self.has_error);
+        let is_flat = self.has_flat_error || self.has_message && self.has_code;
+        let has_error = self.has_error || is_flat && !self.has_choices;
+        self.facts.kind = kind(&self.facts, self.has_choices, has_error);
         self.facts
     }
 }

@@ -89,7 +89,9 @@ pub(crate) fn member_tells_error(key: &str, value: View<'_>) -> bool {
         "error" => is_error(value),
         "x_groq" => value.get("error").is_some_and(is_error),
         "object" => value.raw() == b"\"error\"",
-        "type" => value.as_str().is_some_and(|text| text == "error" || text.ends_with("_error")),
+        "type" => value.as_str().is_some_and(|text| {
+            text == "error" || text.ends_with("_error") || text.ends_with(".failed")
+        }),
         // As in Cerebras' flat errors, and in problem details (RFC 9457).
         "status" | "status_code" => value.as_u64().is_some_and(|code| (400..600).contains(&code)),
         _ => false,

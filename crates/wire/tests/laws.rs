@@ -329,19 +329,24 @@ proptest! {
         let seen = heard(join(), &cut(&came, &cuts)).map(|new| told.clone() + &new);
         // A line may be meant twice.
         let is_line = again > 0 && again < sent && told.ends_with('\n');
-        prop_assert_eq!(seen.as_deref(), Some(whole.as_str()).filter(|_| !is_line));
+        // So may one that ends as the line before it did.
+        let before = words[..sent - again].concat();
+        let (before, told) = (before.trim_end(), told.trim_end());
+        let alike = before.bytes().rev().zip(told.bytes().rev()).take_while(|(a, b)| a == b);
+        let is_row = again > 0 && again < sent && alike.count() >= 4;
+        prop_assert_eq!(seen.as_deref(), Some(whole.as_str()).filter(|_| !is_line && !is_row));
     }
 
     #[test]
     fn an_answer_begun_anew_is_said_once(
-        words in 4..60_usize,
+        words in 30..60_usize,
         sent in any::<prop::sample::Index>(),
         before in "\\n?([A-Z#*`].{0,38})?",
         cuts in prop::collection::vec(any::<usize>(), 0..12),
     ) {
         let whole = essay(words);
         let words: Vec<&str> = whole.split_inclusive([' ', '\n']).collect();
-        let told = words[..3 + sent.index(words.len() - 3)].concat();
+        let told = words[..25 + sent.index(words.len() - 25)].concat();
         let rest = whole.strip_prefix(&told).unwrap_or_default();
         let came = format!("{before}{whole}");
         let join = Continuation::after_prefill(None, &told, false, Spent::default());

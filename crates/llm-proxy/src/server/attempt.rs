@@ -126,7 +126,9 @@ impl Journey {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
             None => (&self.intake, self.recovery()),
         };
-        let mends = self.app.refused.of(&route.provider.name, model);
+        let mut mends = self.app.refused.of(&route.provider.name, model);
+        let once = self.mends.iter().filter(|(at, ..)| *at == *deployment);
+        mends.extend(once.map(|(_, name, mend)| (name.clone(), mend.clone())));
         let repairs = self.repairs.iter().filter(|(at, _)| *at == *deployment);
         let repairs: Vec<_> = repairs.map(|(_, repair)| repair).collect();
         let prepared = prepare(intake, route, *key, model, &mends, &repairs);

@@ -46,6 +46,8 @@ pub(crate) struct Journey {
     originals: Vec<Option<Original>>,
     /// Repairs of the history, by the deployment that wants them.
     pub(super) repairs: Vec<(usize, Repair)>,
+    /// Parameters that a deployment refuses beside the others of this request only.
+    pub(super) mends: Vec<(usize, String, Mend)>,
 }
 
 impl Journey {
@@ -75,6 +77,7 @@ impl Journey {
             no_recovery,
             originals: Vec::new(),
             repairs: Vec::new(),
+            mends: Vec::new(),
         })
     }
 
@@ -209,7 +212,7 @@ impl Journey {
 
     /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model;
     /// one whose value alone was refused, with that value only.
-    fn mend_parameter(&self, failed: &Failed, body: &[u8]) -> bool {
+    fn mend_parameter(&mut self, failed: &Failed, body: &[u8]) -> bool {
         let Some(name) = dialect::refused_parameter(body, &self.intake.body) else {
             return false;
         };
@@ -230,8 +233,12 @@ impl Journey {
         self.app.log.info(format_args!(
             "{provider}: refuses {name} as it was sent, repeating with that mended"
         ));
-        self.app.refused.remember(provider, &failed.model, &name, mend);
-        self.app.memory.touch();
+        if dialect::depends_on_others(body) {
+            self.mends.push((failed.held.deployment(), name, mend));
+        } else {
+            self.app.refused.remember(provider, &failed.model, &name, mend);
+            self.app.memory.touch();
+        }
         true
     }
 

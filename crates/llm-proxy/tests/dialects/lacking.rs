@@ -49,7 +49,7 @@ async fn a_lack_is_paid_for_once() {
     let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
     let has_tools = |body: &Value| body.get("tools").is_some();
     let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
-    let table: [Lack; 5] = [
+    let table: [Lack; 4] = [
         (
             "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
              variant `image_url`, expected `text` at line 1 column 90",
@@ -57,7 +57,6 @@ async fn a_lack_is_paid_for_once() {
             picture(),
             has_parts,
         ),
-        ("messages[0].content must be a string", 400, picture(), has_parts),
         ("m is not a multimodal model", 400, picture(), has_parts),
         (
             "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
@@ -65,7 +64,7 @@ async fn a_lack_is_paid_for_once() {
             tools(),
             has_tools,
         ),
-        ("'n' : number must be at most 1", 400, with("n", json!(2)), many),
+        ("This model only supports n=1", 400, with("n", json!(2)), many),
     ];
     for (message, status, body, is_refused) in table {
         let a = picky(is_refused, refusal(status, message)).await;
@@ -80,6 +79,46 @@ async fn a_lack_is_paid_for_once() {
         proxy.ask(&body).await.assert_says("b");
         assert_eq!(a.count(), 3, "{message}: forgotten");
     }
+}
+
+/// What may be wrong with this one request alone says nothing of the next one.
+#[tokio::test]
+async fn a_lack_that_may_be_the_requests_own_is_not_remembered() {
+    for message in [
+        "messages[0].content must be a string",
+        "Unsupported image type: image/gif",
+        "This model does not support more than 1 image per request",
+    ] {
+        let a = picky(|body| body["seed"] == 7, refusal(400, message)).await;
+        let b = good("b").await;
+        let proxy = Setup::chain([&a, &b]).start().await;
+        let mut bad = picture();
+        bad["seed"] = 7.into();
+        proxy.ask(&bad).await;
+        proxy.ask(&picture()).await.assert_says("a");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_refused_beside_others_is_left_out_once() {
+    let message = "'parallel_tool_calls' is only allowed when 'tools' are specified.";
+    let told = json!({"error": {"message": message, "type": "invalid_request_error",
+        "param": "parallel_tool_calls", "code": null}});
+    let lonely =
+        |body: &Value| body.get("parallel_tool_calls").is_some() && body.get("tools").is_none();
+    let a = picky(lonely, Reply::json(400, &told)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    for count in [2, 4] {
+        let heard = proxy.ask(&with("parallel_tool_calls", json!(false))).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("parallel_tool_calls"));
+        assert_eq!(a.count(), count);
+    }
+    let mut body = tools();
+    body["parallel_tool_calls"] = json!(false);
+    let heard = proxy.ask(&body).await;
+    assert_eq!(heard.header("x-dropped-params"), None);
+    assert_eq!(a.requests().last().unwrap().json()["parallel_tool_calls"], false);
 }
 
 #[tokio::test]

@@ -341,13 +341,21 @@ async fn the_key_that_the_first_one_echoes_is_not_told_to_the_second() {
 
 #[tokio::test]
 async fn an_answer_begun_anew_behind_a_preamble_is_not_said_twice() {
-    let begun = "The capital of France, as far as I know, is";
+    let begun = "The capital of France, as far as I know, is a city on the Seine that has been the \
+        seat of its kings, of its parliaments and of most of its presidents for so long that \
+        everybody knows it; it is called";
     for before in ["Sure! ", "```\n"] {
         let a = always(A.cut(&[begun])).await;
         let b = always(B.whole(&[before, begun, " Paris."])).await;
         let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
         assert_one_answer(&proxy.chat(true).await, &format!("{begun} Paris."));
     }
+    // A short one may as well be the beginning of the next row.
+    let a = always(A.cut(&["The capital of "])).await;
+    let rows = ["France is Paris. ", "The capital of ", "Spain is Madrid."];
+    let b = always(B.whole(&rows)).await;
+    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+    assert_interrupted(&proxy.chat(true).await, "The capital of ", "a");
 }
 
 #[tokio::test]

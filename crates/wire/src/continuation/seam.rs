@@ -7,16 +7,18 @@
 //!
 //! | What comes | What becomes of it |
 //! |---|---|
-//! | the whole text | left out |
-//! | the whole text, which repeats itself | no continuation |
+//! | the whole text, if it [says much](says_much) | left out |
+//! | the whole text of 4 bytes or more else, or one that repeats itself | no continuation |
 //! | a distinctive end of the text, where a line or a sentence ends at the joint | no continuation |
-//! | a distinctive end of the text, inside a sentence | left out |
+//! | a distinctive end of the text, that ends as the text before it does | no continuation |
+//! | a distinctive end of the text else | left out |
 //! | the word that the text ends inside of, from its first letter, at least 4 bytes | left out |
-//! | the text's beginning within the first 160 bytes, and from there the whole text | left out, with what stands before it |
-//! | the text's beginning within the first 160 bytes, and then something else, or the end | no continuation |
+//! | the text's beginning within the first 160 bytes, and from there the whole text, if it is long | left out, with what stands before it |
+//! | the text's beginning within the first 160 bytes else | no continuation |
 //! | the one space that the text ends with | left out |
 //! | anything else | new |
 //!
+//! Long is a text of more than 160 bytes: nobody says that again by chance.
 //! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
 //! one of letters only. Neither is a repetition itself: figures and `haha` do go on like that.
 //! Nobody begins an answer with a small letter, a figure or a comma: such words are new at once.
@@ -39,6 +41,9 @@ const WINDOW: usize = 160;
 
 /// Bytes of the shortest part of a word that does not come twice by chance.
 const PART_OF_WORD: usize = 4;
+
+/// Bytes at the end of rows that begin alike.
+const PART_OF_ROW: usize = 4;
 
 /// What came says something else than what was sent, or cannot be told from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,7 +131,8 @@ impl Seam {
     fn push_new(&mut self) -> ControlFlow<Result<String, Other>> {
         self.find_beginning();
         match self.anew {
-            Some((at, same)) if same == self.sent.len() => self.behind(at + same),
+            Some((at, same)) if same == self.sent.len() && self.is_long() => self.behind(at + same),
+            Some((_, same)) if same == self.sent.len() => ControlFlow::Break(Err(Other)),
             Some((at, same)) if at + same < self.held.len() => ControlFlow::Break(Err(Other)),
             Some(_) => ControlFlow::Continue(()),
             None if self.may_begin_anew() => ControlFlow::Continue(()),
@@ -143,7 +149,9 @@ impl Seam {
             Verdict::New => self.find_beginning(),
         }
         match self.anew {
-            Some((at, same)) if same == self.sent.len() => self.without(at + same),
+            Some((at, same)) if same == self.sent.len() && self.is_long() => {
+                self.without(at + same)
+            }
             Some(_) => Err(Other),
             None if is_begun_anew => Err(Other),
             None => Ok(self.as_new()),
@@ -202,13 +210,34 @@ impl Seam {
             // What repeats itself may go on like that; nobody can tell whether it was begun anew.
             return if says_much(unit) { Verdict::Ambiguous } else { Verdict::New };
         }
-        if at == 0 && self.beginning > 0 || self.is_part_of_word(end) {
+        if at == 0 {
+            return self.verdict_of_whole();
+        }
+        if self.is_part_of_word(end) {
             return Verdict::Again;
         }
         if !says_much(end) || memmem::find(self.sent.as_bytes(), end.as_bytes()) != Some(at) {
             return Verdict::New;
         }
-        if self.is_end_of_sentence() { Verdict::Ambiguous } else { Verdict::Again }
+        // Lines and rows that begin alike: `- Do not run in here\n- Do not run `.
+        let is_row = common_end(self.sent[..at].trim_end(), end) >= PART_OF_ROW;
+        if is_row || self.is_end_of_sentence() { Verdict::Ambiguous } else { Verdict::Again }
+    }
+
+    /// What the whole text is that came again.
+    fn verdict_of_whole(&self) -> Verdict {
+        if self.beginning > 0 || self.is_part_of_word(&self.sent) {
+            Verdict::Again
+        } else if self.sent.len() < PART_OF_WORD {
+            Verdict::New
+        } else {
+            Verdict::Ambiguous
+        }
+    }
+
+    /// Whether the text is so long that nobody says all of it again by chance.
+    const fn is_long(&self) -> bool {
+        self.sent.len() > WINDOW
     }
 
     /// Whether a line or a sentence is over at the joint, so that the same one may follow.
@@ -313,6 +342,11 @@ fn alike(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
+/// How many bytes two texts have in common at their end.
+fn common_end(one: &str, other: &str) -> usize {
+    one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count()
+}
+
 /// Bytes of the beginning of a text that do not come again by chance, 0 if it has no such one. A
 /// text that begins with a rule or a frame has a longer one.
 fn distinctive_beginning(text: &str) -> usize {
@@ -392,6 +426,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_begin_alike_are_never_taken_for_a_repetition() {
+        for (sent, came) in [
+            (
+                "INSERT INTO t VALUES (1, 'a');\nINSERT INTO ",
+                "t VALUES (1, 'a');\nINSERT INTO t VALUES (2, 'b');\n",
+            ),
+            ("| 1 | 2 | 3 |\n| 1 | 2 | ", "3 |\n| 1 | 2 | 4 |\n"),
+            ("for a in b:\n    print(a, b)\n    pri", "nt(a, b)\n    print(c, d)\n"),
+            ("- Do not run in here\n- Do not run ", "in here\n- Do not run out there\n"),
+        ] {
+            if let Ok(new) = new_of(sent, &[came], false) {
+                assert_eq!(new, came, "{sent:?}");
+            }
+        }
+        assert_other("{\"items\":[{\"id\":0,\"nam", "{\"items\":[{\"id\":0,\"name\":1}]}");
+    }
+
+    #[test]
     fn what_may_be_meant_twice_is_never_left_out_in_silence() {
         assert_other("the cat. The cat sat on the mat. ", "The cat sat on the mat. Again.");
         let line = "All work and no play makes Jack a dull boy.\n";
@@ -466,12 +518,22 @@ mod tests {
 
     #[test]
     fn an_answer_begun_anew_behind_other_words_is_swallowed_with_them() {
+        let long = format!(
+            "{SENT} so on, until all that was on the table is in the bowl, and{}",
+            " so".repeat(30)
+        );
         for before in ["Sure! ", "```\n", "Of course. Here is the text:\n\n", "\n", "Fi"] {
-            assert_new(SENT, &format!("{before}{SENT} all"), " all");
-            assert_new("Hello there, all ", &format!("{before}Hello there, all of"), "of");
+            assert_new(&long, &format!("{before}{long} all"), " all");
+            assert_new(&format!("{long} "), &format!("{before}{long} of"), "of");
+            if before != "\n" {
+                assert_other(SENT, &format!("{before}{SENT} all"));
+            }
             assert_other(SENT, &format!("{before}First we mix the flour.\nThen comes the milk."));
             assert_other(SENT, &format!("{before}First we mix the flour.\nThen"));
         }
+        // Of a short text it may well be the next row.
+        assert_other("The capital of ", "France is Paris. The capital of Spain is Madrid.");
+        assert_other("Knock, knock.", "\nWho is there?\nKnock, knock.\nAgain?");
         let far = format!("{} ", "x".repeat(WINDOW));
         assert_new(SENT, &format!("{far}{SENT}"), &format!("{far}{SENT}"));
         assert_new(SENT, "Sure! First we rest.", "Sure! First we rest.");
