@@ -58,6 +58,17 @@ export async function open(t, address, { viewport = DESKTOP, scheme = 'light', f
   return page;
 }
 
+/** Waits until there are so many of a locator's elements; a click takes effect in its own time. */
+export async function counts(locator, expected, timeout = 5000) {
+  const started = Date.now();
+  let seen = await locator.count();
+  while (seen !== expected && Date.now() - started <= timeout) {
+    await locator.page().waitForTimeout(20);
+    seen = await locator.count();
+  }
+  assert.equal(seen, expected, String(locator));
+}
+
 /** Waits until an element's text matches; says what it was if it never does. */
 export async function reads(page, selector, pattern, timeout = 5000) {
   const started = Date.now();

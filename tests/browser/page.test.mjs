@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { PHONE, fastest, open, overflow, reads, row, violations } from './browser.mjs';
+import { PHONE, counts, fastest, open, overflow, reads, row, violations } from './browser.mjs';
 import { closed, deployment, hop, moment, provider, quota, request, skip, statusOf } from './mock.mjs';
 import { WORDS, mocked, rotated, sixty, three, traffic } from './states.mjs';
 
@@ -68,8 +68,8 @@ test('the feed is filtered by outcome and provider, and cleared', async (t) => {
   await page.locator('#by-provider').getByRole('button', { name: /^groq/ }).click();
   for (const text of await rows.locator('.route').allInnerTexts()) assert.match(text, /groq/);
   await page.getByRole('button', { name: 'Clear filters' }).click();
-  assert.equal(await rows.count(), 50);
-  assert.equal(await page.locator('#filters [aria-pressed="true"]').count(), 0);
+  await counts(rows, 50);
+  await counts(page.locator('#filters [aria-pressed="true"]'), 0);
 });
 
 test('the feed is shown by fifties, holds 200 and can be paused', async (t) => {
@@ -80,7 +80,7 @@ test('the feed is shown by fifties, holds 200 and can be paused', async (t) => {
   const more = page.getByRole('button', { name: 'Show older requests' });
   for (const count of [100, 150, 200]) {
     await more.click();
-    assert.equal(await rows.count(), count);
+    await counts(rows, count);
   }
   assert.equal(await more.isVisible(), false);
   await page.getByRole('button', { name: 'Pause' }).click();
@@ -90,7 +90,7 @@ test('the feed is shown by fifties, holds 200 and can be paused', async (t) => {
   assert.equal(await rows.first().innerText(), first);
   await page.locator('#pause').click();
   await reads(page, '#feed > li', /while paused/);
-  assert.equal(await rows.count(), 200);
+  await counts(rows, 200);
 });
 
 test('a burst of requests leaves the page quick', async (t) => {
@@ -128,7 +128,7 @@ test('the chart and its table tell the same figures', async (t) => {
   await page.getByText('The same as a table').click();
   const table = page.locator('#figures table');
   await page.waitForSelector('#figures tbody tr:nth-child(7)');
-  assert.equal(await table.locator('tbody tr').count(), 7);
+  await counts(table.locator('tbody tr'), 7);
   const today = moment(Date.now()).slice(0, 10);
   const groq = mock.usage.find((one) => one.day === today && one.provider === 'groq').requests;
   const column = (await table.locator('thead th').allInnerTexts()).indexOf('groq');
@@ -139,7 +139,7 @@ test('the chart and its table tell the same figures', async (t) => {
   await reads(page, '#figures caption', /tokens, 7 days/);
   await page.getByLabel('24 hours').check();
   await reads(page, '#figures caption', /tokens, 24 hours/);
-  assert.equal(await table.locator('tbody tr').count(), 24);
+  await counts(table.locator('tbody tr'), 24);
 });
 
 test('the buttons act, with the keyboard too', async (t) => {
@@ -255,7 +255,7 @@ test('who was passed over was not asked, so the request did not rotate', async (
   const page = await open(t, mock.base);
   await reads(page, '#feed > li', /passed over gpt-4o .*cerebras 200, 412 ms skipped groq/);
   await page.getByRole('button', { name: /^rotated 1/ }).click();
-  assert.equal(await page.locator('#feed > li').count(), 1);
+  await counts(page.locator('#feed > li'), 1);
 });
 
 test('the direction of a text from outside turns nothing beside it, and controls are seen', async (t) => {
@@ -293,7 +293,7 @@ test('a phone shows a dozen of sixty providers, the limited ones first, and all 
   assert.equal(await overflow(page), '');
   await page.getByRole('button', { name: 'Show fewer' }).tap();
   await page.waitForSelector('#rows > tr:nth-child(13)', { state: 'detached' });
-  assert.equal(await rows.count(), 12);
+  await counts(rows, 12);
   assert.equal(await rows.first().locator('th b').innerText(), 'provider-01');
 });
 
@@ -311,7 +311,7 @@ test('the page outlives a restart of the proxy and catches up', async (t) => {
   await reads(page, '#feed > li', /meanwhile/);
   mock.ended(rotated({ asked: 'afterwards' }));
   await reads(page, '#feed > li', /afterwards/);
-  assert.equal(await page.locator('#feed > li').count(), 3);
+  await counts(page.locator('#feed > li'), 3);
 });
 
 test('nothing from outside becomes markup', async (t) => {
@@ -327,7 +327,7 @@ test('nothing from outside becomes markup', async (t) => {
   await page.getByText('The same as a table').click();
   mock.ended({ ...bad, id: 1 });
   await page.waitForFunction(() => document.querySelectorAll('#feed > li').length === 2);
-  assert.equal(await page.locator('img, body script').count(), 0);
+  await counts(page.locator('img, body script'), 0);
   assert.notEqual(await page.title(), 'owned');
   assert.ok((await page.locator('#rows').innerText()).includes(evil));
 });
@@ -399,7 +399,7 @@ test('providers are shown by state', async (t) => {
   const page = await open(t, mock.base);
   await page.locator('#states').getByRole('button', { name: /^parked/ }).click();
   for (const text of await page.locator('#rows > tr .state').allInnerTexts()) assert.match(text, /^\s*parked/);
-  assert.equal(await page.locator('#rows > tr').count(), 6);
+  await counts(page.locator('#rows > tr'), 6);
 });
 
 test('a hidden tab does nothing', async (t) => {
