@@ -2,12 +2,15 @@
 //! providers quote the prompts that they refuse; and, where they are a long run of words, out of
 //! what is read, since a prompt may speak of limits and times as a provider does.
 
-use std::collections::HashSet;
+mod digest;
+
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use digest::{Digests, FACTOR, mixed, of_run, of_words, sieve_bit, step};
 
 /// What stands in the place of the client's words.
 const MARK: &str = "[...]";
@@ -20,37 +23,11 @@ const WORDS: usize = 3;
 const REPEATED: usize = 5;
 const REPEATED_LETTERS: usize = 12;
 
-/// Digests of runs that are read are told apart from those of runs that are shown.
-const READ: usize = 0x100;
-
 /// A whole text of the request counts from so many letters on, however few its words are.
 const SHORTEST_WHOLE: usize = 4;
 
-/// An odd factor for digests of sequences: 2^64 by the golden ratio.
-const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// Members of a request that hold no text of its author.
 const NAMES: &[&str] = &["model", "models", "role", "type"];
-
-/// Digests, which need no hash of their own.
-type Digests = HashSet<u64, BuildHasherDefault<Own>>;
-
-#[derive(Debug, Default)]
-struct Own(u64);
-
-impl Hasher for Own {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |digest, byte| digest << 8 | u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, digest: u64) {
-        self.0 = digest;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 /// What a reply has in common with the request's texts, found in one pass over them.
 #[derive(Debug, Default)]
@@ -291,32 +268,6 @@ fn letter(c: char) -> Option<char> {
 fn parts(before: Option<char>, letter: char) -> bool {
     let spaceless = |c: char| matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{abff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..);
     before.is_none_or(|before| spaceless(before) || spaceless(letter))
-}
-
-fn step(digest: u64, letter: char) -> u64 {
-    digest.wrapping_mul(FACTOR).wrapping_add(u64::from(letter) + 1)
-}
-
-/// Digests of letters and of words, one, two or three, are told apart.
-fn mixed(digest: u64, kind: usize) -> u64 {
-    let digest = (digest ^ kind as u64).wrapping_mul(FACTOR);
-    digest ^ digest >> 32
-}
-
-fn of_words(words: impl Iterator<Item = u64>, count: usize) -> u64 {
-    let digest = words.fold(0, |digest: u64, word| mixed(digest.rotate_left(1) ^ word, count));
-    mixed(digest, count)
-}
-
-/// The digest of a run of words that is read.
-fn of_run(words: &[u64]) -> u64 {
-    let sum = |digest: u64, word: &u64| digest.wrapping_mul(FACTOR) ^ (word ^ word >> 29);
-    mixed(words.iter().fold(0, sum), READ + words.len())
-}
-
-fn sieve_bit(digest: u64) -> (usize, u64) {
-    let bit = digest >> 48;
-    (usize::try_from(bit >> 6).unwrap_or_default(), 1 << (bit & 63))
 }
 
 /// The message with a mark in the place of each run of hidden words.

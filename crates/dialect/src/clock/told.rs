@@ -12,8 +12,8 @@ use crate::profile::Refill;
 const BYTES_OF_A_TOKEN: u64 = 4;
 
 /// The reset of what is spent, the latest of several. Headers that never say what is left are
-/// taken to speak of the limit that was met, unless the text means another. How many tokens the next request takes is not known,
-/// so a bucket of tokens is waited for until it is full.
+/// taken to speak of the limit that was met, unless the text means another. How many tokens the
+/// next request takes is not known, so a bucket of tokens is waited for until it is full.
 pub(super) fn spent(seen: &Evidence<'_>) -> Option<Resume> {
     let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
     let may_be_met = |budget: &Budget| budget.full_at.is_some() && !is_another(budget, seen);
