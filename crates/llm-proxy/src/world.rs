@@ -30,9 +30,6 @@ pub(crate) struct Route {
     pub(crate) chat: Uri,
     pub(crate) completions: Uri,
     pub(crate) models: Uri,
-    /// The `Host` of chats without TLS, which are always HTTP/1.1, so that the client need not make
-    /// it for each.
-    pub(crate) host: Option<HeaderValue>,
     pub(crate) headers: HeaderMap,
     /// One per key; `None` where nothing is sent.
     pub(crate) credentials: Vec<Option<(HeaderName, HeaderValue)>>,
@@ -337,7 +334,6 @@ fn route(provider: &Provider, meters: RouteMeters) -> Result<Arc<Route>, String>
     let secrets = provider.keys.iter().map(|key| key.secret.expose());
     let chat = uri(&provider.endpoints.chat)?;
     Ok(Arc::new(Route {
-        host: plain_host(&chat),
         chat,
         completions: uri(&provider.endpoints.completions)?,
         models: uri(&provider.endpoints.models)?,
@@ -349,15 +345,6 @@ fn route(provider: &Provider, meters: RouteMeters) -> Result<Arc<Route>, String>
         provider: provider.clone(),
         meters,
     }))
-}
-
-/// What `Host` says of a URL without TLS.
-fn plain_host(uri: &Uri) -> Option<HeaderValue> {
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"))?;
-    match authority.port_u16() {
-        None | Some(80) => HeaderValue::from_str(authority.host()).ok(),
-        Some(port) => HeaderValue::from_str(&format!("{}:{port}", authority.host())).ok(),
-    }
 }
 
 fn credential(auth: &AuthStyle, key: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -141,7 +141,8 @@ impl Journey {
     async fn find_model(&self, target: &mut Target, limits: Limits) -> Result<(), Failure> {
         if *target.model == *AUTO_MODEL {
             let (route, key) = (&target.route, target.key);
-            let found = discover(&self.app, &self.world.client, route, key, limits.first).await?;
+            let client = &self.world.client;
+            let found = Box::pin(discover(&self.app, client, route, key, limits.first)).await?;
             target.model = found.into();
             target.told = Arc::clone(&target.model);
         }

@@ -4,39 +4,30 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Tcp = TokioIo<TcpStream>;
 type Connecting<S> = Pin<Box<dyn Future<Output = Result<S, BoxError>> + Send>>;
 
-/// How often a connection has carried a request to its answer. A fault on one that has, and was
-/// idle since, is nobody's: the server may just have closed it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct UseCount(Arc<AtomicUsize>);
+/// A connection, with TLS or without.
+pub(crate) type Stream = MaybeHttpsStream<Tcp>;
 
-impl UseCount {
-    pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_reused(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
+/// Whether both ends have agreed on HTTP/2.
+pub(crate) fn speaks_http2(stream: &Stream) -> bool {
+    stream.connected().is_negotiated_h2()
 }
 
 /// Makes TCP connections, through a proxy where one is meant.
@@ -118,38 +109,30 @@ impl Connector {
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = Counted;
-    type Error = BoxError;
-    type Future = Connecting<Counted>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.dialer.poll_ready(cx)
+impl Connector {
+    /// Makes a connection within the connect timeout.
+    pub(crate) async fn connect(&self, uri: &Uri) -> Result<Stream, BoxError> {
+        let connecting = self.connect_some_time(uri.clone());
+        tokio::time::timeout(self.timeout.for_uri(uri), connecting)
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))?
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { mut dialer, trust, tls, timeout } = self.clone();
-        let limit = timeout.for_uri(&uri);
-        let connect = async move {
-            if uri.scheme_str() != Some("https") {
-                return dialer.call(uri).await.map(MaybeHttpsStream::Http);
-            }
-            if tls.get().is_none() {
-                let made =
-                    tokio::task::spawn_blocking(move || https_connector(dialer, &trust)).await??;
-                let _ = tls.set(made);
-            }
-            match tls.get() {
-                Some(https) => https.clone().call(uri).await,
-                None => Err(io::Error::other("TLS could not be set up").into()),
-            }
-        };
-        Box::pin(async move {
-            let stream = tokio::time::timeout(limit, connect)
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
-            Ok(Counted { stream, uses: UseCount::default() })
-        })
+    async fn connect_some_time(&self, uri: Uri) -> Result<Stream, BoxError> {
+        if uri.scheme_str() != Some("https") {
+            let mut dialer = self.dialer.clone();
+            return dialer.call(uri).await.map(MaybeHttpsStream::Http);
+        }
+        if self.tls.get().is_none() {
+            let (dialer, trust) = (self.dialer.clone(), Arc::clone(&self.trust));
+            let made =
+                tokio::task::spawn_blocking(move || https_connector(dialer, &trust)).await??;
+            let _ = self.tls.set(made);
+        }
+        match self.tls.get() {
+            Some(https) => https.clone().call(uri).await,
+            None => Err(io::Error::other("TLS could not be set up").into()),
+        }
     }
 }
 
@@ -175,64 +158,4 @@ fn roots(trust: &Trust) -> RootCertStore {
     }
     roots.add_parsable_certificates(trust.extra.iter().cloned());
     roots
-}
-
-/// A connection that knows how often it was used.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    stream: MaybeHttpsStream<Tcp>,
-    uses: UseCount,
-}
-
-impl Connection for Counted {
-    /// Tells what a request needs to know; addresses, which nobody asks for, would be copied into
-    /// every reply.
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.uses.clone());
-        if self.stream.connected().is_negotiated_h2() {
-            connected.negotiated_h2()
-        } else {
-            connected
-        }
-    }
-}
-
-impl Read for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl Write for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
 }

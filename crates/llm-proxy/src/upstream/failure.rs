@@ -5,6 +5,8 @@ use bytes::Bytes;
 use engine::{Fault, FaultKind, Remedy, Scope};
 use http::{HeaderMap, StatusCode};
 
+use super::client::SendError;
+
 /// The provider's own answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Original {
@@ -58,10 +60,12 @@ impl Failure {
 
 impl Failure {
     /// What a connection's error means.
-    pub(crate) fn connection(error: &hyper_util::client::legacy::Error) -> Self {
+    pub(crate) fn connection(error: &SendError) -> Self {
         let detail = super::send::describe(error);
-        let mut failure =
-            if error.is_connect() { Self::unreachable(detail) } else { Self::lost(detail) };
+        let mut failure = match error {
+            SendError::Unreachable(_) => Self::unreachable(detail),
+            SendError::Lost(_) => Self::lost(detail),
+        };
         if is_our_lack(error) {
             // We have no file descriptor left: no provider is to blame for that.
             failure.fault.scope = Scope::Request;

@@ -3,9 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::decode::Decoder;
+use super::driven::ReplyBody;
 use super::failure::Failure;
 use super::send::describe;
 
@@ -14,7 +14,7 @@ const MOST_BLANK: usize = 64 << 10;
 
 /// A body and what has been read of it.
 pub(super) struct Opened {
-    pub(super) body: Incoming,
+    pub(super) body: ReplyBody,
     pub(super) decoder: Decoder,
     /// Decoded.
     pub(super) first: Bytes,
@@ -22,7 +22,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// A body of which nothing has been read.
-    pub(super) fn unread(body: Incoming, decoder: Decoder) -> Self {
+    pub(super) fn unread(body: ReplyBody, decoder: Decoder) -> Self {
         Self { body, decoder, first: Bytes::new() }
     }
 

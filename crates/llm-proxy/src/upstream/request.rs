@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
 use settings::StreamUsage;
 use wire::Endpoint;
@@ -55,9 +55,6 @@ pub(crate) fn prepare(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = route.uri(intake.endpoint).clone();
     *request.headers_mut() = headers(&intake.headers, route, key);
-    if let (Endpoint::Chat, Some(host)) = (intake.endpoint, &route.host) {
-        request.headers_mut().insert(HOST, host.clone());
-    }
     Prepared { request, adapted, hide_usage }
 }
 

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use engine::{Budget, Fault, FaultKind, Remedy, Scope};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::{timeout, timeout_at};
 use wire::Endpoint;
 use wire::reply::{NoCompletion, completion_to_events, events_to_completion};
 
 use super::client::Client;
 use super::decode::Decoder;
+use super::driven::ReplyBody;
 use super::failure::{Failure, Original};
 use super::opened::Opened;
 use super::plain::{PlainReply, collect, glimpse, judge};
@@ -124,7 +124,7 @@ pub(crate) async fn send(
 }
 
 async fn read(
-    reply: Response<Incoming>,
+    reply: Response<ReplyBody>,
     prepared: &Prepared,
     asked: &Asked,
     limits: Limits,
@@ -150,7 +150,7 @@ async fn read(
         if !opened.is_document() {
             let source = Source::from(opened);
             let stream = EventStream::begin(source, status, headers, prepared, asked, limits);
-            return stream.await.map(|stream| Answer::Stream(Box::new(stream)));
+            return stream.await.map(Answer::Stream);
         }
     }
     let body = collect(opened, limits.stall, limits.first).await?;
@@ -167,7 +167,7 @@ async fn read(
     if matches!(asked.recovery, Recovery::Continuing(_)) {
         let source = Source::whole(body);
         let stream = EventStream::begin(source, status, headers, prepared, asked, limits).await?;
-        return Ok(Answer::Stream(Box::new(stream.counted(facts.usage))));
+        return Ok(Answer::Stream(stream.counted(facts.usage)));
     }
     let body = asked.route.redactor.apply(&body);
     Ok(Answer::Plain(PlainReply { status, headers, body, usage: facts.usage }))

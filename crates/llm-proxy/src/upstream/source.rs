@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use wire::chunk::{ChunkKind, classify};
 use wire::sse::{Event, Framer, TooLarge};
 
 use super::decode::Decoder;
+use super::driven::ReplyBody;
 use super::failure::Failure;
 use super::opened::Opened;
 use super::send::describe;
@@ -26,7 +26,7 @@ const SIGN_OF_LIFE: usize = 1 << 10;
 /// A stream's bytes, cut into events.
 pub(super) struct Source {
     /// `None` once it has ended.
-    body: Option<Incoming>,
+    body: Option<ReplyBody>,
     decoder: Decoder,
     framer: Framer,
     /// Bytes that came since the last sign of life, and the lines that had ended then.
@@ -115,7 +115,7 @@ impl Source {
     }
 
     /// What of the body has not been read.
-    pub(super) fn into_rest(self) -> Option<Incoming> {
+    pub(super) fn into_rest(self) -> Option<ReplyBody> {
         self.body
     }
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 use wire::sse::{DONE, Event};
 use wire::usage::Usage;
 
+use super::driven::ReplyBody;
 use super::failure::Failure;
 use super::filter::{Filter, Passed};
 use super::request::Prepared;
@@ -63,8 +63,9 @@ impl EventStream {
         prepared: &Prepared,
         asked: &Asked,
         limits: Limits,
-    ) -> Result<Self, Failure> {
-        let mut stream = Self {
+    ) -> Result<Box<Self>, Failure> {
+        // In a box from the beginning, so that those who wait for it stay small.
+        let mut stream = Box::new(Self {
             source,
             filter: Filter::new(asked.clone(), status.as_u16(), prepared.hide_usage),
             status,
@@ -73,14 +74,14 @@ impl EventStream {
             stall: limits.stall,
             silence: Box::pin(tokio::time::sleep(limits.stall)),
             end: None,
-        };
+        });
         stream.hold().await?;
         stream.be_patient();
         Ok(stream)
     }
 
     /// The same with token counts that its events do not tell.
-    pub(super) fn counted(mut self, usage: Option<Usage>) -> Self {
+    pub(super) fn counted(mut self: Box<Self>, usage: Option<Usage>) -> Box<Self> {
         self.filter.usage = usage;
         self
     }
@@ -245,7 +246,7 @@ impl EventStream {
     }
 
     /// The connection's rest: read to its end, the connection can serve again.
-    pub(crate) fn into_rest(self) -> Option<Incoming> {
+    pub(crate) fn into_rest(self) -> Option<ReplyBody> {
         self.source.into_rest()
     }
 }
