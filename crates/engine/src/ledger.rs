@@ -196,8 +196,8 @@ impl Ledger {
         }
     }
 
-    /// What a deployment was seen not to take.
-    pub(crate) fn lacks_of(&self, deployment: &Deployment) -> Abilities {
+    /// What a deployment's model was seen not to take.
+    pub fn lacks_of(&self, deployment: &Deployment) -> Abilities {
         self.lacks.get(&deployment.scopes.model).copied().unwrap_or_default()
     }
 
