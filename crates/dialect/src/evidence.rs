@@ -14,7 +14,7 @@ use crate::profile::{self, Bucket, Profile, Refill};
 use crate::sent::Sent;
 use crate::tree::{scalar, walk};
 use crate::withheld::Shared;
-use crate::{ability, clock, context, detail, history, limits, list, parameter, words};
+use crate::{ability, beside, clock, context, detail, history, limits, list, parameter, words};
 
 /// A wait that no limit per minute asks for.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -129,6 +129,8 @@ pub(crate) enum Sign {
     OptionRefused,
     /// A list of the request has too many entries.
     ListTooLong,
+    /// A choice among tools is refused, and there are none.
+    ChoiceAmongNothing,
     /// What the request asks for is not taken at all.
     AbilityMissing,
     /// The text speaks of a model, or of what stands for one.
@@ -261,7 +263,7 @@ impl<'a> Evidence<'a> {
         !self.doubtful || !self.is_about_contents() && own()
     }
 
-    fn is_about_contents(&self) -> bool {
+    pub(crate) fn is_about_contents(&self) -> bool {
         let name = self.body.param.as_deref().and_then(|param| param.split(['.', '[', '/']).next());
         name.is_some_and(|name| CONTENTS.contains(&name))
     }
@@ -296,6 +298,7 @@ impl<'a> Evidence<'a> {
             Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
             Sign::OptionRefused => self.refused_option().is_some(),
             Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
+            Sign::ChoiceAmongNothing => beside::is_lonely_choice(&self.body, &self.sent),
             Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),

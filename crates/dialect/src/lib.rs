@@ -4,6 +4,7 @@
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
 mod ability;
+mod beside;
 mod body;
 mod clock;
 mod context;
@@ -130,8 +131,8 @@ pub fn refused_parameter(body: &[u8], request: &[u8]) -> Option<String> {
 
 /// Whether a refused parameter was refused for what stands beside it in this request, or does not,
 /// such as one that "is only allowed when tools are specified".
-pub fn depends_on_others(body: &[u8]) -> bool {
-    parameter::depends_on_others(&ErrorBody::read(body))
+pub fn depends_on_others(body: &[u8], request: &[u8]) -> bool {
+    beside::depends_on_others(&ErrorBody::read(body), &Sent::new(request))
 }
 
 /// Whether a refused parameter was refused for its value alone, so that another value of it may
@@ -160,15 +161,11 @@ pub fn stated_length(body: &[u8], request: &[u8]) -> Option<u64> {
 
 fn fault(seen: &Evidence<'_>) -> Fault {
     let meaning = rules::meaning(seen);
-    let lacks = meaning.kind == FaultKind::ParameterRefused
-        && parameter::refused(&seen.body, &seen.sent)
-            .is_some_and(|name| parameter::is_essential(&name));
-    let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
         "" => format!("status {} without a message ({})", seen.status, meaning.name),
         message => detail::shown(message, &seen.shared),
     };
-    Fault { kind, scope: meaning.scope, resume: meaning.resume, detail }
+    Fault { kind: meaning.kind, scope: meaning.scope, resume: meaning.resume, detail }
 }
 
 fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {

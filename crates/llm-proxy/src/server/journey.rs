@@ -233,7 +233,7 @@ impl Journey {
         self.app.log.info(format_args!(
             "{provider}: refuses {name} as it was sent, repeating with that mended"
         ));
-        if dialect::depends_on_others(body) {
+        if dialect::depends_on_others(body, &self.intake.body) {
             self.mends.push((failed.held.deployment(), name, mend));
         } else {
             self.app.refused.remember(provider, &failed.model, &name, mend);
