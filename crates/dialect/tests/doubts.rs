@@ -12,7 +12,7 @@ fn kind(body: &Value, request: &Value) -> FaultKind {
     let now = Timestamp::from_secs(1_795_323_600);
     let request = request.as_bytes();
     let reply = Reply { provider: "", model: "m1", status: 400, headers: &headers, request, now };
-    let fault = failure(&reply, &serde_json::to_vec(body).unwrap());
+    let fault = failure(&reply, &serde_json::to_vec(body).unwrap()).fault;
     assert!(fault.scope == Scope::Request || fault.kind == FaultKind::KeyRejected, "{fault:?}");
     fault.kind
 }

@@ -149,24 +149,10 @@ impl Journey {
 
     /// What the request asks for and the reply shows that the deployment does not take.
     fn lacks(&self, failed: &Failed) -> Abilities {
-        let Failed { held, failure, route, model, .. } = failed;
+        let Failed { held, failure, model, .. } = failed;
         let configured = &self.world.registry.deployments()[held.deployment()].model;
         let is_own = **configured == **model || configured == AUTO_MODEL;
-        let Some(original) = failure.original.as_ref().filter(|_| is_own) else {
-            return Abilities::default();
-        };
-        if failure.fault.kind != FaultKind::CapabilityMissing {
-            return Abilities::default();
-        }
-        let reply = dialect::Reply {
-            provider: route.provider.catalogue_id.unwrap_or_default(),
-            model,
-            status: original.status.as_u16(),
-            headers: &original.headers,
-            request: &self.intake.body,
-            now: self.app.clock.now(),
-        };
-        dialect::lacking(&reply, &original.body).both(self.intake.wants())
+        if is_own { failure.lacks.both(self.intake.wants()) } else { Abilities::default() }
     }
 
     /// Whether the request can be mended for this provider; if so, how is remembered.
