@@ -32,6 +32,24 @@ const BESIDE_OTHERS: &[&str] = &[
     "incompatible with",
 ];
 
+/// What is said by who takes one call of a tool at a time.
+pub(crate) const SINGLE_CALLS: &[&str] = &[
+    "single tool call",
+    "single tool-call",
+    "one tool call",
+    "one tool-call",
+    "parallel tool call",
+    "parallel tool-call",
+    "parallel function call",
+    "multiple tool call",
+    "multiple tool-call",
+];
+
+/// Whether tools are taken by an error's words, but not several calls of them at once.
+pub(crate) fn wants_single_calls(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    sent.is_whole("tools") && SINGLE_CALLS.iter().any(|phrase| body.text.contains(phrase))
+}
+
 /// Whether a parameter was refused for what stands beside it.
 pub(crate) fn depends_on_others(body: &ErrorBody, sent: &Sent<'_>) -> bool {
     BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase)) || is_lonely_choice(body, sent)

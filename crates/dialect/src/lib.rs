@@ -138,6 +138,12 @@ pub fn depends_on_others(body: &[u8], request: &[u8]) -> bool {
     beside::depends_on_others(&ErrorBody::read(body), &Sent::new(request))
 }
 
+/// Whether a [`FaultKind::ParameterRefused`] is about several calls of tools at once, which no
+/// parameter of the request needs to ask for: it is mended with `parallel_tool_calls: false`.
+pub fn wants_single_calls(body: &[u8], request: &[u8]) -> bool {
+    beside::wants_single_calls(&ErrorBody::read(body), &Sent::new(request))
+}
+
 /// Whether a refused parameter was refused for its value alone, so that another value of it may
 /// be taken. Not so if the provider takes nothing but the default.
 pub fn refuses_value_only(body: &[u8]) -> bool {

@@ -199,6 +199,9 @@ impl Journey {
     /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model;
     /// one whose value alone was refused, with that value only.
     fn mend_parameter(&mut self, failed: &Failed, body: &[u8]) -> bool {
+        if dialect::wants_single_calls(body, &self.intake.body) {
+            return self.allow_single_calls(failed);
+        }
         let Some(name) = dialect::refused_parameter(body, &self.intake.body) else {
             return false;
         };
@@ -226,6 +229,20 @@ impl Journey {
             self.app.memory.touch();
         }
         true
+    }
+
+    /// Asks for one call of a tool at a time, from now on for this provider's model.
+    fn allow_single_calls(&self, failed: &Failed) -> bool {
+        const NAME: &str = "parallel_tool_calls";
+        let is_off = self.intake.parameter(NAME).is_some_and(|given| given.raw() == b"false");
+        let is_new = !is_off && !failed.adapted.iter().any(|name| name == NAME);
+        if is_new {
+            let provider = &failed.route.provider.name;
+            self.app.log.info(format_args!("{provider}: takes one call of a tool at a time"));
+            self.app.refused.remember(provider, &failed.model, NAME, Mend::Off);
+            self.app.memory.touch();
+        }
+        is_new
     }
 
     /// How a refused parameter of the client's is mended.

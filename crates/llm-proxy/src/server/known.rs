@@ -53,6 +53,7 @@ fn done(mend: &Mend) -> String {
         Mend::Rename(new) => format!("sent as {new}"),
         Mend::AtMost(most) => format!("at most {most}"),
         Mend::First(most) => format!("cut to {most} entries"),
+        Mend::Off => "false".to_owned(),
         Mend::Messages(MessageRefusal::DeveloperRole) => "system instead of developer".to_owned(),
         Mend::Messages(MessageRefusal::NullContent) => "empty instead of null".to_owned(),
     }
