@@ -4,6 +4,7 @@
 use engine::Abilities;
 
 use crate::body::ErrorBody;
+use crate::list;
 use crate::parameter;
 use crate::sent::Sent;
 
@@ -191,6 +192,11 @@ const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
     (Abilities::SEVERAL_CHOICES, &["only supports n=1", "only support n=1"]),
 ];
 
+/// What is said of a form of pictures, and forms that models with eyes do take: who refuses one of
+/// those may see nothing at all.
+const FORMS: &[&str] = &["image type", "image format", "image/", "mime", "media type", "file type"];
+const USUAL_FORMS: &[&str] = &["png", "jpeg", "jpg", "gif", "webp"];
+
 /// So much of a text is looked at.
 const MOST_SENTENCES: usize = 32;
 
@@ -231,6 +237,18 @@ pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     found.both(of_model)
 }
 
+/// Whether what is not taken is an unusual form of picture, or too long a list of tools: nothing
+/// that a model as such lacks.
+pub(crate) fn is_of_this_request(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    let refuses_form = |sentence: &str| {
+        says(sentence, NOT_TAKEN) && says(sentence, FORMS) && !says(sentence, USUAL_FORMS)
+    };
+    let is_form =
+        || has(sent, &["image_url", "input_image"]) && sentences(&body.text).any(refuses_form);
+    let is_list = || list::refused(body, sent).is_some_and(|name| parameter::is_essential(&name));
+    (is_form() || is_list()) && lasting(body, sent).is_empty()
+}
+
 /// Whether a content is refused for being several parts, and the request has such.
 fn wants_only_text(body: &ErrorBody, sent: &Sent<'_>) -> bool {
     let content = |sentence: &str| {
@@ -250,7 +268,8 @@ fn refused_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
         "tools" | "functions" if wholly => Abilities::TOOLS,
         "response_format" if wholly => Abilities::JSON_SCHEMA,
         "audio" | "modalities" if wholly => Abilities::AUDIO,
-        "tool_choice" => Abilities::REQUIRED_TOOLS,
+        // Without tools, whoever asks for a call of one is at fault.
+        "tool_choice" if has(sent, &["tools", "functions"]) => Abilities::REQUIRED_TOOLS,
         "n" if parameter::ceiling("n", body, sent).is_none_or(|most| most == 1) => {
             Abilities::SEVERAL_CHOICES
         }

@@ -8,7 +8,10 @@ use engine::{Origin, Resume, Timestamp, Window};
 
 use crate::evidence::Evidence;
 use crate::profile::Refill;
-use crate::times::{next_month, reset as reset_in_prose, retry as retry_in_prose};
+use crate::times::{
+    named as named_zone, next_month, reset as reset_in_prose, retry as retry_in_prose,
+    retry_in as retry_in_prose_of,
+};
 use crate::{fields, limits, words};
 
 /// A shorter hint that comes with a spent day does not speak of the day: `RetryInfo` says 25 s
@@ -68,8 +71,23 @@ pub(crate) fn written(seen: &Evidence<'_>) -> Option<Timestamp> {
 }
 
 fn stated(seen: &Evidence<'_>) -> Option<Resume> {
-    let at = seen.headers.retry_after(seen.now).or_else(|| written(seen));
-    at.map(|at| Resume { at, origin: Origin::Stated })
+    let told = |at| Resume { at, origin: Origin::Stated };
+    let header = seen.headers.retry_after(seen.now).map(told);
+    header.or_else(|| Some(unzoned(written(seen)?, seen)))
+}
+
+/// A written time, or its other reading where the provider names no zone and may mean its own: the
+/// sooner one that lies ahead. The other may be right, so this one is a guess that is probed; were
+/// it believed, a plan could be out of use for hours after it is whole again.
+fn unzoned(at: Timestamp, seen: &Evidence<'_>) -> Resume {
+    let other = seen.profile.home.and_then(named_zone).map(|home| {
+        let other = retry_in_prose_of(home, seen.text(), seen.now);
+        (other != Some(at)).then(|| other.map_or(at, |other| other.min(at)))
+    });
+    match other.flatten() {
+        Some(at) => Resume { at, origin: Origin::Guessed },
+        None => Resume { at, origin: Origin::Stated },
+    }
 }
 
 fn reset(seen: &Evidence<'_>) -> Option<Resume> {

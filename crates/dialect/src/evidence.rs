@@ -1,20 +1,23 @@
 //! All that one reply tells, gathered once for the rules to look at.
 
+mod signs;
+
 use std::cell::OnceCell;
 use std::time::Duration;
 
 use engine::{Budget, Dimension, Scope, Timestamp, Window};
 
 use crate::Reply;
-use crate::body::{ErrorBody, Form};
+use crate::body::ErrorBody;
 use crate::echo::{self, Whose};
 use crate::headers::Headers;
 use crate::pairs::Pairs;
-use crate::profile::{self, Bucket, Profile, Refill};
+use crate::profile::{self, Bucket, Profile};
 use crate::sent::Sent;
-use crate::tree::{scalar, walk};
 use crate::withheld::Shared;
-use crate::{ability, clock, context, detail, history, limits, list, parameter, words};
+use crate::{detail, limits, words};
+
+pub(crate) use signs::Sign;
 
 /// A wait that no limit per minute asks for.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -45,21 +48,6 @@ const ACCOUNT: &[&str] = &[
     "key limit",
 ];
 
-/// What is shut for a violation, and how that is called. A warning that it may be is another
-/// sentence.
-const OWNERS: &[&str] =
-    &["account", "organization", "organisation", "workspace", "project", "api key", "access"];
-const SHUT: &[&str] = &[
-    "disabled",
-    "deactivated",
-    "suspended",
-    "terminated",
-    "banned",
-    "blocked",
-    "restricted",
-    "revoked",
-];
-
 /// Statuses that tell of the account, not of the request: no words of the client are quoted. A
 /// 403 may be a moderator's, who quotes them.
 const OF_THE_ACCOUNT: &[u16] = &[401, 402, 429];
@@ -67,81 +55,6 @@ const OF_THE_ACCOUNT: &[u16] = &[401, 402, 429];
 /// What `param` begins with if it leads to a part of the request that its author has written.
 const CONTENTS: &[&str] =
     &["messages", "tools", "tool_choice", "functions", "function_call", "input", "prompt"];
-
-/// Words with which a reply speaks of a model, whole.
-const MODEL_WORDS: &[&str] = &["model", "models", "deployment", "{model}"];
-
-/// So many of them are looked at.
-const MOST_MODEL_WORDS: usize = 8;
-
-/// What a server says of a path that it does not know, as a phrase or as all it says.
-const NO_PATH: &[&str] = &[
-    "invalid url (",
-    "unknown request url",
-    "unknown url",
-    "page not found",
-    "route not found",
-    "path not found",
-    "endpoint not found",
-    "resource not found",
-    "no route",
-    "could not route",
-    "cannot post",
-];
-const NOTHING_BUT: &[&str] = &["not found", "404", "404 not found", "404 page not found"];
-
-/// A fact about a reply that is not a word in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// The text names a limit per month, a limit per day, or a shorter one.
-    MonthNamed,
-    DayNamed,
-    ShorterNamed,
-    /// The text or the type names tokens.
-    TokensNamed,
-    /// The text names the model that was asked for.
-    ModelNamed,
-    /// A limit is nothing at all.
-    NoLimitAtAll,
-    /// The request alone is larger than the limit.
-    TooLarge,
-    /// A sentence says that the prompt does not fit.
-    PromptTooLong,
-    /// A `retry-after` states a time.
-    RetryAfter,
-    /// The body states a wait of an hour or more.
-    LongWait,
-    /// Headers say that nothing is left for the month, for the day, or of tokens.
-    MonthSpent,
-    DaySpent,
-    TokensSpent,
-    /// Headers say that nothing is left for the day, which comes back all at once.
-    DayOver,
-    /// Headers say that there is something left of each budget.
-    NothingSpent,
-    /// The error came within a reply that had begun as a success.
-    WithinSuccess,
-    /// The body is an HTML page.
-    Page,
-    /// What is refused is in the messages, left there by another provider.
-    HistoryRefused,
-    /// What is refused is the value of a parameter that an answer can do without.
-    OptionRefused,
-    /// A list of the request has too many entries.
-    ListTooLong,
-    /// What the request asks for is not taken at all.
-    AbilityMissing,
-    /// The text speaks of a model, or of what stands for one.
-    ModelSpokenOf,
-    /// The text tells of nothing but a path that is not there.
-    PathUnknown,
-    /// The metadata are those of a moderator's refusal.
-    Moderated,
-    /// The account, or a part of it, is shut for a violation.
-    AccountShut,
-    /// Nothing is said in words.
-    Wordless,
-}
 
 /// One reply with its body, headers and budgets read.
 #[derive(Debug)]
@@ -166,11 +79,6 @@ pub(crate) struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// The parameter that an answer can do without, that the request has, and that the error names.
-    fn refused_option(&self) -> Option<String> {
-        parameter::refused_option(&self.body, &self.sent).filter(|name| self.sent.holds(name))
-    }
-
     pub(crate) fn gather(reply: &Reply<'a>, body: ErrorBody) -> Self {
         let sent = Sent::new(reply.request);
         let doubtful = !OF_THE_ACCOUNT.contains(&reply.status);
@@ -261,48 +169,13 @@ impl<'a> Evidence<'a> {
         !self.doubtful || !self.is_about_contents() && own()
     }
 
-    fn is_about_contents(&self) -> bool {
+    pub(crate) fn is_about_contents(&self) -> bool {
         let name = self.body.param.as_deref().and_then(|param| param.split(['.', '[', '/']).next());
         name.is_some_and(|name| CONTENTS.contains(&name))
     }
 
     pub(crate) fn spent(&self) -> impl Iterator<Item = &Budget> {
         self.budgets.iter().filter(|budget| budget.remaining == Some(0))
-    }
-
-    pub(crate) fn shows(&self, sign: Sign) -> bool {
-        match sign {
-            Sign::MonthNamed => self.window() == Some(Window::Month),
-            Sign::DayNamed => self.window() == Some(Window::Day),
-            Sign::ShorterNamed => {
-                matches!(self.window(), Some(Window::Second | Window::Minute | Window::Hour))
-            }
-            Sign::TokensNamed => self.names_tokens(),
-            Sign::ModelNamed => self.body.text.contains("{model}"),
-            Sign::NoLimitAtAll => self.has_no_limit_at_all(),
-            Sign::PromptTooLong => self.says_prompt_too_long(),
-            Sign::TooLarge => self.is_too_large(),
-            Sign::RetryAfter => self.headers.retry_after(self.now).is_some(),
-            Sign::LongWait => clock::written(self).is_some_and(|at| self.now.until(at) >= LONG),
-            Sign::MonthSpent => self.spent().any(|budget| budget.window == Window::Month),
-            Sign::DaySpent => self.spent().any(|budget| budget.window == Window::Day),
-            Sign::DayOver => {
-                self.profile.refill != Refill::Continuous && self.shows(Sign::DaySpent)
-            }
-            Sign::TokensSpent => self.spent().any(|budget| budget.dimension == Dimension::Tokens),
-            Sign::NothingSpent => !self.budgets.is_empty() && self.spent().next().is_none(),
-            Sign::WithinSuccess => self.within_success,
-            Sign::Page => self.body.form == Form::Html,
-            Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
-            Sign::OptionRefused => self.refused_option().is_some(),
-            Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
-            Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,
-            Sign::ModelSpokenOf => self.speaks_of_a_model(),
-            Sign::PathUnknown => self.knows_no_path(),
-            Sign::Moderated => self.is_moderated(),
-            Sign::AccountShut => self.is_shut_for_a_violation(),
-            Sign::Wordless => self.body.form == Form::Html || self.body.message.trim().is_empty(),
-        }
     }
 
     /// The scope of a rate limit: as the text says, else as the provider counts.
@@ -321,44 +194,6 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn speaks_of_a_model(&self) -> bool {
-        self.names_a_model()
-            || self.tells(&["no endpoints found"])
-            || self.provider == "nvidia" && self.tells(&["function"])
-    }
-
-    /// Whether the word stands in a text of the provider's: every request has the word too, so
-    /// what is looked for there is the word with what follows it, or else precedes it.
-    fn names_a_model(&self) -> bool {
-        let part = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '{' | '}'));
-        let is_named = |word: &str| word.split(part).any(|word| MODEL_WORDS.contains(&word));
-        let words: Vec<&str> = self.text().split_whitespace().collect();
-        let named = (0..words.len()).filter(|&at| is_named(words[at])).take(MOST_MODEL_WORDS);
-        named.map(|at| near(&words, at)).any(|phrase| self.is_own(&phrase))
-    }
-
-    fn is_moderated(&self) -> bool {
-        let metadata = self.body.value.pointer("/error/metadata");
-        let told = |key: &&str| metadata.is_some_and(|metadata| metadata.get(*key).is_some());
-        ["flagged_input", "reasons"].iter().any(told)
-    }
-
-    fn is_shut_for_a_violation(&self) -> bool {
-        let pairs = OWNERS.iter().flat_map(|owner| SHUT.iter().map(move |shut| (owner, shut)));
-        self.text().contains("violat")
-            && pairs.into_iter().any(|(owner, shut)| {
-                let passive = ["has been", "was", "is"].map(|is| format!("{owner} {is} {shut}"));
-                let active = format!("{shut} your {owner}");
-                passive.iter().chain([&active]).any(|phrase| self.tells(&[phrase]))
-            })
-    }
-
-    fn knows_no_path(&self) -> bool {
-        let message = self.body.message.trim().trim_end_matches('.').to_ascii_lowercase();
-        let blank = message.is_empty() || NOTHING_BUT.contains(&message.as_str());
-        blank || self.body.form == Form::Html || self.tells(NO_PATH)
-    }
-
     pub(crate) fn names_tokens(&self) -> bool {
         words::dimension(self.claim()) == Dimension::Tokens || self.body.is_labelled(&["tokens"])
     }
@@ -366,32 +201,6 @@ impl<'a> Evidence<'a> {
     pub(crate) fn names_requests(&self) -> bool {
         words::names_requests(self.claim()) || self.body.is_labelled(&["requests"])
     }
-
-    fn has_no_limit_at_all(&self) -> bool {
-        let zero = |value| scalar(value).is_some_and(|text| text == "0");
-        words::no_limit_at_all(self.text())
-            || walk(&self.body.value).any(|(key, value)| key == "quotaValue" && zero(value))
-            || self.budgets.iter().any(|budget| budget.limit == Some(0))
-    }
-
-    fn says_prompt_too_long(&self) -> bool {
-        let text = self.body.text.as_str();
-        let place = context::too_long(text);
-        place.is_some_and(|place| echo::of_run(&place, text, &self.sent) != Whose::Clients)
-    }
-
-    fn is_too_large(&self) -> bool {
-        let figures = words::figures(&self.body.text);
-        self.says_itself(&["request too large"])
-            || figures.is_some_and(|figures| figures.requested > figures.limit)
-    }
-}
-
-/// A word and the two that follow it; the two before it if none follows.
-fn near(words: &[&str], at: usize) -> String {
-    let last = at + 1 == words.len();
-    let near = if last { at.saturating_sub(2)..=at } else { at..=words.len().min(at + 3) - 1 };
-    words[near].join(" ")
 }
 
 /// Puts a mark in place of the model's name, which the client has chosen: no name may pass for

@@ -4,6 +4,7 @@
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
 mod ability;
+mod beside;
 mod body;
 mod clock;
 mod context;
@@ -55,22 +56,41 @@ pub struct Reply<'a> {
     pub now: Timestamp,
 }
 
+/// What a reply that is no answer was read to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What went wrong.
+    pub fault: Fault,
+    /// What is left by the words of a refusal, such as "Limit 200, Used 200, Requested 1", of a
+    /// provider that gives back bit by bit. `None` for any other, and without all of these figures.
+    pub budget: Option<Budget>,
+    /// What a [`FaultKind::CapabilityMissing`] says that the model lacks as such, whatever the
+    /// request: some of it may be what the request does not ask for. Empty for any other fault.
+    pub lacks: Abilities,
+}
+
+impl From<Fault> for Reading {
+    fn from(fault: Fault) -> Self {
+        Self { fault, budget: None, lacks: Abilities::default() }
+    }
+}
+
 /// Reads a failure: a reply with a status from 400 on, or any other that is no answer. Only the
 /// first 64 KiB of the body count.
-pub fn failure(reply: &Reply<'_>, body: &[u8]) -> Fault {
+pub fn failure(reply: &Reply<'_>, body: &[u8]) -> Reading {
     let body = ErrorBody::read(body);
     if reply.status >= 400 {
-        return fault(&Evidence::gather(reply, body));
+        return reading(&Evidence::gather(reply, body));
     }
     if body.carries_error() {
         return within_success(reply, body);
     }
-    not_an_answer(reply, &body)
+    not_an_answer(reply, &body).into()
 }
 
 /// Reads an error that came with a success: in the JSON body of a 200, or in the data of one
 /// event of a stream. `None` if the data carries no error.
-pub fn error_in_success(reply: &Reply<'_>, data: &[u8]) -> Option<Fault> {
+pub fn error_in_success(reply: &Reply<'_>, data: &[u8]) -> Option<Reading> {
     if is_plain_answer(data) {
         return None;
     }
@@ -86,15 +106,6 @@ pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
     limits::read(&headers, &profile::of(reply.provider), reply.now)
 }
 
-/// Reads what the words of a refusal say is left, such as "Limit 200, Used 200, Requested 1", of a
-/// provider that gives back bit by bit. `None` for any other, and without all of these figures.
-pub fn refused_budget(reply: &Reply<'_>, body: &[u8]) -> Option<Budget> {
-    if reply.status != 429 || !refills(reply.provider) {
-        return None;
-    }
-    limits::in_words(&Evidence::gather(reply, ErrorBody::read(body)))
-}
-
 /// Whether a provider of the catalogue gives back bit by bit what was used of its limits.
 pub fn refills(provider: &str) -> bool {
     profile::of(provider).refill == profile::Refill::Continuous
@@ -103,13 +114,6 @@ pub fn refills(provider: &str) -> bool {
 /// The common end of those models of a provider of the catalogue that share one budget.
 pub fn shared_class(provider: &str) -> Option<&'static str> {
     profile::of(provider).shared_class
-}
-
-/// What a [`FaultKind::CapabilityMissing`] says that the model lacks as such, whatever the request:
-/// some of it may be what the request does not ask for.
-pub fn lacking(reply: &Reply<'_>, body: &[u8]) -> Abilities {
-    let seen = Evidence::gather(reply, ErrorBody::read(body));
-    ability::lasting(&seen.body, &seen.sent)
 }
 
 /// What a [`FaultKind::ParameterRefused`] is about if it is not a parameter but something in the
@@ -130,8 +134,14 @@ pub fn refused_parameter(body: &[u8], request: &[u8]) -> Option<String> {
 
 /// Whether a refused parameter was refused for what stands beside it in this request, or does not,
 /// such as one that "is only allowed when tools are specified".
-pub fn depends_on_others(body: &[u8]) -> bool {
-    parameter::depends_on_others(&ErrorBody::read(body))
+pub fn depends_on_others(body: &[u8], request: &[u8]) -> bool {
+    beside::depends_on_others(&ErrorBody::read(body), &Sent::new(request))
+}
+
+/// Whether a [`FaultKind::ParameterRefused`] is about several calls of tools at once, which no
+/// parameter of the request needs to ask for: it is mended with `parallel_tool_calls: false`.
+pub fn wants_single_calls(body: &[u8], request: &[u8]) -> bool {
+    beside::wants_single_calls(&ErrorBody::read(body), &Sent::new(request))
 }
 
 /// Whether a refused parameter was refused for its value alone, so that another value of it may
@@ -158,24 +168,32 @@ pub fn stated_length(body: &[u8], request: &[u8]) -> Option<u64> {
     list::refused(&body, &Sent::new(request)).and_then(|_| list::most(&body))
 }
 
+fn reading(seen: &Evidence<'_>) -> Reading {
+    let fault = fault(seen);
+    let tells_figures = seen.status == 429 && seen.profile.refill == profile::Refill::Continuous;
+    let budget = if tells_figures { limits::in_words(seen) } else { None };
+    let lacks = if fault.kind == FaultKind::CapabilityMissing {
+        ability::lasting(&seen.body, &seen.sent)
+    } else {
+        Abilities::default()
+    };
+    Reading { fault, budget, lacks }
+}
+
 fn fault(seen: &Evidence<'_>) -> Fault {
     let meaning = rules::meaning(seen);
-    let lacks = meaning.kind == FaultKind::ParameterRefused
-        && parameter::refused(&seen.body, &seen.sent)
-            .is_some_and(|name| parameter::is_essential(&name));
-    let kind = if lacks { FaultKind::CapabilityMissing } else { meaning.kind };
     let detail = match seen.body.message.as_str() {
         "" => format!("status {} without a message ({})", seen.status, meaning.name),
         message => detail::shown(message, &seen.shared),
     };
-    Fault { kind, scope: meaning.scope, resume: meaning.resume, detail }
+    Fault { kind: meaning.kind, scope: meaning.scope, resume: meaning.resume, detail }
 }
 
-fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Fault {
+fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Reading {
     let status = body.inner_status().or_else(|| rules::status_of(&body)).unwrap_or(0);
     let mut seen = Evidence::gather(&Reply { status, ..*reply }, body);
     seen.within_success = true;
-    fault(&seen)
+    reading(&seen)
 }
 
 /// A page in the place of an answer comes from something before the provider, such as a login

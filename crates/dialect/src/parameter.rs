@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::beside;
 use crate::body::ErrorBody;
 use crate::echo::{self, Whose};
 use crate::history;
@@ -171,6 +172,9 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     if history::refused(body, sent).is_some() {
         return None;
     }
+    if beside::is_lonely_choice(body, sent) {
+        return Some(beside::CHOICE.to_owned());
+    }
     let named = body.param.as_deref().and_then(top_level);
     named
         .or_else(|| by_location(&body.value))
@@ -253,29 +257,6 @@ pub(crate) fn count(tail: &str) -> Option<(u64, &str)> {
     let fraction =
         broken && rest.trim_start_matches(['.', '0']).starts_with(|c: char| c.is_ascii_digit());
     if fraction { None } else { Some((digits.replace(',', "").parse().ok()?, rest)) }
-}
-
-/// What is said of a parameter that is taken, but not beside the others of this request.
-const BESIDE_OTHERS: &[&str] = &[
-    "only allowed when",
-    "only allowed if",
-    "only valid when",
-    "only valid if",
-    "only supported when",
-    "only supported with",
-    "only be set when",
-    "only be used when",
-    "only be used with",
-    "when using",
-    "cannot be used together",
-    "cannot be used with",
-    "not compatible with",
-    "incompatible with",
-];
-
-/// Whether it was refused for what stands beside it.
-pub(crate) fn depends_on_others(body: &ErrorBody) -> bool {
-    BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase))
 }
 
 /// Whether only the value was refused, so that the same parameter with another may be taken.

@@ -36,6 +36,8 @@ pub(crate) struct Profile {
     pub(crate) shared_class: Option<&'static str>,
     /// Whether its reset header suggests when to try again, whatever limit was met.
     pub(crate) reset_is_retry: bool,
+    /// Where its dates without a zone may be from, if they may be from elsewhere than UTC.
+    pub(crate) home: Option<&'static str>,
     /// Whether it passes requests on, so that an outage is one model's and not its own.
     pub(crate) passes_on: bool,
 }
@@ -48,6 +50,7 @@ const PLAIN: Profile = Profile {
     tokens: Window::Unknown,
     shared_class: None,
     reset_is_retry: false,
+    home: None,
     passes_on: false,
 };
 
@@ -80,6 +83,8 @@ const PROFILES: &[Profile] = &[
     Profile { id: "nvidia", bucket: Bucket::Key, ..PLAIN },
     Profile { id: "deepseek", bucket: Bucket::Key, ..PLAIN },
     Profile { id: "cloudflare", bucket: Bucket::Key, ..PLAIN },
+    // It tells when a plan's limit resets by some clock, and nowhere by which.
+    Profile { id: "zai", home: Some("Asia/Shanghai"), ..PLAIN },
     Profile { id: "cohere", bucket: Bucket::Key, requests: Window::Minute, ..PLAIN },
 ];
 

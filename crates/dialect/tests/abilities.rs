@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reply, failure, lacking};
-use engine::{Abilities, FaultKind, Scope, Timestamp};
+use dialect::{Reading, Reply, failure};
+use engine::{FaultKind, Scope, Timestamp};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -13,8 +13,7 @@ fn of(status: u16, body: &Value, request: &Value) -> (FaultKind, Scope, Vec<&'st
     let request = request.as_bytes();
     let reply = Reply { provider: "", model: "m1", status, headers: &headers, request, now };
     let body = serde_json::to_vec(body).unwrap();
-    let fault = failure(&reply, &body);
-    let lacks: Abilities = lacking(&reply, &body);
+    let Reading { fault, lacks, .. } = failure(&reply, &body);
     (fault.kind, fault.scope, lacks.words().collect())
 }
 

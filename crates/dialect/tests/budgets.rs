@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reply, budgets, failure, refused_budget};
+use dialect::{Reply, budgets, failure};
 use engine::{Budget, Dimension, Timestamp, Window};
 use http::{HeaderMap, HeaderName};
 
@@ -28,7 +28,7 @@ fn refused(provider: &str, bytes: usize, pairs: &[(&str, &str)]) -> Option<f64> 
     let (headers, request) = (headers(pairs), vec![b'x'; bytes]);
     let reply =
         Reply { provider, model: "m", status: 429, headers: &headers, request: &request, now: NOW };
-    let fault = failure(&reply, b"{\"error\":{\"message\":\"Rate limit exceeded\"}}");
+    let fault = failure(&reply, b"{\"error\":{\"message\":\"Rate limit exceeded\"}}").fault;
     wait(fault.resume.map(|resume| resume.at))
 }
 
@@ -227,7 +227,7 @@ fn the_figures_of_a_refusal_tell_of_a_bucket_and_of_nothing_else() {
         let reply =
             Reply { provider, model: "m", status, headers: &headers, request: b"", now: NOW };
         let body = format!("{{\"error\":{{\"message\":\"{said}\"}}}}");
-        refused_budget(&reply, body.as_bytes())
+        failure(&reply, body.as_bytes()).budget
     };
     let said = "Rate limit reached on requests per min (RPM): Limit 3500, Used 1750, Requested 1.";
     let budget = read("openai", 429, said).unwrap();

@@ -96,7 +96,7 @@ fn fault(provider: &str, status: u16, body: &Value, request: &[u8]) -> Fault {
     let headers = HeaderMap::new();
     let now = Timestamp::from_secs(1_795_323_600);
     let reply = Reply { provider, model: "some-model", status, headers: &headers, request, now };
-    failure(&reply, &serde_json::to_vec(body).unwrap())
+    failure(&reply, &serde_json::to_vec(body).unwrap()).fault
 }
 
 /// Only what a server error may mean by its status alone is left.
@@ -211,7 +211,7 @@ fn a_value_that_only_some_take_is_a_refused_parameter_if_the_request_has_it() {
             now: engine::Timestamp::default(),
             request,
         };
-        let fault = dialect::failure(&reply(request), body.as_bytes());
+        let fault = dialect::failure(&reply(request), body.as_bytes()).fault;
         assert_eq!(fault.kind, engine::FaultKind::ParameterRefused, "{body}");
         assert!(dialect::refused_parameter(body.as_bytes(), b"").is_some(), "{body}");
     }
@@ -234,7 +234,7 @@ fn a_model_that_is_refused_in_other_words_is_missing() {
             now: engine::Timestamp::default(),
             request: b"",
         };
-        let fault = dialect::failure(&reply, body.as_bytes());
+        let fault = dialect::failure(&reply, body.as_bytes()).fault;
         assert_eq!(fault.kind, engine::FaultKind::ModelMissing, "{body}");
     }
 }
@@ -393,7 +393,7 @@ fn a_header_counts_beside_a_prompt_that_is_given_back() {
                 request,
                 now,
             };
-            let fault = failure(&reply, &serde_json::to_vec(&body).unwrap());
+            let fault = failure(&reply, &serde_json::to_vec(&body).unwrap()).fault;
             assert_eq!(fault.kind, FaultKind::RateLimited, "{body}");
             let at = fault.resume.map(|resume| now.until(resume.at).as_secs());
             assert_eq!(at, Some(3), "{body}");

@@ -20,7 +20,7 @@ fn fault_of(body: &[u8], status: u16) -> (FaultKind, Scope) {
     let now = Timestamp::from_secs(1_795_323_600);
     let reply =
         Reply { provider: "", model: "some-model", status, headers: &headers, request: b"", now };
-    let fault = failure(&reply, body);
+    let fault = failure(&reply, body).fault;
     (fault.kind, fault.scope)
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::{
-    Reply, budgets, error_in_success, failure, refused_history, refused_parameter,
+    Reading, Reply, budgets, error_in_success, failure, refused_history, refused_parameter,
     refuses_value_only, replacement_for, stated_ceiling,
 };
 use engine::{Fault, FaultKind, Timestamp};
@@ -83,9 +83,9 @@ fn bounded(fault: &Fault, now: Timestamp) -> bool {
 }
 
 fn ask_everything(reply: &Reply<'_>, body: &[u8]) {
-    let fault = failure(reply, body);
+    let fault = failure(reply, body).fault;
     assert!(bounded(&fault, reply.now), "{fault:?}");
-    if let Some(fault) = error_in_success(reply, body) {
+    if let Some(Reading { fault, .. }) = error_in_success(reply, body) {
         assert!(bounded(&fault, reply.now), "{fault:?}");
     }
     let budgets = budgets(reply, Some(body));
@@ -186,7 +186,7 @@ fn the_detail_shows_no_query_and_one_line() {
     let headers = HeaderMap::new();
     let body =
         b"{\"error\":{\"message\":\"see\\nhttps://x.test/a?key=secret#y \\u0007\\u202e now\"}}";
-    let fault = failure(&reply(&headers), body);
+    let fault = failure(&reply(&headers), body).fault;
     assert_eq!(fault.detail, "see https://x.test/a now");
 }
 
@@ -194,19 +194,19 @@ fn the_detail_shows_no_query_and_one_line() {
 fn an_aggregators_detail_is_the_word_of_who_failed() {
     let headers = HeaderMap::new();
     let body = br#"{"error":{"message":"Provider returned error","metadata":{"raw":"busy here"}}}"#;
-    assert_eq!(failure(&reply(&headers), body).detail, "busy here");
+    assert_eq!(failure(&reply(&headers), body).fault.detail, "busy here");
 }
 
 #[test]
 fn a_success_that_is_no_answer_is_a_failure() {
     let headers = HeaderMap::new();
     let reply = Reply { status: 200, ..reply(&headers) };
-    let page = failure(&reply, b"<html><title>Sign in</title></html>");
+    let page = failure(&reply, b"<html><title>Sign in</title></html>").fault;
     assert_eq!((page.kind, page.scope.as_str()), (FaultKind::NotAnAnswer, "provider"));
     assert_eq!(page.detail, "status 200 with an HTML page: Sign in");
-    let empty = failure(&reply, b"");
+    let empty = failure(&reply, b"").fault;
     assert_eq!((empty.kind, empty.scope.as_str()), (FaultKind::NotAnAnswer, "model"));
-    let error = failure(&reply, br#"{"error":{"code":502,"message":"x"}}"#);
+    let error = failure(&reply, br#"{"error":{"code":502,"message":"x"}}"#).fault;
     assert_eq!(error.kind, FaultKind::ServerError);
 }
 

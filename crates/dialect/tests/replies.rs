@@ -65,9 +65,9 @@ impl Case {
         let (provider, model, status) = (self.provider.as_str(), self.model.as_str(), self.status);
         let reply = Reply { provider, model, status, headers: &headers, request: b"", now };
         if status < 400 {
-            return error_in_success(&reply, &self.bytes());
+            return error_in_success(&reply, &self.bytes()).map(|read| read.fault);
         }
-        Some(failure(&reply, &self.bytes()))
+        Some(failure(&reply, &self.bytes()).fault)
     }
 
     fn expected_wait(&self) -> Option<f64> {

@@ -43,6 +43,8 @@ pub enum FaultKind {
     ParameterRefused,
     /// A capability (images, tools, JSON schema) that this deployment lacks.
     CapabilityMissing,
+    /// What reads like a mistake of the request's own, but may be this provider's alone.
+    DoubtfulMistake,
     /// The content was refused by a filter or a moderation rule.
     ContentFiltered,
     /// The request itself is wrong; no provider would take it.
@@ -51,7 +53,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them, in their order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RateLimited,
         Self::TokensLimited,
         Self::DailyLimit,
@@ -69,6 +71,7 @@ impl FaultKind {
         Self::ContextTooLong,
         Self::ParameterRefused,
         Self::CapabilityMissing,
+        Self::DoubtfulMistake,
         Self::ContentFiltered,
         Self::CallerMistake,
     ];
@@ -93,6 +96,7 @@ impl FaultKind {
             Self::ContextTooLong => "context_too_long",
             Self::ParameterRefused => "parameter_refused",
             Self::CapabilityMissing => "capability_missing",
+            Self::DoubtfulMistake => "doubtful_mistake",
             Self::ContentFiltered => "content_filtered",
             Self::CallerMistake => "caller_mistake",
         }

@@ -196,8 +196,8 @@ impl Ledger {
         }
     }
 
-    /// What a deployment was seen not to take.
-    pub(crate) fn lacks_of(&self, deployment: &Deployment) -> Abilities {
+    /// What a deployment's model was seen not to take.
+    pub fn lacks_of(&self, deployment: &Deployment) -> Abilities {
         self.lacks.get(&deployment.scopes.model).copied().unwrap_or_default()
     }
 
@@ -283,10 +283,15 @@ impl Ledger {
         self.limited(KeptIdentity::new(KeptKind::UseOfKey, provider, key, ""), limits)
     }
 
-    /// The use of one key by all its models that end alike; its limits are learned alone.
-    pub(crate) fn class_usage_slot(&mut self, provider: &str, key: &str, class: &str) -> UsageSlot {
-        let identity = KeptIdentity::new(KeptKind::UseOfClass, provider, key, class);
-        self.limited(identity, &Limits::default())
+    /// The use of one key by all its models that end alike, within the limits that they share.
+    pub(crate) fn class_usage_slot(
+        &mut self,
+        provider: &str,
+        key: &str,
+        class: &str,
+        limits: &Limits,
+    ) -> UsageSlot {
+        self.limited(KeptIdentity::new(KeptKind::UseOfClass, provider, key, class), limits)
     }
 
     fn limited(&mut self, identity: KeptIdentity, limits: &Limits) -> UsageSlot {

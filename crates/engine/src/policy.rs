@@ -14,6 +14,9 @@ pub enum Then {
     OnceMoreThenNext,
     /// The same deployment once more without the refused parameter, else the next one.
     RepairThenNext,
+    /// The next deployment, unless another provider found the request doubtful too: then as
+    /// [`Then::Return`].
+    SecondOpinion,
     /// The provider's own answer goes to the client.
     Return,
 }
@@ -89,6 +92,7 @@ pub const fn rule(kind: FaultKind) -> Rule {
             (SetAside::Never, Then::Next)
         }
         FaultKind::ParameterRefused => (SetAside::Never, Then::RepairThenNext),
+        FaultKind::DoubtfulMistake => (SetAside::Never, Then::SecondOpinion),
         FaultKind::ContentFiltered | FaultKind::CallerMistake => (SetAside::Never, Then::Return),
     };
     Rule { set_aside, then }
@@ -142,6 +146,7 @@ pub const fn is_requests_own(kind: FaultKind) -> bool {
             | FaultKind::ContextTooLong
             | FaultKind::ParameterRefused
             | FaultKind::CapabilityMissing
+            | FaultKind::DoubtfulMistake
             | FaultKind::ContentFiltered
             | FaultKind::CallerMistake
     )

@@ -81,15 +81,16 @@ fn why(closed: &[Option<Closed>], tried: &[Tried]) -> Why {
 }
 
 /// The attempt whose error goes back, since the request itself is at fault: that of a context
-/// that is too long, which a client can mend, whatever became of the others; else the first, if
-/// everybody else who may serve was tried and met the request's own fault too.
+/// that is too long, which a client can mend, or one that finds the request doubtful, whatever
+/// became of the others; else the first, if everybody else who may serve was tried and met the
+/// request's own fault too.
 fn own_fault(closed: &[Option<Closed>], tried: &[Tried]) -> Option<usize> {
     let own = |tried: &Tried| {
         // A model that nobody lists was the request's own choice.
         let is_chosen = tried.is_foreign && tried.fault.kind == FaultKind::ModelMissing;
         policy::is_requests_own(tried.fault.kind) || is_chosen
     };
-    let too_long = |tried: &Tried| tried.fault.kind == FaultKind::ContextTooLong;
+    let first = |kind| tried.iter().position(|tried| tried.fault.kind == kind);
     let may_serve = |(candidate, closed): (usize, &Option<Closed>)| {
         let is_away = |closed: &Closed| closed.is_parked() || closed.is_unwanted();
         let is_tried = tried.iter().any(|tried| tried.candidate == candidate);
@@ -97,7 +98,8 @@ fn own_fault(closed: &[Option<Closed>], tried: &[Tried]) -> Option<usize> {
     };
     let all_own = !tried.is_empty() && tried.iter().all(own);
     let alone = || !closed.iter().enumerate().any(may_serve);
-    tried.iter().position(too_long).or_else(|| (all_own && alone()).then_some(0))
+    let telling = first(FaultKind::ContextTooLong).or_else(|| first(FaultKind::DoubtfulMistake));
+    telling.or_else(|| (all_own && alone()).then_some(0))
 }
 
 /// What the request asks for that no deployment has, if that is all that stands in its way.

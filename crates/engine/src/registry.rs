@@ -28,7 +28,7 @@ pub struct ProviderSpec {
     pub lacks: Vec<Abilities>,
     /// Its declared limits.
     pub limits: Limits,
-    /// The common end of the models for which replies report one budget of the key.
+    /// The common end of the models that share one budget of the key.
     pub shared_class: Option<String>,
     /// Whether its answers cost money.
     pub paid: bool,
@@ -196,8 +196,10 @@ impl Registry {
         };
         let spec = &provider.spec;
         let (own, shared) = spec.limits.split();
+        let none = Limits::default();
         for (position, model) in spec.models.iter().chain(&spec.chain_models).enumerate() {
             let class = spec.shared_class.as_deref().filter(|class| model.ends_with(class));
+            let (own, of_class) = if class.is_some() { (&none, &own) } else { (&own, &none) };
             for (key, fingerprint) in spec.keys.iter().enumerate() {
                 provider.deployments.push(self.deployments.len());
                 self.deployments.push(Deployment {
@@ -207,10 +209,11 @@ impl Registry {
                     is_in_default: position < spec.models.len(),
                     lacks: spec.lacks.get(position).copied().unwrap_or_default(),
                     scopes: ledger.scopes(&spec.name, fingerprint, model),
-                    usage: ledger.usage_slot(&spec.name, fingerprint, model, &own),
+                    usage: ledger.usage_slot(&spec.name, fingerprint, model, own),
                     key_usage: ledger.key_usage_slot(&spec.name, fingerprint, &shared),
-                    class_usage: class
-                        .map(|class| ledger.class_usage_slot(&spec.name, fingerprint, class)),
+                    class_usage: class.map(|class| {
+                        ledger.class_usage_slot(&spec.name, fingerprint, class, of_class)
+                    }),
                 });
             }
         }

@@ -4,6 +4,8 @@
 //! The walk has no budget of its own but the chain's length: a request that finds eleven
 //! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
 
+mod findings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +17,8 @@ use crate::refusal::{Refusal, refusal};
 use crate::registry::{Candidate, Patience, Registry};
 use crate::{Fault, FaultKind, Timestamp};
 
-/// A deployment whose cooldown ends while the request waits is tried again, at most so often.
-const TRIES_PER_DEPLOYMENT: u32 = 3;
+/// A request with several parameters that a provider refuses is mended one by one, so often.
+const MOST_REPAIRS: u32 = 4;
 
 /// A fault this soon after the attempt began is quick: repeating it costs the user little.
 pub(crate) const QUICK: Duration = Duration::from_millis(1500);
@@ -340,7 +342,7 @@ impl Rotation {
             && progress.repairs < MOST_REPAIRS;
         progress.repeated |= repeat;
         progress.repairs += u32::from(repair);
-        let waits = may_return(&fault, progress.tries);
+        let waits = findings::may_return(&fault, progress.tries);
         if repeat {
             ledger.note(registry, &mut lease, &fault);
         } else {
@@ -354,30 +356,15 @@ impl Rotation {
         if fault.kind == FaultKind::ContextTooLong {
             self.spend_smaller(registry, candidate);
         }
+        let returns = then == Then::Return
+            || then == Then::SecondOpinion && self.was_doubted_elsewhere(registry, candidate);
         self.tried.push(Tried { candidate, started, ended: now, fault, is_foreign });
-        match then {
-            Then::Return => Verdict::Return,
-            Then::RepairThenNext if repair => Verdict::Repair,
-            Then::Next | Then::OnceMoreThenNext | Then::RepairThenNext => Verdict::Rotate,
-        }
-    }
-
-    /// What did not fit here does not fit into a window that is known to be no larger, nor into
-    /// that of the same model with another key.
-    fn spend_smaller(&mut self, registry: &Registry, tried: usize) {
-        let deployment = |candidate: &Candidate| &registry.deployments()[candidate.deployment];
-        let window =
-            |candidate: &Candidate| registry.provider_of(deployment(candidate)).spec.limits.context;
-        let house = |candidate: &Candidate| {
-            let deployment = deployment(candidate);
-            let model = candidate.model.as_ref().unwrap_or(&deployment.model);
-            (deployment.provider, model.clone())
-        };
-        let (full, here) = (window(&self.chain[tried]), house(&self.chain[tried]));
-        self.note_up_to(self.chain.len());
-        for (candidate, progress) in self.chain.iter().zip(&mut self.progress) {
-            let is_smaller = window(candidate).is_some_and(|own| Some(own) <= full);
-            progress.spent |= is_smaller || house(candidate) == here;
+        if returns {
+            Verdict::Return
+        } else if repair {
+            Verdict::Repair
+        } else {
+            Verdict::Rotate
         }
     }
 
@@ -387,14 +374,4 @@ impl Rotation {
             .collect();
         refusal(closed, &self.tried, now)
     }
-}
-
-/// A request with several parameters that a provider refuses is mended one by one, so often.
-const MOST_REPAIRS: u32 = 4;
-
-/// Whether the deployment may be tried once more for the same request when its cooldown is over:
-/// a limit passes with time, a fault or a silence is not paid for twice.
-fn may_return(fault: &Fault, tries: u32) -> bool {
-    let waits = policy::is_limit(fault.kind) || fault.resume.is_some();
-    waits && tries < TRIES_PER_DEPLOYMENT
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::abilities::Abilities;
 use crate::availability::{Availability, Closed, Needs, availability};
 use crate::ledger::{LastError, Ledger};
 use crate::outlook::{Outlook, outlook};
@@ -53,6 +54,8 @@ pub struct DeploymentView {
     pub tokens: u64,
     /// The declared limits and what replies reported, and what will become of them.
     pub outlook: Vec<Outlook>,
+    /// What its model was seen not to take.
+    pub lacks: Abilities,
     /// The usual time to the first word of a stream, as far as it has shown.
     pub first_word: Option<Duration>,
 }
@@ -140,6 +143,7 @@ fn deployment_view(
         requests: usage.requests_today,
         tokens: usage.tokens_today,
         outlook: outlook.collect(),
+        lacks: ledger.lacks_of(deployment),
         first_word: usage.first_word,
     }
 }

@@ -365,6 +365,34 @@ fn a_callers_mistake_goes_back_and_shuts_nothing() {
 }
 
 #[test]
+fn a_doubtful_mistake_is_shown_to_one_more_provider_and_shuts_nothing() {
+    let doubt = || fault(FaultKind::DoubtfulMistake, Scope::Request);
+    let mut specs = plain(3);
+    specs[0].keys.push("l".to_owned());
+    let mut world = World::new(specs);
+    let journey = world.request();
+    for door in ["p0/k/m", "p0/l/m", "p1/k/m"] {
+        assert_eq!(world.next_door(journey).unwrap(), door);
+        let expected = if door == "p1/k/m" { Verdict::Return } else { Verdict::Rotate };
+        assert_eq!(world.fail(journey, doubt(), Remedy::None), expected, "{door}");
+    }
+    assert_eq!(world.served_by().unwrap(), "p0/k/m");
+}
+
+#[test]
+fn a_doubtful_mistake_goes_back_if_the_others_fail_otherwise() {
+    let mut world = World::new(plain(2));
+    let journey = world.request();
+    world.next(journey);
+    world.fail(journey, fault(FaultKind::DoubtfulMistake, Scope::Request), Remedy::None);
+    world.next(journey);
+    let unpaid = fault(FaultKind::OutOfCredit, Scope::Key);
+    assert_eq!(world.fail(journey, unpaid, Remedy::None), Verdict::Rotate);
+    let own = Why::RequestsOwn { attempt: 0 };
+    assert_eq!(world.next(journey), Said::Refuse(own, None));
+}
+
+#[test]
 fn fifty_refusals_at_once_strike_once() {
     let mut world = World::new(plain(2));
     for round in [60, 120, 240] {

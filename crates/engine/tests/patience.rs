@@ -309,6 +309,22 @@ fn models_that_share_a_budget_are_passed_over_together() {
 }
 
 #[test]
+fn a_declared_limit_counts_once_for_models_that_share_a_budget() {
+    let mut specs = plain(1);
+    specs[0].models = ["a:free", "b:free", "c"].map(str::to_owned).to_vec();
+    specs[0].keys = ["k", "l"].map(str::to_owned).to_vec();
+    specs[0].shared_class = Some(":free".to_owned());
+    specs[0].limits = Limits { requests_per_minute: Some(2), ..Limits::default() };
+    let mut world = World::new(specs);
+    for door in ["p0/k/a:free", "p0/k/a:free", "p0/l/a:free", "p0/l/a:free", "p0/k/c", "p0/k/c"] {
+        assert_eq!(world.served_by().unwrap(), door, "both models of a key share its budget");
+    }
+    assert_eq!(world.served_by().unwrap(), "p0/l/c");
+    world.pass(2 * MINUTE);
+    assert_eq!(world.served_by().unwrap(), "p0/k/a:free");
+}
+
+#[test]
 fn a_declared_limit_that_is_given_back_bit_by_bit_is_exact_for_many_at_once() {
     let minute = Limits { requests_per_minute: Some(2), ..Limits::default() };
     let day = Limits { requests_per_day: Some(2), ..Limits::default() };

@@ -33,6 +33,8 @@ pub(crate) enum Mend {
     AtMost(u64),
     /// Send at most so many of its entries, the first ones.
     First(usize),
+    /// Send `false`, be it given or not, where there are tools.
+    Off,
     /// Mend the messages, whatever the parameters are.
     Messages(MessageRefusal),
 }

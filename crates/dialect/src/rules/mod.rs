@@ -5,6 +5,7 @@
 mod aggregator;
 mod allowance;
 mod capacity;
+mod doubt;
 mod key;
 mod limit;
 mod model;
@@ -18,6 +19,7 @@ use engine::{FaultKind, Resume, Scope};
 use crate::body::ErrorBody;
 use crate::clock::{Clock, resume};
 use crate::evidence::{Evidence, Sign};
+use crate::parameter;
 
 #[cfg(test)]
 mod tests;
@@ -141,8 +143,28 @@ pub(crate) fn status_of(body: &ErrorBody) -> Option<u16> {
 /// Finds what a reply means.
 pub(crate) fn meaning(seen: &Evidence<'_>) -> Meaning {
     let rule = first(seen);
-    let (name, kind) = (rule.name, rule.kind);
+    let (name, kind) = (rule.name, kind(rule.kind, seen));
     Meaning { name, kind, scope: rule.scope(seen), resume: resume(rule.clock, seen) }
+}
+
+/// The kind of fault that a rule names, narrowed by what is refused.
+fn kind(found: FaultKind, seen: &Evidence<'_>) -> FaultKind {
+    let kind = if found == FaultKind::ParameterRefused { refused(seen) } else { found };
+    let is_refused = matches!(kind, FaultKind::CapabilityMissing | FaultKind::ParameterRefused);
+    let is_doubtful = is_refused && doubt::may_be_of_the_request(seen)
+        || kind == FaultKind::CallerMistake && doubt::may_be_of_the_account(seen);
+    if is_doubtful { FaultKind::DoubtfulMistake } else { kind }
+}
+
+/// What it means that a parameter is refused.
+fn refused(seen: &Evidence<'_>) -> FaultKind {
+    let name = parameter::refused(&seen.body, &seen.sent);
+    let is_essential = name.is_some_and(|name| parameter::is_essential(&name));
+    if is_essential && !seen.shows(Sign::ChoiceAmongNothing) {
+        FaultKind::CapabilityMissing
+    } else {
+        FaultKind::ParameterRefused
+    }
 }
 
 fn first(seen: &Evidence<'_>) -> Rule {

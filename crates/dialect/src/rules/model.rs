@@ -2,7 +2,7 @@
 //! counts only in words that cannot mean anything else, or if it names the model. Before it stands
 //! what a model lacks, which is told in the same words.
 
-use engine::FaultKind::{CapabilityMissing, ModelMissing, ServerError};
+use engine::FaultKind::{CapabilityMissing, ModelMissing, ParameterRefused, ServerError};
 
 use super::{ANY, Rule, Statuses, Whom};
 use crate::evidence::Sign;
@@ -25,6 +25,14 @@ const ABSENT: &[&str] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "choice among no tools",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::ChoiceAmongNothing],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
     Rule {
         name: "capability that the request asks for",
         statuses: Statuses::Of(&[0, 400, 404, 422]),

@@ -3,6 +3,7 @@
 use engine::FaultKind::{CapabilityMissing, ParameterRefused, ServerError};
 
 use super::{ANY, Rule, Statuses, Whom};
+use crate::beside::SINGLE_CALLS;
 use crate::clock::Clock;
 use crate::evidence::Sign;
 
@@ -96,18 +97,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "several calls of tools at once",
         statuses: REFUSED,
-        any: &[
-            "single tool call",
-            "single tool-call",
-            "one tool call",
-            "one tool-call",
-            "parallel tool call",
-            "parallel tool-call",
-            "parallel function call",
-            "multiple tool call",
-            "multiple tool-call",
-        ],
-        kind: CapabilityMissing,
+        any: SINGLE_CALLS,
+        kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY
     },

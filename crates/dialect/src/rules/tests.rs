@@ -61,7 +61,12 @@ fn each_rule_has_a_reply_that_only_it_explains() {
         "request": r#"{"stop":["a","b","c","d","e"]}"#,
         "body": {"error": {"message": "Only up to 4 stop sequences are taken"}},
     });
-    let cases = cases.chain([option, list]);
+    let choice = serde_json::json!({
+        "status": 400,
+        "request": r#"{"tool_choice":"auto"}"#,
+        "body": {"error": {"message": "tool_choice requires tools to be set"}},
+    });
+    let cases = cases.chain([option, list, choice]);
     let met: BTreeSet<&str> = cases.filter_map(|case| matched(&case)).collect();
     let idle: Vec<&str> = names().into_iter().filter(|name| !met.contains(name)).collect();
     assert!(idle.is_empty(), "no reply among the tests meets {idle:?}");

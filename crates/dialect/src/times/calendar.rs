@@ -4,10 +4,15 @@ use engine::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{ToSpan, Zoned};
 
+/// A time zone of the IANA database.
+pub(crate) fn named(zone: &str) -> Option<TimeZone> {
+    TimeZoneDatabase::bundled().get(zone).ok()
+}
+
 /// The next midnight in a time zone of the IANA database. The zones are those built in, so that
 /// the answer does not depend on the machine.
 pub(crate) fn next_midnight(now: Timestamp, zone: &str) -> Option<Timestamp> {
-    let day = local(now, TimeZoneDatabase::bundled().get(zone).ok()?)?;
+    let day = local(now, named(zone)?)?;
     let midnight = day.tomorrow().ok()?.start_of_day().ok()?;
     Some(Timestamp::from_millis(midnight.timestamp().as_millisecond()))
 }

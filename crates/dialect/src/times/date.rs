@@ -56,24 +56,29 @@ const PLACES: &[(&str, &str)] = &[
 /// without a year as the nearest, and one without a time as its beginning. A time of day without
 /// a date is the next such moment, and must name its zone.
 pub(crate) fn written(text: &str, now: Timestamp) -> Option<Timestamp> {
+    written_in(&TimeZone::UTC, text, now)
+}
+
+/// The same, with a date without a zone taken as one of `unnamed`.
+pub(crate) fn written_in(unnamed: &TimeZone, text: &str, now: Timestamp) -> Option<Timestamp> {
     let head = text[..text.floor_char_boundary(LONGEST)].to_ascii_lowercase();
     let head = without_weekday(head.trim_start());
     let Some((day, rest)) = date(head, now) else {
-        return clock_first(head, now);
+        return clock_first(unnamed, head, now);
     };
     let (time, rest) = time_of_day(rest)?;
     let (zone, _) = zone(rest)?;
-    instant(day, time.unwrap_or(Time::midnight()), zone.unwrap_or(TimeZone::UTC))
+    instant(day, time.unwrap_or(Time::midnight()), zone.unwrap_or(unnamed.clone()))
 }
 
 /// `12:00 AM UTC on November 23, 2026`, or without the date.
-fn clock_first(text: &str, now: Timestamp) -> Option<Timestamp> {
+fn clock_first(unnamed: &TimeZone, text: &str, now: Timestamp) -> Option<Timestamp> {
     let (time, rest) = time_of_day(text)?;
     let (time, (zone, rest)) = (time?, zone(rest)?);
     let rest = rest.trim_start_matches([' ', ',', ')']);
     let rest = without_weekday(rest.strip_prefix("on ").unwrap_or(rest));
     if let Some((day, _)) = date(rest, now) {
-        return instant(day, time, zone.unwrap_or(TimeZone::UTC));
+        return instant(day, time, zone.unwrap_or(unnamed.clone()));
     }
     let zone = zone?;
     let today = civil_day(now, &zone)?;

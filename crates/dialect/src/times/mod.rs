@@ -7,10 +7,10 @@ mod duration;
 mod instant;
 mod prose;
 
-pub(crate) use calendar::{next_midnight, next_month};
+pub(crate) use calendar::{named, next_midnight, next_month};
 pub(crate) use duration::number;
 pub(crate) use instant::{believable, moment, moment_by};
-pub(crate) use prose::{reset, retry};
+pub(crate) use prose::{reset, retry, retry_in};
 
 #[cfg(test)]
 mod tests;

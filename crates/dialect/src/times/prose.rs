@@ -1,8 +1,9 @@
 //! Times within a sentence: "Please try again in 7m12.5s", "will reset at 2026-11-23 00:00 UTC".
 
 use engine::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::date::written;
+use super::date::written_in;
 use super::duration::leading;
 use super::instant::believable;
 use crate::pairs::Pairs;
@@ -104,13 +105,22 @@ const TRIES: usize = 8;
 
 /// When to come back, by a sentence in lower case.
 pub(crate) fn retry(text: &str, now: Timestamp) -> Option<Timestamp> {
+    retry_in(TimeZone::UTC, text, now)
+}
+
+/// The same, with a date that names no zone taken as one of `zone`.
+pub(crate) fn retry_in(zone: TimeZone, text: &str, now: Timestamp) -> Option<Timestamp> {
     let before = spans(RETRY, text, now).or_else(|| postponed(text, now));
-    before.or_else(|| instants(RETRY_AT, text, now)).or_else(|| reset(text, now))
+    let at = || instants(RETRY_AT, &zone, text, now);
+    before
+        .or_else(at)
+        .or_else(|| spans(RESET, text, now))
+        .or_else(|| instants(RESET_AT, &zone, text, now))
 }
 
 /// When a budget is whole again, by a sentence in lower case.
 pub(crate) fn reset(text: &str, now: Timestamp) -> Option<Timestamp> {
-    spans(RESET, text, now).or_else(|| instants(RESET_AT, text, now))
+    spans(RESET, text, now).or_else(|| instants(RESET_AT, &TimeZone::UTC, text, now))
 }
 
 fn spans(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
@@ -118,8 +128,9 @@ fn spans(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
     spans.map(|(span, _)| now.after(span)).find_map(|at| believable(at, now))
 }
 
-fn instants(phrases: &[&str], text: &str, now: Timestamp) -> Option<Timestamp> {
-    tails(phrases, text).filter_map(|tail| written(tail, now)).find_map(|at| believable(at, now))
+fn instants(phrases: &[&str], zone: &TimeZone, text: &str, now: Timestamp) -> Option<Timestamp> {
+    let written = tails(phrases, text).filter_map(|tail| written_in(zone, tail, now));
+    written.into_iter().find_map(|at| believable(at, now))
 }
 
 /// The first span that says of itself that it is to pass.

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngSeed};
 
 use super::{HOUR, SECOND, provider, zone};
 
-pub(crate) const KINDS: [FaultKind; 19] = [
+pub(crate) const KINDS: [FaultKind; 20] = [
     FaultKind::RateLimited,
     FaultKind::TokensLimited,
     FaultKind::DailyLimit,
@@ -26,6 +26,7 @@ pub(crate) const KINDS: [FaultKind; 19] = [
     FaultKind::ContextTooLong,
     FaultKind::ParameterRefused,
     FaultKind::CapabilityMissing,
+    FaultKind::DoubtfulMistake,
     FaultKind::ContentFiltered,
     FaultKind::CallerMistake,
 ];

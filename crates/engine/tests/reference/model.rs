@@ -80,6 +80,8 @@ struct Journey {
     chain: Vec<Door>,
     tries: Vec<Tries>,
     tried: Vec<FaultKind>,
+    /// Providers that found the request doubtful.
+    doubters: Vec<String>,
     needs: Needs,
     deadline: i64,
     waited: i64,
@@ -169,6 +171,7 @@ impl Model {
             tries: vec![Tries::default(); chain.len()],
             chain,
             tried: Vec::new(),
+            doubters: Vec::new(),
             needs,
             deadline: self.now + deadline,
             waited: 0,
@@ -381,10 +384,15 @@ impl Model {
             };
             tries.spent |= kind == FaultKind::ContextTooLong && (same || smaller);
         }
+        let shared = journey.doubters.iter().any(|other| *other != door.provider);
+        if goes(kind) == Goes::Doubt {
+            journey.doubters.push(door.provider.clone());
+        }
         match goes(kind) {
             Goes::Back => Goes::Back,
+            Goes::Doubt if shared => Goes::Back,
             Goes::Mend if mend => Goes::Mend,
-            Goes::Next | Goes::Once | Goes::Mend => Goes::Next,
+            Goes::Next | Goes::Once | Goes::Mend | Goes::Doubt => Goes::Next,
         }
     }
 

@@ -11,6 +11,8 @@ pub(crate) enum Goes {
     Next,
     Once,
     Mend,
+    /// Back if another provider found the same.
+    Doubt,
     Back,
 }
 
@@ -18,6 +20,7 @@ pub(crate) fn goes(kind: FaultKind) -> Goes {
     match kind {
         FaultKind::Overloaded | FaultKind::ServerError | FaultKind::ConnectionLost => Goes::Once,
         FaultKind::ParameterRefused => Goes::Mend,
+        FaultKind::DoubtfulMistake => Goes::Doubt,
         FaultKind::ContentFiltered | FaultKind::CallerMistake => Goes::Back,
         _ => Goes::Next,
     }

@@ -134,8 +134,10 @@ impl Model {
     /// The attempt that shows that the request itself is at fault.
     fn own_fault(&self, number: usize, states: &[State]) -> Option<usize> {
         let Journey { tried, tries, .. } = &self.journeys[number];
-        if let Some(long) = tried.iter().position(|kind| *kind == FaultKind::ContextTooLong) {
-            return Some(long);
+        for telling in [FaultKind::ContextTooLong, FaultKind::DoubtfulMistake] {
+            if let Some(first) = tried.iter().position(|kind| *kind == telling) {
+                return Some(first);
+            }
         }
         let others = states.iter().zip(tries).filter(|(_, tries)| tries.count == 0);
         let mut others = others.map(|(state, _)| state);

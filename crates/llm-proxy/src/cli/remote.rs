@@ -66,7 +66,16 @@ fn named(step: &Value, told: &Value) -> String {
     if several { format!("{provider} ({key})") } else { provider.to_owned() }
 }
 
+/// Why it is taken or not, and what else was learned of it.
 fn why(step: &Value) -> String {
+    let standing = standing(step);
+    match step["known"].as_str() {
+        Some(known) => format!("{standing}; {known}"),
+        None => standing,
+    }
+}
+
+fn standing(step: &Value) -> String {
     if step["available"].as_bool().unwrap_or(false) {
         return match text(&step["state"]) {
             "half_open" => "its guessed time is over; one request probes".to_owned(),

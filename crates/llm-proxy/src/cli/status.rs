@@ -116,7 +116,8 @@ fn add(provider: &Value, now: jiff::Timestamp, table: &mut Table) {
         if several { "".into() } else { Cell::toned(text(&provider["model"]), Tone::Faint) },
     ]);
     if !several {
-        return add_reason(provider, table);
+        add_reason(provider, table);
+        return deployments.iter().for_each(|one| add_known(one, table));
     }
     for one in deployments {
         table.row([
@@ -129,6 +130,7 @@ fn add(provider: &Value, now: jiff::Timestamp, table: &mut Table) {
             Cell::toned(text(&one["model"]), Tone::Faint),
         ]);
         add_reason(one, table);
+        add_known(one, table);
     }
 }
 
@@ -139,6 +141,13 @@ fn add_reason(of: &Value, table: &mut Table) {
     let said = reason.split_once(": ").map_or("", |(_, said)| said);
     if !of["available"].as_bool().unwrap_or(false) && !said.is_empty() {
         table.note(Cell::toned(format!("  {said}"), Tone::Faint));
+    }
+}
+
+/// What was learned of a deployment, on a line of its own.
+fn add_known(deployment: &Value, table: &mut Table) {
+    if let Some(known) = deployment["known"].as_str() {
+        table.note(Cell::toned(format!("  {known}"), Tone::Faint));
     }
 }
 

@@ -149,24 +149,10 @@ impl Journey {
 
     /// What the request asks for and the reply shows that the deployment does not take.
     fn lacks(&self, failed: &Failed) -> Abilities {
-        let Failed { held, failure, route, model, .. } = failed;
+        let Failed { held, failure, model, .. } = failed;
         let configured = &self.world.registry.deployments()[held.deployment()].model;
         let is_own = **configured == **model || configured == AUTO_MODEL;
-        let Some(original) = failure.original.as_ref().filter(|_| is_own) else {
-            return Abilities::default();
-        };
-        if failure.fault.kind != FaultKind::CapabilityMissing {
-            return Abilities::default();
-        }
-        let reply = dialect::Reply {
-            provider: route.provider.catalogue_id.unwrap_or_default(),
-            model,
-            status: original.status.as_u16(),
-            headers: &original.headers,
-            request: &self.intake.body,
-            now: self.app.clock.now(),
-        };
-        dialect::lacking(&reply, &original.body).both(self.intake.wants())
+        if is_own { failure.lacks.both(self.intake.wants()) } else { Abilities::default() }
     }
 
     /// Whether the request can be mended for this provider; if so, how is remembered.
@@ -213,6 +199,9 @@ impl Journey {
     /// Leaves out, renames or lowers a refused parameter, from now on for this provider's model;
     /// one whose value alone was refused, with that value only.
     fn mend_parameter(&mut self, failed: &Failed, body: &[u8]) -> bool {
+        if dialect::wants_single_calls(body, &self.intake.body) {
+            return self.allow_single_calls(failed);
+        }
         let Some(name) = dialect::refused_parameter(body, &self.intake.body) else {
             return false;
         };
@@ -233,13 +222,27 @@ impl Journey {
         self.app.log.info(format_args!(
             "{provider}: refuses {name} as it was sent, repeating with that mended"
         ));
-        if dialect::depends_on_others(body) {
+        if dialect::depends_on_others(body, &self.intake.body) {
             self.mends.push((failed.held.deployment(), name, mend));
         } else {
             self.app.refused.remember(provider, &failed.model, &name, mend);
             self.app.memory.touch();
         }
         true
+    }
+
+    /// Asks for one call of a tool at a time, from now on for this provider's model.
+    fn allow_single_calls(&self, failed: &Failed) -> bool {
+        const NAME: &str = "parallel_tool_calls";
+        let is_off = self.intake.parameter(NAME).is_some_and(|given| given.raw() == b"false");
+        let is_new = !is_off && !failed.adapted.iter().any(|name| name == NAME);
+        if is_new {
+            let provider = &failed.route.provider.name;
+            self.app.log.info(format_args!("{provider}: takes one call of a tool at a time"));
+            self.app.refused.remember(provider, &failed.model, NAME, Mend::Off);
+            self.app.memory.touch();
+        }
+        is_new
     }
 
     /// How a refused parameter of the client's is mended.

@@ -13,6 +13,7 @@ mod history;
 mod home;
 mod intake;
 mod journey;
+mod known;
 mod models;
 mod query;
 mod recording;

@@ -157,7 +157,8 @@ pub(crate) fn reason(closed: &Closed) -> String {
     }
 }
 
-fn words(abilities: Abilities) -> String {
+/// `images and tools`
+pub(super) fn words(abilities: Abilities) -> String {
     abilities.words().collect::<Vec<_>>().join(" and ")
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::body::ClientBody;
 use super::error::{ProxyError, json_response};
+use super::known::Known;
 use super::query::query_value;
 use super::report::{dimension_word, millis, moment, reason, reason_word, state_word, zoned};
 use crate::app::App;
@@ -48,7 +49,12 @@ pub(crate) fn status_document(app: &App, world: &World) -> Value {
     let available = views.iter().filter(|view| view.closed.is_none()).count();
     let providers: Vec<Value> = views
         .iter()
-        .map(|view| provider_json(view, world.tier(&view.name), &today, now, &zone))
+        .map(|view| {
+            let known = |one: &DeploymentView| Known::of(app, &view.name, &one.model, one.lacks);
+            let deployment = |one| deployment_json(one, &known(one), now, &zone);
+            let deployments = view.deployments.iter().map(deployment).collect();
+            provider_json(view, deployments, world.tier(&view.name), &today, now, &zone)
+        })
         .collect();
     let skipped: Vec<Value> = world
         .settings
@@ -87,6 +93,7 @@ fn state_json(app: &App) -> Value {
 
 fn provider_json(
     view: &ProviderView,
+    deployments: Vec<Value>,
     tier: Option<&'static str>,
     today: &str,
     now: Timestamp,
@@ -114,11 +121,11 @@ fn provider_json(
         "estimated_tokens": view.estimated_tokens,
         "first_token_ms": view.deployments.first().and_then(first_token_ms),
         "forecast": forecast(view, now, zone),
-        "deployments": view.deployments.iter().map(|one| deployment_json(one, now, zone)).collect::<Vec<_>>(),
+        "deployments": deployments,
     })
 }
 
-fn deployment_json(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Value {
+fn deployment_json(view: &DeploymentView, known: &Known, now: Timestamp, zone: &TimeZone) -> Value {
     let mut told = json!({
         "model": view.model,
         "key": if view.key.is_empty() { Value::Null } else { Value::from(view.key.as_str()) },
@@ -128,6 +135,7 @@ fn deployment_json(view: &DeploymentView, now: Timestamp, zone: &TimeZone) -> Va
         "total_tokens_used": view.tokens,
         "quotas": view.outlook.iter().map(|one| quota_json(one, now, zone)).collect::<Vec<_>>(),
     });
+    merge(&mut told, known.json());
     merge(&mut told, availability_json(&view.availability, zone));
     told
 }
@@ -243,6 +251,8 @@ pub(crate) fn explain(
             let spec = &world.registry.provider_of(deployment).spec;
             let state = availability(&world.registry, &ledger, deployment, &needs, now);
             let open = !matches!(state, Availability::Closed(_));
+            let asked = candidate.model.as_deref().unwrap_or(&deployment.model);
+            let known = Known::of(app, &spec.name, asked, ledger.lacks_of(deployment));
             let decision = match (open, taken) {
                 (true, false) => "take",
                 (true, true) => "next",
@@ -256,6 +266,7 @@ pub(crate) fn explain(
                 "model": candidate.model.as_deref().map_or_else(|| deployment.model.clone(), shown),
                 "decision": decision,
             });
+            merge(&mut step, known.json());
             merge(&mut step, availability_json(&state, &zone));
             step
         })

@@ -2,7 +2,7 @@
 //! it is the one that the client gets.
 
 use bytes::Bytes;
-use engine::{Fault, FaultKind, Remedy, Scope};
+use engine::{Abilities, Budget, Fault, FaultKind, Remedy, Scope};
 use http::{HeaderMap, StatusCode};
 
 use super::client::SendError;
@@ -23,38 +23,48 @@ pub(crate) struct Failure {
     /// What the rotation header says of it: a status, or a word such as `timeout`.
     pub(crate) word: String,
     pub(crate) original: Option<Box<Original>>,
+    /// What is left by the words of the refusal, where its headers may not tell.
+    pub(crate) budget: Option<Budget>,
+    /// What it says that the model lacks as such.
+    pub(crate) lacks: Abilities,
 }
 
 impl Failure {
+    /// One without an answer of the provider's.
+    fn mute(fault: Fault, remedy: Remedy, word: impl Into<String>) -> Self {
+        let (budget, lacks) = (None, Abilities::default());
+        Self { fault, remedy, word: word.into(), original: None, budget, lacks }
+    }
+
     /// Silence for longer than the limit.
     pub(crate) fn silence(detail: &str) -> Self {
         let fault = Fault::new(FaultKind::TimedOut, Scope::Model, detail);
-        Self { fault, remedy: Remedy::None, word: "timeout".to_owned(), original: None }
+        Self::mute(fault, Remedy::None, "timeout")
     }
 
     /// A connection that ended before the answer did.
     pub(crate) fn lost(detail: impl Into<String>) -> Self {
         let fault = Fault::new(FaultKind::ConnectionLost, Scope::Model, detail);
-        Self { fault, remedy: Remedy::Repeat, word: "reset".to_owned(), original: None }
+        Self::mute(fault, Remedy::Repeat, "reset")
     }
 
     /// No connection could be made.
     pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
         let fault = Fault::new(FaultKind::Unreachable, Scope::Provider, detail);
-        Self { fault, remedy: Remedy::None, word: "unreachable".to_owned(), original: None }
+        Self::mute(fault, Remedy::None, "unreachable")
     }
 
     /// A stream that was to go on with another one, and says something else. Nobody's fault.
     pub(crate) fn other_text() -> Self {
         let detail = "it did not repeat what was sent already";
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Request, detail);
-        Self { fault, remedy: Remedy::None, word: "other-text".to_owned(), original: None }
+        Self::mute(fault, Remedy::None, "other-text")
     }
 
     /// A reply that is no answer.
     pub(crate) fn no_answer(detail: &str) -> Self {
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Model, detail);
-        Self { fault, remedy: Remedy::None, word: "no-answer".to_owned(), original: None }
+        Self::mute(fault, Remedy::None, "no-answer")
     }
 }
 
@@ -82,7 +92,7 @@ impl Failure {
         let scope = if kind == FaultKind::KeyRejected { Scope::Key } else { Scope::Model };
         let detail = format!("its list of models answered {status}, {} bytes", body.len());
         let word = status.as_u16().to_string();
-        Self { fault: Fault::new(kind, scope, detail), remedy: Remedy::None, word, original: None }
+        Self::mute(Fault::new(kind, scope, detail), Remedy::None, word)
     }
 }
 

@@ -64,7 +64,12 @@ fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
     let known = rules.flat_map(|rule| rule.messages.iter().copied());
     let seen = mends.values().filter_map(|mend| match mend {
         Mend::Messages(refusal) => Some(*refusal),
-        Mend::Drop | Mend::DropIf(_) | Mend::Rename(_) | Mend::AtMost(_) | Mend::First(_) => None,
+        Mend::Drop
+        | Mend::DropIf(_)
+        | Mend::Rename(_)
+        | Mend::AtMost(_)
+        | Mend::First(_)
+        | Mend::Off => None,
     });
     known.chain(seen).map(repair_for).collect()
 }
@@ -145,6 +150,9 @@ struct Adaptation<'a> {
 impl Adaptation<'_> {
     fn mend(&mut self, name: &str, mend: &Mend) {
         let layout = &self.intake.scan.layout;
+        if *mend == Mend::Off {
+            return self.switch_off(name);
+        }
         if layout.named(name).next().is_none() {
             return;
         }
@@ -166,7 +174,16 @@ impl Adaptation<'_> {
             }
             Mend::AtMost(most) => self.change(name, self.lowered(name, *most)),
             Mend::First(most) => self.change(name, self.shortened(name, *most)),
-            Mend::Messages(_) => {}
+            Mend::Off | Mend::Messages(_) => {}
+        }
+    }
+
+    /// Sends `false` with a request that has tools, unless it does so itself.
+    fn switch_off(&mut self, name: &str) {
+        let is_off = self.intake.parameter(name).is_some_and(|given| given.raw() == b"false");
+        if self.intake.parameter("tools").is_some() && !is_off {
+            let off = Bytes::from_static(b"false");
+            self.change(name, Edit::set(&self.intake.scan.layout, name, &off));
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialect::Reading;
 use engine::{Budget, Fault, FaultKind, Remedy, Scope};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
@@ -113,12 +114,11 @@ pub(crate) async fn send(
         Err(_) => Err(Failure::silence("no answer in time")),
     };
     // Figures without a time have been made one already.
-    if let Err(Failure { original: Some(original), fault, .. }) = &result
+    if let Err(Failure { budget, fault, .. }) = &result
         && budgets.is_empty()
         && fault.stated_end().is_some()
     {
-        let reply = asked.reply(original.status, &original.headers);
-        budgets.extend(dialect::refused_budget(&reply, &original.body));
+        budgets.extend(budget.clone());
     }
     Outcome { budgets, result }
 }
@@ -206,22 +206,26 @@ impl Asked {
     fn refused(&self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Failure {
         // Before it is read and quoted: half a key at a quotation's end would not be found.
         let body = self.route.redactor.apply(body);
-        let mut fault = if status.is_redirection() {
+        let mut read = if status.is_redirection() {
             Fault::new(
                 FaultKind::ServerError,
                 Scope::Provider,
                 "a redirect, which is not followed with a key",
             )
+            .into()
         } else {
             dialect::failure(&self.reply(status, &headers), &body)
         };
-        let missing = fault.kind == FaultKind::ModelMissing
-            || status == StatusCode::NOT_FOUND && fault.kind == FaultKind::ServerError;
+        let kind = read.fault.kind;
+        let missing = kind == FaultKind::ModelMissing
+            || status == StatusCode::NOT_FOUND && kind == FaultKind::ServerError;
         if self.endpoint == Endpoint::Completions && missing {
             // The path may be what is missing: that says nothing of the model in chats.
-            fault = Fault::new(FaultKind::CapabilityMissing, Scope::Request, fault.detail);
+            let detail = read.fault.detail;
+            read = Fault::new(FaultKind::CapabilityMissing, Scope::Request, detail).into();
         }
         // What was hidden between characters that are not shown comes to light in the reading.
+        let Reading { mut fault, budget, lacks } = read;
         fault.detail = self.shown(&fault.detail);
         let remedy = if fault.kind == FaultKind::ParameterRefused {
             Remedy::Repair
@@ -231,12 +235,8 @@ impl Asked {
             Remedy::None
         };
         let word = status.as_u16().to_string();
-        Failure {
-            fault,
-            remedy,
-            word,
-            original: Some(Box::new(self.original(status, headers, &body))),
-        }
+        let original = Some(Box::new(self.original(status, headers, &body)));
+        Failure { fault, remedy, word, original, budget, lacks }
     }
 
     /// What the client may get of an error: without short keys either, which are left in until it
@@ -281,12 +281,13 @@ impl Asked {
     ) -> Option<Failure> {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
-        let mut fault = dialect::error_in_success(&self.reply(status, headers), &body)?;
+        let reply = self.reply(status, headers);
+        let Reading { mut fault, budget, lacks } = dialect::error_in_success(&reply, &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         let original = self.original(StatusCode::BAD_GATEWAY, HeaderMap::new(), &body);
         let original = Some(Box::new(original));
-        Some(Failure { fault, remedy: Remedy::None, word, original })
+        Some(Failure { fault, remedy: Remedy::None, word, original, budget, lacks })
     }
 }
 

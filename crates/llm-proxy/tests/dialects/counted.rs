@@ -28,6 +28,22 @@ async fn what_one_free_model_of_openrouter_tells_counts_for_all_of_them() {
 }
 
 #[tokio::test]
+async fn a_declared_limit_counts_once_for_all_free_models_of_openrouter() {
+    let (a, b) = (good("a").await, good("b").await);
+    let lines = format!("{KEY}models: [\"x:free\", \"y:free\", z]\n    limits: {{rpm: 3}}");
+    let setup = Setup::new().provider_with("openrouter", a.address(), &lines);
+    let proxy = setup.provider("b", &b).start().await;
+    for _ in 0..10 {
+        proxy.chat(false).await;
+    }
+    let asked: Vec<_> = a.requests().iter().map(|one| one.json()["model"].clone()).collect();
+    let (x, z) = ("x:free", "z");
+    assert_eq!(asked, [x, x, x, z, z, z].map(|model| json!(model)));
+    let seen = deployment(&proxy, "openrouter", "y:free").await;
+    assert_eq!((&seen["kind"], &seen["origin"]), (&json!("limit_used_up"), &json!("declared")));
+}
+
+#[tokio::test]
 async fn a_declared_limit_of_who_gives_back_bit_by_bit_is_counted_so() {
     for (limit, slot) in [("rpm: 2", 30.0), ("rpd: 2", 43_200.0)] {
         let (a, b) = (good("a").await, good("b").await);

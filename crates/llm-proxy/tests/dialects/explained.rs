@@ -2,7 +2,7 @@
 //! when it is back.
 
 use serde_json::{Value, json};
-use simulated::{Reply, SimulatedProvider};
+use simulated::{Behaviour, Reply, SimulatedProvider};
 use tokio::process::Command;
 
 use crate::harness::{Proxy, Setup, always, error, good, post, question, wrong_key};
@@ -132,6 +132,19 @@ fn check(expected: &Expected, seen: &Value) {
     assert!(seen["reason"].as_str().unwrap().contains(says), "{name}: {seen}");
 }
 
+/// What a command prints.
+async fn printed(proxy: &Proxy, command: &str) -> String {
+    let port = proxy.address.port().to_string();
+    let told = Command::new(env!("CARGO_BIN_EXE_llm-proxy"))
+        .args([command, "--port", &port])
+        .output()
+        .await
+        .unwrap();
+    let printed = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{printed}");
+    printed
+}
+
 #[tokio::test]
 async fn status_says_why_how_that_is_known_and_when_it_is_back() {
     let house = house().await;
@@ -152,14 +165,7 @@ async fn explain_says_the_same_in_one_line_for_each_deployment() {
         check(expected, step);
     }
     assert_eq!(chain[ALL.len()]["decision"], "take");
-    let port = house.proxy.address.port().to_string();
-    let told = Command::new(env!("CARGO_BIN_EXE_llm-proxy"))
-        .args(["explain", "--port", &port])
-        .output()
-        .await
-        .unwrap();
-    let table = String::from_utf8(told.stdout).unwrap();
-    assert!(told.status.success(), "{table}");
+    let table = printed(&house.proxy, "explain").await;
     for Expected { name, origin, back, says, .. } in &ALL {
         let line = table.lines().find(|line| line.split_whitespace().nth(1) == Some(name));
         let line = line.unwrap_or_else(|| panic!("{name} in {table}"));
@@ -170,4 +176,47 @@ async fn explain_says_the_same_in_one_line_for_each_deployment() {
     }
     let last = table.lines().last().unwrap();
     assert!(last.starts_with("take") && last.contains("last-model"), "{last}");
+}
+
+/// Takes neither pictures nor `seed`.
+async fn picky() -> SimulatedProvider {
+    let behaviour = Behaviour::answer(|request| {
+        let body = request.json();
+        if body["messages"][0]["content"].is_array() {
+            error(400, "m is not a multimodal model", "invalid_request_error", "")
+        } else if body.get("seed").is_some() {
+            error(400, "Unsupported parameter: 'seed'", "invalid_request_error", "")
+        } else {
+            Reply::answer(&["a"])
+        }
+    });
+    SimulatedProvider::start(behaviour).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_learned_is_told_in_one_line_until_a_reset() {
+    let (a, b) = (picky().await, good("b").await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    let nothing = json!([[], {}, null]);
+    let known = |seen: &Value| json!([seen["lacks"], seen["refuses"], seen["known"]]);
+    assert_eq!(known(&deployment(&proxy, "a", "a-model").await), nothing);
+    let mut body = question(false);
+    body["seed"] = 7.into();
+    proxy.ask(&body).await.assert_says("a");
+    body["messages"][0]["content"] = json!([{"type": "text", "text": "what is it?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]);
+    proxy.ask(&body).await.assert_says("b");
+
+    let line = "takes no images (learned); seed is left out (learned)";
+    let seen = deployment(&proxy, "a", "a-model").await;
+    assert_eq!(known(&seen), json!([["images"], {"seed": "left out"}, line]));
+    assert_eq!(seen["available"], true);
+    let chain = proxy.get("/explain").await.json()["chain"].clone();
+    assert_eq!((known(&chain[0]), known(&chain[1])), (known(&seen), nothing.clone()));
+    for command in ["explain", "status"] {
+        let table = printed(&proxy, command).await;
+        assert_eq!(table.matches(line).count(), 1, "{table}");
+    }
+    assert_eq!(proxy.send(post("/reset?provider=a")).await.status, 200);
+    assert_eq!(known(&deployment(&proxy, "a", "a-model").await), nothing);
 }

@@ -133,13 +133,36 @@ async fn who_is_alone_is_asked_again_and_its_own_error_goes_back() {
     }
 }
 
+const SINGLE: &str = "This model only supports single tool-calls at once!";
+
 #[tokio::test]
-async fn calls_of_tools_at_once_are_the_next_ones_turn_and_teach_nothing() {
-    let message = "This model only supports single tool-calls at once!";
-    let a = picky(|body| body.get("tools").is_some(), refusal(400, message)).await;
+async fn who_takes_one_call_of_a_tool_at_a_time_is_asked_for_no_more() {
+    let several = |body: &Value| {
+        body.get("tools").is_some() && body.get("parallel_tool_calls") != Some(&json!(false))
+    };
+    let a = picky(several, refusal(400, SINGLE)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    for count in [2, 3] {
+        let heard = proxy.ask(&tools()).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("parallel_tool_calls"));
+        assert_eq!(a.count(), count);
+    }
+    let heard = proxy.chat(false).await;
+    assert_eq!(heard.header("x-dropped-params"), None, "there are no tools");
+    assert_eq!(a.requests().last().unwrap().json().get("parallel_tool_calls"), None);
+    let mut body = tools();
+    body["parallel_tool_calls"] = json!(true);
+    proxy.ask(&body).await.assert_says("a");
+    assert_eq!(a.count(), 5);
+}
+
+#[tokio::test]
+async fn several_calls_that_are_refused_all_the_same_are_the_next_ones_turn() {
+    let a = picky(|body| body.get("tools").is_some(), refusal(400, SINGLE)).await;
     let b = good("b").await;
     let proxy = Setup::chain([&a, &b]).start().await;
-    for count in [1, 2] {
+    for count in [2, 3] {
         proxy.ask(&tools()).await.assert_says("b");
         assert_eq!(a.count(), count);
     }

@@ -10,6 +10,7 @@ mod shared;
 mod chains;
 mod counted;
 mod crowds;
+mod doubts;
 mod explained;
 mod histories;
 mod keys;

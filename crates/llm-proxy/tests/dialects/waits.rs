@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use simulated::{Behaviour, Reply, SimulatedProvider};
 use tokio::task::JoinSet;
 
-use crate::harness::{MS, Proxy, Setup, error, good, now, question};
-use crate::shared::{at_once, wall};
+use crate::harness::{MS, Proxy, Setup, always, error, good, now, question};
+use crate::shared::{at_once, deployment, seconds_until, wall};
 
 /// How a wait is told: the provider that speaks so, and its refusal `millis` before it is over.
 type Dialect = (&'static str, fn(u64) -> Reply);
@@ -199,5 +200,23 @@ async fn fifteen_stated_waits_that_several_requests_meet_are_each_kept_to_the_se
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+/// One clock shows half an hour from now, the other one many hours: whichever is meant, nobody is
+/// set aside for longer than the sooner reading before it is probed.
+#[tokio::test]
+async fn a_date_without_a_zone_is_taken_for_the_sooner_moment_that_lies_ahead() {
+    for zone in ["UTC", "Asia/Shanghai"] {
+        let at = moment(1_800_000).to_zoned(TimeZone::get(zone).unwrap());
+        let text = at.strftime("Your limit will reset at %Y-%m-%d %H:%M:%S").to_string();
+        let body = json!({"error": {"code": "1308", "message": text}});
+        let (zai, backup) = (always(Reply::json(429, &body)).await, good("backup").await);
+        let proxy = Setup::new().provider("zai", &zai).provider("backup", &backup).start().await;
+        proxy.ask(&question(false)).await.assert_says("backup");
+        let seen = deployment(&proxy, "zai", "zai-model").await;
+        let left = seconds_until(&seen["until"], wall()).unwrap();
+        assert!((1790.0..1805.0).contains(&left), "{zone}: {left}, {seen}");
+        assert_eq!((&seen["origin"], &seen["kind"]), (&json!("guessed"), &json!("out_of_credit")));
     }
 }

@@ -230,7 +230,7 @@ function everything() {
   const node = h('details', {}, title, list);
   node.show = (provider) => {
     const { deployments } = provider;
-    const hidden = deployments.length > 1 || (provider.reason ?? '').length > LONG || quotasOf(provider).length > MOST_QUOTAS;
+    const hidden = deployments.length > 1 || (provider.reason ?? '').length > LONG || quotasOf(provider).length > MOST_QUOTAS || deployments.some((one) => one.known);
     show(node, hidden);
     if (!hidden) return;
     say(title, deployments.length > 1 ? `All ${deployments.length} keys and models` : 'Details');
@@ -243,12 +243,14 @@ function everything() {
 function deploymentItem(provider) {
   const state = part(provider);
   const used = h('span', { class: 'quiet' });
+  const known = h('p', { class: 'reason quiet' });
   const quotas = h('ul', { class: 'quotas' });
-  const node = h('li', {}, h('ul', { class: 'parts' }, state), used, quotas);
+  const node = h('li', {}, h('ul', { class: 'parts' }, state), used, known, quotas);
   node.show = (deployment) => {
     state.show(deployment);
     const first = deployment.first_token_ms ? `, first token ${span(deployment.first_token_ms)}` : '';
     say(used, `${many(deployment.request_count, 'call')}, ${many(deployment.total_tokens_used, 'token')} today${first}`);
+    say(known, deployment.known ?? '');
     keyed(quotas, deployment.quotas.map((quota) => ({ quota, label: '' })), keyOfQuota, quotaItem);
   };
   return node;
