@@ -44,8 +44,7 @@ fn heard_of(
     let (mut framer, mut text, mut count) = (Framer::new(1 << 20), String::new(), 0);
     for part in parts {
         framer.push(Bytes::copy_from_slice(part));
-        while let Some(event) = framer.next_event() {
-            let event = event.unwrap();
+        while let Some(Ok(event)) = framer.next_event() {
             let mut joined = Vec::new();
             if is_late(count) {
                 joined.push(continuation.release());

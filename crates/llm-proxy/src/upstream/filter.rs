@@ -107,6 +107,7 @@ impl Filter {
             }
             ChunkKind::Stray | ChunkKind::Broken => Passed::Hidden,
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
+            ChunkKind::Preamble if self.is_absent_usage(&data) => Passed::Hidden,
             ChunkKind::Content => {
                 let event = shown(event.raw());
                 self.tell(&facts, facts.text.as_deref().unwrap_or_default(), &data);
@@ -117,6 +118,12 @@ impl Filter {
                 Passed::Forward { event: shown(event.raw()), meaningful: false }
             }
         }
+    }
+
+    /// Whether an event behind the answer was to tell counts that only we asked for, and has none.
+    /// Some clients stumble over chunks without choices.
+    fn is_absent_usage(&self, data: &[u8]) -> bool {
+        self.hide_usage && self.is_finished() && usage::is_absent(data)
     }
 
     /// One broken event is left out. A second one tells that the provider does not send what it
@@ -221,7 +228,7 @@ impl Filter {
         if facts.finish_reason.is_some() {
             self.finish_reason.clone_from(&facts.finish_reason);
         }
-        self.output || self.is_filtered()
+        self.output || self.may_be_empty()
     }
 
     /// Whether every choice has ended, so that only marks and counts can follow.
@@ -229,16 +236,16 @@ impl Filter {
         self.ends.are_all()
     }
 
-    /// Whether a filter emptied the answer, which is then as it should be.
-    fn is_filtered(&self) -> bool {
-        self.finish_reason.as_deref() == Some("content_filter")
+    /// Whether the answer's end says that nothing was to come.
+    fn may_be_empty(&self) -> bool {
+        self.asked.may_be_empty(self.finish_reason.as_deref())
     }
 
-    /// A stream that ended with nothing in it is no answer, unless tokens were spent or a filter
-    /// emptied it.
+    /// A stream that ended with nothing in it is no answer, unless tokens were spent or nothing was
+    /// to come.
     pub(super) fn must_have_generated(&self) -> Result<(), Failure> {
         let tokens = self.usage.as_ref().and_then(|usage| usage.completion_tokens);
-        if self.output || self.is_filtered() || tokens.is_some_and(|tokens| tokens > 0) {
+        if self.output || self.may_be_empty() || tokens.is_some_and(|tokens| tokens > 0) {
             Ok(())
         } else {
             Err(Failure::no_answer("the stream is empty and no token was generated"))
