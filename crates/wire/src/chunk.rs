@@ -1,7 +1,7 @@
 //! What one stream event means, before and after the first byte goes to the client.
 
 use crate::answer::{self, Said};
-use crate::json::Kind;
+use crate::json::{Kind, View};
 use crate::output::{ErrorTold, Output, member_tells_error, tells_error};
 use crate::usage::{self, Usage};
 
@@ -105,7 +105,7 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
         return ChunkFacts::of_kind(ChunkKind::Broken);
     };
     match view.kind() {
-        Kind::Object => reading.finish(),
+        Kind::Object => reading.finish(view),
         Kind::Array if view.elements().any(|one| tells_error(one) != ErrorTold::None) => {
             ChunkFacts::of_kind(ChunkKind::Error)
         }
@@ -121,8 +121,6 @@ struct Reading {
     facts: ChunkFacts,
     told: usage::Told,
     has_choices: bool,
-    /// Whether there is a list of choices, be it an empty one.
-    has_list: bool,
     error: ErrorTold,
     /// Members of an error without a wrapper, if there are no choices beside them.
     has_flat_error: bool,
@@ -144,7 +142,6 @@ impl Reading {
                     "id" => self.facts.id = value.as_str().map(Into::into),
                     "model" => self.facts.model = value.as_str().map(Into::into),
                     "usage" | "usageMetadata" => self.facts.has_usage |= !value.is_null(),
-                    "choices" => self.has_list = value.kind() == Kind::Array,
                     "detail" | "errors" => self.has_flat_error |= value.is_filled(),
                     "message" => self.has_message = value.kind() == Kind::String,
                     "code" => self.has_code = !value.is_null(),
@@ -154,18 +151,23 @@ impl Reading {
         }
     }
 
-    fn finish(mut self) -> ChunkFacts {
+    fn finish(mut self, chunk: View<'_>) -> ChunkFacts {
         self.facts.usage = self.told.usage();
         self.facts.has_usage |= self.facts.usage.is_some();
         let is_flat = self.has_flat_error || self.has_message && self.has_code;
         let has_error = match self.error {
             ErrorTold::Error => true,
-            ErrorTold::Empty if !self.has_list => true,
+            ErrorTold::Empty if !has_list(chunk) => true,
             ErrorTold::Empty | ErrorTold::None => is_flat && !self.has_choices,
         };
         self.facts.kind = kind(&self.facts, self.has_choices, has_error);
         self.facts
     }
+}
+
+/// Whether there is a list of choices, be it an empty one.
+fn has_list(chunk: View<'_>) -> bool {
+    chunk.get("choices").is_some_and(|choices| choices.kind() == Kind::Array)
 }
 
 fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
