@@ -1,8 +1,8 @@
 //! What one stream event means, before and after the first byte goes to the client.
 
 use crate::answer::{self, Said};
-use crate::json::Kind;
-use crate::output::{Output, member_tells_error, tells_error};
+use crate::json::{Kind, View};
+use crate::output::{ErrorTold, Output, member_tells_error, tells_error};
 use crate::usage::{self, Usage};
 
 /// The meaning of one event's data.
@@ -105,8 +105,10 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
         return ChunkFacts::of_kind(ChunkKind::Broken);
     };
     match view.kind() {
-        Kind::Object => reading.finish(),
-        Kind::Array if view.elements().any(tells_error) => ChunkFacts::of_kind(ChunkKind::Error),
+        Kind::Object => reading.finish(view),
+        Kind::Array if view.elements().any(|one| tells_error(one) != ErrorTold::None) => {
+            ChunkFacts::of_kind(ChunkKind::Error)
+        }
         Kind::Array | Kind::String | Kind::Number | Kind::Bool | Kind::Null => {
             ChunkFacts::of_kind(ChunkKind::Stray)
         }
@@ -119,7 +121,7 @@ struct Reading {
     facts: ChunkFacts,
     told: usage::Told,
     has_choices: bool,
-    has_error: bool,
+    error: ErrorTold,
     /// Members of an error without a wrapper, if there are no choices beside them.
     has_flat_error: bool,
     has_message: bool,
@@ -135,7 +137,7 @@ impl Reading {
             }
             Said::Member(key, value) => {
                 self.told.note(&key, value);
-                self.has_error |= member_tells_error(&key, value);
+                self.error = self.error.max(member_tells_error(&key, value));
                 match key.as_ref() {
                     "id" => self.facts.id = value.as_str().map(Into::into),
                     "model" => self.facts.model = value.as_str().map(Into::into),
@@ -149,14 +151,23 @@ impl Reading {
         }
     }
 
-    fn finish(mut self) -> ChunkFacts {
+    fn finish(mut self, chunk: View<'_>) -> ChunkFacts {
         self.facts.usage = self.told.usage();
         self.facts.has_usage |= self.facts.usage.is_some();
         let is_flat = self.has_flat_error || self.has_message && self.has_code;
-        let has_error = self.has_error || is_flat && !self.has_choices;
+        let has_error = match self.error {
+            ErrorTold::Error => true,
+            ErrorTold::Empty if !has_list(chunk) => true,
+            ErrorTold::Empty | ErrorTold::None => is_flat && !self.has_choices,
+        };
         self.facts.kind = kind(&self.facts, self.has_choices, has_error);
         self.facts
     }
+}
+
+/// Whether there is a list of choices, be it an empty one.
+fn has_list(chunk: View<'_>) -> bool {
+    chunk.get("choices").is_some_and(|choices| choices.kind() == Kind::Array)
 }
 
 fn kind(facts: &ChunkFacts, has_choices: bool, has_error: bool) -> ChunkKind {
@@ -266,6 +277,13 @@ mod tests {
             (r#"{"type":"response.created","response":{}}"#, Preamble),
             (r#"{"error":null,"choices":[]}"#, Preamble),
             (r#"{"error":""}"#, Preamble),
+            (r#"{"error":{},"choices":[]}"#, Preamble),
+            (r#"{"choices":[{"delta":{"role":"assistant"}}],"error":{}}"#, Preamble),
+            (r#"{"choices":[{"delta":{"content":""}}],"error":{"code":0,"message":""}}"#, Preamble),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"error":{}}"#, Content),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"error":null}"#, Content),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"error":0}"#, Content),
+            (r#"{"choices":[],"error":{},"usage":{"total_tokens":1}}"#, UsageOnly),
             (r#"{"choices":[{"delta":{},"finish_reason":""}]}"#, Preamble),
             (
                 r#"{"choices":[{"delta":{},"finish_reason":null}],"usage":{"total_tokens":1}}"#,
@@ -291,6 +309,11 @@ mod tests {
         assert_kinds(&[
             (r#"{"error":{"code":429}}"#, Error),
             (r#"{"error":{}}"#, Error),
+            (r#"{"error":{"message":null},"choices":null}"#, Error),
+            (r#"{"error":0}"#, Error),
+            (r#"{"choices":[],"error":true}"#, Error),
+            (r#"{"choices":[{"delta":{}}],"error":{"code":1}}"#, Error),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"error":{"code":1}}"#, Error),
             (r#"{"error":"INSUFFICIENT QUOTA"}"#, Error),
             (r#"{"error":{"message":"m"},"status_code":429}"#, Error),
             (r#"[{"error":{"code":429}}]"#, Error),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::json::{Layout, View};
+use crate::json::{Kind, Layout, View};
 use crate::splice::{Edit, splice};
 use crate::sse::Event;
 
@@ -69,6 +69,20 @@ pub fn hide(event: &Event) -> Event {
     let Ok(layout) = Layout::of(&data) else { return event.clone() };
     let edits = ["usage", "usageMetadata"].map(|name| Edit::unset(&layout, name)).concat();
     event.with_data(&splice(&data, &layout, &edits).to_bytes())
+}
+
+/// What stands in every event of an answer.
+const IN_EVERY_EVENT: [&str; 8] =
+    ["id", "object", "created", "model", "system_fingerprint", "service_tier", "choices", "usage"];
+
+/// Whether an event's data was to tell token counts and has none: no choices, `usage` null, and
+/// nothing but what stands in every event.
+pub fn is_absent(data: &[u8]) -> bool {
+    let Ok(view) = View::parse(data.trim_ascii()) else { return false };
+    let is_empty = |value: View<'_>| value.kind() == Kind::Array && !value.is_filled();
+    view.get("choices").is_some_and(is_empty)
+        && view.get("usage").is_some_and(View::is_null)
+        && view.members().all(|(key, _)| IN_EVERY_EVENT.contains(&key.as_ref()))
 }
 
 /// Bytes of text per token, for a part whose tokens nobody counted.
@@ -219,6 +233,23 @@ mod tests {
             let seen = usage.map(|u| (u.prompt_tokens, u.completion_tokens, u.total_tokens));
             assert_eq!(seen, counts, "{text}");
             assert_eq!(usage.and_then(|u| u.total()), total, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_that_were_to_come_and_are_absent_are_known() {
+        for (data, is_absent) in [
+            (r#"{"id":"a","object":"o","created":1,"model":"m","choices":[],"usage":null}"#, true),
+            (r#" {"choices":[ ],"usage":null} "#, true),
+            (r#"{"choices":[],"usage":null,"prompt_filter_results":[]}"#, false),
+            (r#"{"choices":[],"usage":{"total_tokens":1}}"#, false),
+            (r#"{"choices":[{}],"usage":null}"#, false),
+            (r#"{"id":"a","choices":[]}"#, false),
+            (r#"{"usage":null}"#, false),
+            ("[]", false),
+            ("[", false),
+        ] {
+            assert_eq!(super::is_absent(data.as_bytes()), is_absent, "{data}");
         }
     }
 

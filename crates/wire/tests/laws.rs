@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
-use wire::continuation::{Continuation, Joined};
 use wire::json::{Layout, View};
 use wire::splice::{Edit, splice};
 use wire::sse::{Event, Framer};
@@ -261,119 +260,6 @@ fn events_of<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     }
     events.extend(framer.finish());
     events
-}
-
-/// The pieces of a text, cut at these places.
-fn cut<'t>(text: &'t str, cuts: &[usize]) -> Vec<&'t str> {
-    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
-    at.retain(|at| text.is_char_boundary(*at));
-    at.extend([0, text.len()]);
-    at.sort_unstable();
-    at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
-}
-
-/// What the client hears of a continuation in these pieces, and of an end mark after it.
-fn heard(mut continuation: Continuation, pieces: &[&str]) -> Option<String> {
-    let mut text = String::new();
-    let events = pieces.iter().map(|piece| {
-        serde_json::json!({"choices": [{"index": 0, "delta": {"content": piece}}]}).to_string()
-    });
-    for data in events.chain(["[DONE]".to_owned()]) {
-        let mut framer = Framer::new(1 << 20);
-        framer.push(Bytes::from(format!("data: {data}\n\n")));
-        let event = framer.next_event()?.ok()?;
-        match continuation.join(&event, &chunk::classify(&event.data(), None)) {
-            Joined::Forward(bytes, new) => {
-                let mut framer = Framer::new(1 << 20);
-                framer.push(bytes);
-                while let Some(Ok(event)) = framer.next_event() {
-                    let facts = chunk::classify(&event.data(), None);
-                    text.push_str(facts.text.as_deref().unwrap_or_default());
-                }
-                assert!(text.ends_with(&new));
-            }
-            Joined::Swallow => {}
-            Joined::Mismatch => return None,
-        }
-    }
-    Some(text)
-}
-
-/// Words that are all different, so that no repetition of several is a chance.
-fn essay(words: usize) -> String {
-    let word = |word: usize| ["wörd", &word.to_string(), [" ", ", ", "\n"][word % 3]].concat();
-    (0..words).map(word).collect()
-}
-
-proptest! {
-    #[test]
-    fn a_continuation_repeats_nothing_and_loses_nothing_whatever_it_overlaps(
-        words in 4..400_usize,
-        sent in 1..400_usize,
-        overlap in 0..400_usize,
-        drops_blank in any::<bool>(),
-        cuts in prop::collection::vec(any::<usize>(), 0..12),
-    ) {
-        let whole = essay(words);
-        let words: Vec<&str> = whole.split_inclusive([' ', '\n']).collect();
-        let sent = sent % words.len();
-        // Less than a few words are no repetition, but a chance.
-        let again = overlap % (sent + 1);
-        let again = if again < 3 || again > 300 && again < sent { 0 } else { again };
-        let told = words[..sent].concat();
-        let mut came = words[sent - again..].concat();
-        if drops_blank && again == 0 && told.ends_with(' ') {
-            came.insert(0, ' ');
-        }
-        let join = || Continuation::after_prefill(None, &told, false, Spent::default());
-        let seen = heard(join(), &cut(&came, &cuts)).map(|new| told.clone() + &new);
-        // A line may be meant twice.
-        let is_line = again > 0 && again < sent && told.ends_with('\n');
-        // So may one that ends as the line before it did.
-        let before = words[..sent - again].concat();
-        let (before, told) = (before.trim_end(), told.trim_end());
-        let alike = before.bytes().rev().zip(told.bytes().rev()).take_while(|(a, b)| a == b);
-        let is_row = again > 0 && again < sent && alike.count() >= 4;
-        prop_assert_eq!(seen.as_deref(), Some(whole.as_str()).filter(|_| !is_line && !is_row));
-    }
-
-    #[test]
-    fn an_answer_begun_anew_is_said_once(
-        words in 30..60_usize,
-        sent in any::<prop::sample::Index>(),
-        before in "\\n?([A-Z#*`].{0,38})?",
-        cuts in prop::collection::vec(any::<usize>(), 0..12),
-    ) {
-        let whole = essay(words);
-        let words: Vec<&str> = whole.split_inclusive([' ', '\n']).collect();
-        let told = words[..25 + sent.index(words.len() - 25)].concat();
-        let rest = whole.strip_prefix(&told).unwrap_or_default();
-        let came = format!("{before}{whole}");
-        let join = Continuation::after_prefill(None, &told, false, Spent::default());
-        let new = heard(join, &cut(&came, &cuts));
-        prop_assert_eq!(new.as_deref(), Some(rest));
-    }
-
-    #[test]
-    fn a_continuation_never_loses_a_word_of_its_own(
-        sent in "[ab \n]{0,40}",
-        came in "[ab \n]{0,40}",
-        cuts in prop::collection::vec(any::<usize>(), 0..6),
-    ) {
-        let join = Continuation::after_prefill(None, &sent, false, Spent::default());
-        let new = heard(join, &cut(&came, &cuts));
-        let whole = heard(
-            Continuation::after_prefill(None, &sent, false, Spent::default()),
-            &[&came],
-        );
-        prop_assert_eq!(&new, &whole, "it matters where the pieces are cut");
-        if let Some(new) = new {
-            let gone = came.strip_suffix(new.as_str()).expect("only a beginning is swallowed");
-            let is_end = sent.trim_end().ends_with(gone.trim());
-            let is_anew = gone.trim_end().ends_with(sent.trim());
-            prop_assert!(is_end || is_anew, "{:?} was not sent", gone);
-        }
-    }
 }
 
 proptest! {

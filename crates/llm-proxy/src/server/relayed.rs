@@ -71,9 +71,12 @@ pub(crate) struct Relayed {
 
 enum State {
     Playing(Playing),
-    Seeking(Pin<Box<dyn Future<Output = (Journey, Option<Answered>)> + Send>>),
+    Seeking(Pin<Box<Seeking>>),
     Over,
 }
+
+/// The search for somebody who goes on; what was left unsaid, where there is nobody.
+type Seeking = dyn Future<Output = (Journey, Result<Answered, Option<Bytes>>)> + Send;
 
 /// One provider's part.
 struct Playing {
@@ -281,25 +284,39 @@ impl Relayed {
                 self.state = State::Seeking(Box::pin(rescue(*journey, told)));
                 None
             }
-            (_, journey) => {
+            (told, journey) => {
                 self.journey = journey;
                 self.ended(Outcome::Interrupted);
-                Some(self.interruption())
+                Some(self.break_off(told.and_then(|told| told.unsaid)))
             }
         }
     }
 
     /// Somebody goes on, or nobody; the error event then.
-    fn go_on(&mut self, answered: Option<Answered>) -> Option<Bytes> {
-        let Some(Answered { held, answer: Answer::Stream(stream), route, .. }) = answered else {
-            self.state = State::Over;
-            self.ended(Outcome::Interrupted);
-            return Some(self.interruption());
+    fn go_on(&mut self, answered: Result<Answered, Option<Bytes>>) -> Option<Bytes> {
+        let (held, stream, route) = match answered {
+            Ok(Answered { held, answer: Answer::Stream(stream), route, .. }) => {
+                (held, stream, route)
+            }
+            other => {
+                self.state = State::Over;
+                self.ended(Outcome::Interrupted);
+                return Some(self.break_off(other.err().flatten()));
+            }
         };
         let name = &route.provider.name;
         self.app.log.info(format_args!("{name}: goes on with the stream"));
         self.state = State::Playing(Playing { route, held, stream });
         None
+    }
+
+    /// The last of a stream which was cut: what a provider said and nobody went on with, and the
+    /// event that ends it.
+    fn break_off(&self, unsaid: Option<Bytes>) -> Bytes {
+        match unsaid {
+            Some(unsaid) => [unsaid, self.interruption()].concat().into(),
+            None => self.interruption(),
+        }
     }
 
     /// The event that ends a stream which was cut. It names the first break, not what came of

@@ -69,22 +69,25 @@ fn wants_logprobs(intake: &Intake) -> bool {
     value.is_some_and(|value| !value.is_null() && value.raw() != b"false")
 }
 
-/// Finds a provider that goes on; gives the journey back in any case.
-pub(super) async fn rescue(mut journey: Journey, told: Told) -> (Journey, Option<Answered>) {
+/// Finds a provider that goes on, else gives what was left unsaid; the journey in any case.
+pub(super) async fn rescue(
+    mut journey: Journey,
+    told: Told,
+) -> (Journey, Result<Answered, Option<Bytes>>) {
     journey.begin_again();
     let before = journey.deployments_tried();
     // A wait counts for nothing: news of others may end it many times. The deadline bounds it.
     while journey.deployments_tried() - before < MOST_TRIED {
         match journey.next() {
             Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
-                Ok(answered) => return (journey, Some(answered)),
+                Ok(answered) => return (journey, Ok(answered)),
                 Err(failed) => drop(journey.settle(failed)),
             },
             Step::WaitUntil(moment) => journey.wait(moment).await,
             Step::Refuse(_) => break,
         }
     }
-    (journey, None)
+    (journey, Err(told.unsaid))
 }
 
 /// The request for a provider that is to go on: with the text so far as the beginning of its own

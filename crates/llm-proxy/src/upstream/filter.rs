@@ -46,7 +46,7 @@ pub(super) struct Filter {
     /// How this stream is made one with the one that broke off before it.
     join: Option<Continuation>,
     /// Until when it may hold text back to see how it goes on, if it does.
-    held_until: Option<Instant>,
+    pub(super) held_until: Option<Instant>,
 }
 
 impl Filter {
@@ -107,6 +107,7 @@ impl Filter {
             }
             ChunkKind::Stray | ChunkKind::Broken => Passed::Hidden,
             ChunkKind::UsageOnly if self.hide_usage => Passed::Hidden,
+            ChunkKind::Preamble if self.is_absent_usage(&data) => Passed::Hidden,
             ChunkKind::Content => {
                 let event = shown(event.raw());
                 self.tell(&facts, facts.text.as_deref().unwrap_or_default(), &data);
@@ -117,6 +118,12 @@ impl Filter {
                 Passed::Forward { event: shown(event.raw()), meaningful: false }
             }
         }
+    }
+
+    /// Whether an event behind the answer was to tell counts that only we asked for, and has none.
+    /// Some clients stumble over chunks without choices.
+    fn is_absent_usage(&self, data: &[u8]) -> bool {
+        self.hide_usage && self.is_finished() && usage::is_absent(data)
     }
 
     /// One broken event is left out. A second one tells that the provider does not send what it
@@ -151,12 +158,9 @@ impl Filter {
             return Passed::Hidden;
         }
         let Some(join) = &mut self.join else { return Passed::Hidden };
-        if self.held_until.is_some_and(|until| clock::deadline_in(Duration::ZERO) >= until) {
-            join.hurry();
-        }
         let joined = join.join(event, facts);
         self.held_until = join
-            .holds_back()
+            .is_waiting()
             .then(|| self.held_until.unwrap_or_else(|| clock::deadline_in(LONGEST_HELD)));
         match joined {
             Joined::Swallow => {
@@ -166,16 +170,48 @@ impl Filter {
                 self.text_bytes += facts.text.as_ref().map_or(0, |text| text.len() as u64);
                 Passed::Forward { event: Bytes::new(), meaningful }
             }
-            Joined::Mismatch => Passed::Failed(Failure::other_text()),
+            Joined::Mismatch => {
+                // What is held back is another answer's; so are words of it that were shown.
+                self.join = None;
+                self.told.take_if(|told| told.has_grown());
+                Passed::Failed(Failure::other_text())
+            }
             Joined::Forward(event, text) => {
                 let event = self.asked.route.redactor.apply(&event);
                 if facts.kind == ChunkKind::Done {
                     return Passed::Done(event);
                 }
-                let raw = event.strip_prefix(b"data: ").unwrap_or(&event);
-                self.tell(&ChunkFacts { reasoning: false, ..facts.clone() }, &text, raw);
+                self.tell_joined(facts, &text, &event);
                 Passed::Forward { event, meaningful: self.note(facts) }
             }
+        }
+    }
+
+    /// Notes what the client is told by an event that goes on with another stream.
+    fn tell_joined(&mut self, facts: &ChunkFacts, text: &str, event: &Bytes) {
+        let raw = event.strip_prefix(b"data: ").unwrap_or(event);
+        self.tell(&ChunkFacts { reasoning: false, ..facts.clone() }, text, raw);
+    }
+
+    /// Words that were held back for long enough, in an event of ours.
+    pub(super) fn release(&mut self) -> Option<Bytes> {
+        self.held_until = None;
+        let (event, text) = self.held_words()?;
+        self.tell_joined(&ChunkFacts::default(), &text, &event);
+        Some(event)
+    }
+
+    /// Words that were still held back when the stream broke off, in an event of ours: they are of
+    /// the answer, if nobody else goes on with it. Behind a gap they may lack something.
+    pub(super) fn unsaid(&mut self) -> Option<Bytes> {
+        let (event, _) = self.held_words().filter(|_| self.broken == 0)?;
+        Some(event)
+    }
+
+    fn held_words(&mut self) -> Option<(Bytes, String)> {
+        match self.join.as_mut()?.release() {
+            Joined::Forward(event, text) => Some((self.asked.route.redactor.apply(&event), text)),
+            Joined::Swallow | Joined::Mismatch => None,
         }
     }
 
@@ -192,7 +228,7 @@ impl Filter {
         if facts.finish_reason.is_some() {
             self.finish_reason.clone_from(&facts.finish_reason);
         }
-        self.output || self.is_filtered()
+        self.output || self.may_be_empty()
     }
 
     /// Whether every choice has ended, so that only marks and counts can follow.
@@ -200,16 +236,16 @@ impl Filter {
         self.ends.are_all()
     }
 
-    /// Whether a filter emptied the answer, which is then as it should be.
-    fn is_filtered(&self) -> bool {
-        self.finish_reason.as_deref() == Some("content_filter")
+    /// Whether the answer's end says that nothing was to come.
+    fn may_be_empty(&self) -> bool {
+        self.asked.may_be_empty(self.finish_reason.as_deref())
     }
 
-    /// A stream that ended with nothing in it is no answer, unless tokens were spent or a filter
-    /// emptied it.
+    /// A stream that ended with nothing in it is no answer, unless tokens were spent or nothing was
+    /// to come.
     pub(super) fn must_have_generated(&self) -> Result<(), Failure> {
         let tokens = self.usage.as_ref().and_then(|usage| usage.completion_tokens);
-        if self.output || self.is_filtered() || tokens.is_some_and(|tokens| tokens > 0) {
+        if self.output || self.may_be_empty() || tokens.is_some_and(|tokens| tokens > 0) {
             Ok(())
         } else {
             Err(Failure::no_answer("the stream is empty and no token was generated"))

@@ -136,7 +136,7 @@ pub(super) fn judge(
 ) -> Result<ReplyFacts, Failure> {
     let facts = inspect(body);
     match facts.shape {
-        Shape::Completion if generated(&facts) => Ok(facts),
+        Shape::Completion if generated(&facts, asked) => Ok(facts),
         Shape::Completion => {
             Err(Failure::no_answer("the answer is empty and no token was generated"))
         }
@@ -147,12 +147,12 @@ pub(super) fn judge(
     }
 }
 
-/// An answer may be empty if tokens were spent on it, or a filter emptied it.
-fn generated(facts: &ReplyFacts) -> bool {
+/// An answer may be empty if tokens were spent on it, or nothing was to come.
+fn generated(facts: &ReplyFacts, asked: &Asked) -> bool {
     let tokens = facts.usage.as_ref().and_then(|usage| usage.completion_tokens);
     facts.has_output
         || tokens.is_some_and(|tokens| tokens > 0)
-        || facts.finish_reason.as_deref() == Some("content_filter")
+        || asked.may_be_empty(facts.finish_reason.as_deref())
 }
 
 fn not_json(body: &[u8]) -> &'static str {

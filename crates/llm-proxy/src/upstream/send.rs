@@ -202,6 +202,18 @@ impl Asked {
         }
     }
 
+    /// Whether an answer that ended for this reason is as it should be though nothing is in it: a
+    /// filter emptied it, or it was to go on with a text that it was given, and that is all.
+    pub(super) fn may_be_empty(&self, finish_reason: Option<&str>) -> bool {
+        match (finish_reason, &self.recovery) {
+            (Some("content_filter"), _) => true,
+            (Some("stop"), Recovery::Continuing(continuing)) => {
+                continuing.join.was_given_the_text()
+            }
+            _ => false,
+        }
+    }
+
     /// A reply that is an error by its status.
     fn refused(&self, status: StatusCode, headers: HeaderMap, body: &Bytes) -> Failure {
         // Before it is read and quoted: half a key at a quotation's end would not be found.

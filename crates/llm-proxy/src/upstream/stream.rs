@@ -51,6 +51,8 @@ pub(crate) struct EventStream {
     ready: VecDeque<Bytes>,
     stall: Duration,
     silence: Pin<Box<Sleep>>,
+    /// Ends the holding back of a continuation's first words; there once some are held.
+    release: Option<Pin<Box<Sleep>>>,
     end: Option<StreamEnd>,
 }
 
@@ -73,6 +75,7 @@ impl EventStream {
             ready: VecDeque::new(),
             stall: limits.stall,
             silence: Box::pin(tokio::time::sleep(limits.stall)),
+            release: None,
             end: None,
         });
         stream.hold().await?;
@@ -195,11 +198,24 @@ impl EventStream {
         match self.source.poll_piece(cx) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(failure)) => self.interrupt(failure),
+            Poll::Pending if self.poll_release(cx).is_ready() => {}
             Poll::Pending => {
                 ready!(self.silence.as_mut().poll(cx));
                 self.interrupt(Failure::silence("the stream fell silent"));
             }
         }
+        Poll::Ready(())
+    }
+
+    /// Shows words that were held back for long enough; ready if it was time for that.
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.filter.held_until else { return Poll::Pending };
+        let timer = self.release.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        ready!(timer.as_mut().poll(cx));
+        self.ready.extend(self.filter.release());
         Poll::Ready(())
     }
 
@@ -240,7 +256,9 @@ impl EventStream {
 
     /// What the client has of the answer, if another provider could go on with it.
     pub(crate) fn take_told(&mut self) -> Option<Told> {
+        let unsaid = self.filter.unsaid();
         let mut told = self.filter.told.take().filter(Told::can_go_on)?;
+        told.unsaid = unsaid.or(told.unsaid);
         told.end_part(self.filter.usage, self.filter.text_bytes);
         Some(told)
     }

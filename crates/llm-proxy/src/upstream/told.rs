@@ -1,6 +1,7 @@
 //! What the client has of a stream's answer so far, as far as another provider could go on from
 //! it: one choice of plain text.
 
+use bytes::Bytes;
 use wire::chunk::ChunkFacts;
 use wire::continuation::{Continuation, Halves};
 use wire::usage::{Spent, Usage};
@@ -23,6 +24,9 @@ pub(crate) struct Told {
     halves: Halves,
     /// Whether there is more than plain text, so that nobody else can go on.
     is_more: bool,
+    /// What a provider said behind the text before it broke off, and the client does not have: an
+    /// event for it, if nobody goes on.
+    pub(crate) unsaid: Option<Bytes>,
 }
 
 /// An answer that broke off, and how the next provider is to go on with it.
@@ -38,6 +42,11 @@ impl Told {
         !self.is_more && !self.text.is_empty() && !self.halves.is_open()
     }
 
+    /// Whether the part that is not over has added text.
+    pub(super) const fn has_grown(&self) -> bool {
+        self.added > 0
+    }
+
     /// Notes a content event that goes to the client, with its new text and the event's data.
     pub(super) fn note(&mut self, facts: &ChunkFacts, text: &str, data: &[u8]) {
         self.is_more |= facts.tool_call
@@ -50,6 +59,9 @@ impl Told {
         } else {
             self.halves.append(&mut self.text, text, data);
             self.added += text.len() as u64;
+        }
+        if self.unsaid.is_some() && !text.is_empty() {
+            self.unsaid = None;
         }
         if self.id.is_none() {
             self.id.clone_from(&facts.id);

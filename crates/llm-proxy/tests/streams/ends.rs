@@ -239,6 +239,44 @@ async fn events_of_unknown_types_go_on_as_they_are() {
     assert_eq!(heard.text(), String::from_utf8_lossy(&text));
 }
 
+/// Some providers send an `error` that says nothing with every event.
+#[tokio::test]
+async fn an_empty_error_beside_choices_is_no_error() {
+    for error in ["{}", "null", "{\"code\":0,\"message\":\"\"}", "false", "\"\""] {
+        let chunk = |delta: &str, reason: &str| {
+            let choice = format!("{{\"delta\":{delta},\"finish_reason\":{reason}}}");
+            format!("data: {{\"choices\":[{choice}],\"error\":{error}}}\n\n")
+        };
+        let text = [
+            chunk("{\"role\":\"assistant\"}", "null"),
+            chunk("{\"content\":\"fine\"}", "null"),
+            chunk("{}", "\"stop\""),
+            "data: [DONE]\n\n".to_owned(),
+        ]
+        .concat();
+        let (a, b) = (always(raw_stream(text.clone())).await, good("b").await);
+        let proxy = Setup::chain([&a, &b]).start().await;
+        assert_eq!(proxy.chat(true).await.text(), text);
+        assert_eq!(proxy.provider("a").await["last_error"], Value::Null, "{error}");
+    }
+}
+
+/// They were asked for on our own account, so that the client does not know what they are for.
+#[tokio::test]
+async fn counts_that_are_absent_are_not_shown_unasked_either() {
+    let absent = || A.empty(&json!({"usage": null}));
+    let filters = A.empty(&json!({"usage": null, "prompt_filter_results": [{"x": 1}]}));
+    let begun = [filters, A.text("one"), A.finish()];
+    let events = joined(&[joined(&begun), absent(), Events::done()]);
+    let a = always(raw_stream(events.clone())).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.chat(true).await;
+    assert_eq!(heard.text().as_bytes(), joined(&[joined(&begun), Events::done()]));
+    let mut body = question(true);
+    body["stream_options"] = json!({"include_usage": true});
+    assert_eq!(proxy.ask(&body).await.text().as_bytes(), events, "who asked sees it");
+}
+
 /// Some clients look for JSON in them, and lose the whole answer.
 #[tokio::test]
 async fn events_without_anything_in_them_are_left_out() {

@@ -15,6 +15,7 @@ mod catalogue;
 mod counted;
 mod ends;
 mod gathered;
+mod held;
 mod nothing;
 mod onward;
 mod pace;

@@ -46,6 +46,15 @@ impl Part {
         Events::data(&chunk)
     }
 
+    /// A chunk without choices, with these members.
+    pub(crate) fn empty(&self, members: &Value) -> Bytes {
+        let mut chunk = self.chunk(&json!([]));
+        for (name, value) in members.as_object().unwrap() {
+            chunk[name] = value.clone();
+        }
+        Events::data(&chunk)
+    }
+
     /// A role and these pieces of text.
     pub(crate) fn begun(&self, pieces: &[&str]) -> Bytes {
         let texts = pieces.iter().map(|piece| self.text(piece));

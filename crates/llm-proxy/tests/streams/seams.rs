@@ -211,3 +211,42 @@ async fn a_continuation_has_one_finish_reason() {
     let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
     assert_one_answer(&proxy.chat(true).await, "one two");
 }
+
+/// One that was given the text and has nothing to add says that the answer is whole.
+#[tokio::test]
+async fn one_that_has_nothing_to_add_ends_the_answer() {
+    let stop = || vec![B.role(), B.finish()];
+    let counted = joined(&[stop(), vec![B.usage(12, 0), Events::done()]].concat());
+    for (name, reply) in [
+        ("counted", raw_stream(counted)),
+        ("done", raw_stream(joined(&[stop(), vec![Events::done()]].concat()))),
+        ("no end mark", raw_stream(joined(&stop()))),
+        ("silent", raw_stream(joined(&stop())).stall()),
+        ("plain", completion("")),
+    ] {
+        let (a, b) = (always(A.cut(&["one two."])).await, always(reply.clone()).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        let mut body = question(true);
+        body["stream_options"] = json!({"include_usage": true});
+        let heard = proxy.ask(&body).await;
+        assert_one_answer(&heard, "one two.");
+        assert_eq!(proxy.status().await["streams_saved"], 1, "{name}");
+        assert_eq!(proxy.provider("b").await["last_error"], Value::Null, "{name}");
+        // Afresh, it has not said what was sent.
+        let proxy = Setup::chain([&a, &b]).start().await;
+        assert_interrupted(&proxy.chat(true).await, "one two.", "a");
+    }
+    for reason in ["length", "tool_calls"] {
+        let end = Events::data(&json!({"id": "chatcmpl-b", "choices":
+            [{"index": 0, "delta": {}, "finish_reason": reason}]}));
+        let b = always(raw_stream(joined(&[B.role(), end, Events::done()]))).await;
+        let a = always(A.cut(&["one two."])).await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_interrupted(&proxy.chat(true).await, "one two.", "a");
+    }
+    for nothing in [raw_stream(joined(&[B.role(), Events::done()])), raw_stream(B.role())] {
+        let (a, b) = (always(A.cut(&["one two."])).await, always(nothing).await);
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_interrupted(&proxy.chat(true).await, "one two.", "a");
+    }
+}

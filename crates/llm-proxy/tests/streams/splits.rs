@@ -5,8 +5,8 @@ use serde_json::Value;
 use simulated::{Events, Recorded, Reply};
 use tokio::task::JoinSet;
 
-use crate::harness::{CHAT, Heard, Listening, MS, Setup, joined, now, post, question};
-use crate::parts::{Part, ZERO, asked};
+use crate::harness::{CHAT, Heard, Listening, MS, Setup, always, joined, now, post, question};
+use crate::parts::{Part, ZERO, asked, assert_interrupted, assert_one_answer};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 24;
@@ -135,5 +135,62 @@ async fn a_stream_that_ends_anywhere_is_honest_about_it() {
         let shown = &all[..error.unwrap_or(all.len())];
         assert!(text.starts_with(shown), "cut at {cut}: {all}");
         assert!(!heard.events().iter().any(Value::is_null));
+    }
+}
+
+/// The provider that goes on, as asked for by a header: to this byte, and then on or not.
+async fn heard_with_cuts(stream: Bytes, ends_there: bool, look: impl Fn(usize, Heard)) {
+    let begun = always(Part("a").cut(&[BEGUN])).await;
+    let sent = stream.clone();
+    let b = asked(move |request| {
+        let cut = number(request, "x-cut");
+        let rest = if ends_there { Bytes::new() } else { sent.slice(cut..) };
+        Reply::events(vec![(ZERO, sent.slice(..cut)), (MS, rest)])
+    })
+    .await;
+    let proxy = Setup::chain([&begun, &b]).with("prefill: true").start().await;
+    // At every place it would take long; of the joining alone that is tested elsewhere.
+    for cut in (0..=stream.len()).step_by(7) {
+        proxy.send(post("/reset")).await;
+        let request = post(CHAT).json(&question(true)).header("x-cut", &cut.to_string());
+        look(cut, proxy.send(request).await);
+    }
+}
+
+/// A text that some begin anew, so that words which may be a beginning are held back.
+const BEGUN: &str = "Once upon a time there was a kïng, ";
+
+/// The pieces that follow, all of them held back for a while, some of them repeated.
+fn continuations() -> [Bytes; 2] {
+    let part = Part("b");
+    [&["Härald ", "Bluet", "ooth"][..], &["Once upon a ", &BEGUN[12..], "Härald ", "Bluetooth"]]
+        .map(|pieces| joined(&[part.begun(pieces), part.finish(), Events::done()]))
+}
+
+#[tokio::test]
+async fn a_continuation_cut_in_two_anywhere_is_the_same_answer() {
+    for stream in continuations() {
+        heard_with_cuts(stream, false, |_, heard| {
+            assert_one_answer(&heard, &format!("{BEGUN}Härald Bluetooth"));
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_continuation_that_ends_anywhere_is_honest_about_it() {
+    for stream in continuations() {
+        let text = String::from_utf8_lossy(&stream).into_owned();
+        let finished = text[..text.find("\"stop\"").unwrap()].len() + "\"stop\"}]}".len();
+        heard_with_cuts(stream, true, |cut, heard| {
+            let whole = format!("{BEGUN}Härald Bluetooth");
+            if cut >= finished {
+                return assert_one_answer(&heard, &whole);
+            }
+            let said = heard.said();
+            assert_interrupted(&heard, &said, "a");
+            assert!(said.starts_with(BEGUN) && whole.starts_with(&said), "cut at {cut}: {said}");
+        })
+        .await;
     }
 }

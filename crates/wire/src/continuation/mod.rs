@@ -2,13 +2,12 @@
 //! the client has already. No text is sent twice, none is lost, one id, one usage.
 
 mod halves;
+mod likeness;
 mod prompt;
 mod seam;
 
 pub use halves::Halves;
 pub use prompt::put_beginning;
-
-use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
@@ -18,9 +17,6 @@ use crate::splice::{Edit, splice};
 use crate::sse::{Event, data_event};
 use crate::usage::{Spent, Usage};
 use seam::{Other, Seam};
-
-/// Bytes of text that no continuation begins with by chance.
-const NO_COINCIDENCE: usize = 24;
 
 /// What an event of ours repeats of the other provider's events.
 const REPEATED: [&str; 3] = ["created", "model", "system_fingerprint"];
@@ -44,6 +40,8 @@ pub enum Joined {
 pub struct Continuation {
     id: Option<String>,
     stage: Stage,
+    /// Whether the provider was given the text that the client has.
+    was_given: bool,
     /// The half of a character that has come and is held back.
     halves: Halves,
     /// What the parts before this one used.
@@ -81,7 +79,8 @@ impl Continuation {
     /// or its end, all the same: `may_repeat` says that this one is known to repeat the whole; what
     /// does not come again by chance is taken for a repetition in any case.
     pub fn after_prefill(id: Option<String>, sent: &str, may_repeat: bool, earlier: Spent) -> Self {
-        Self::of(id, Stage::Seam(Box::new(Seam::after(sent, may_repeat))), earlier)
+        let stage = Stage::Seam(Box::new(Seam::after(sent, may_repeat)));
+        Self { was_given: true, ..Self::of(id, stage, earlier) }
     }
 
     /// The other provider starts afresh, and must repeat `sent` to the letter.
@@ -91,19 +90,31 @@ impl Continuation {
 
     fn of(id: Option<String>, stage: Stage, earlier: Spent) -> Self {
         let halves = Halves::default();
-        Self { id, stage, halves, earlier, is_finished: false, repeated: Vec::new() }
+        let (was_given, is_finished) = (false, false);
+        Self { id, stage, was_given, halves, earlier, is_finished, repeated: Vec::new() }
     }
 
-    /// Whether text that may be new is held back until more has come.
-    pub fn holds_back(&self) -> bool {
-        matches!(&self.stage, Stage::Seam(seam) if seam.holds())
+    /// Whether the provider was given the text that the client has, so that it may say that this
+    /// is all.
+    pub const fn was_given_the_text(&self) -> bool {
+        self.was_given
     }
 
-    /// No longer holds text back for the mere chance that the answer is begun anew.
-    pub fn hurry(&mut self) {
-        if let Stage::Seam(seam) = &mut self.stage {
-            seam.hurry();
+    /// Whether text is held back that [`Self::release`] may show.
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.stage, Stage::Seam(seam) if seam.is_waiting())
+    }
+
+    /// No longer holds text back for the mere chance that the answer is begun anew: what was held
+    /// for it in an event of ours, if there is any. What may be a repetition stays held back, and
+    /// what is the same whenever this is called is the text that all events together give.
+    pub fn release(&mut self) -> Joined {
+        let Stage::Seam(seam) = &mut self.stage else { return Joined::Swallow };
+        let text = seam.release();
+        if text.is_empty() {
+            return Joined::Swallow;
         }
+        Joined::Forward(data_event(&self.own_event(&text, b"null")), text)
     }
 
     /// Takes one event of the other provider.
@@ -131,12 +142,12 @@ impl Continuation {
         if self.is_finished {
             return Joined::Forward(event.end_mark(), rest);
         }
-        let end = data_event(&self.finish_event(&rest));
+        let end = data_event(&self.own_event(&rest, b"\"stop\""));
         Joined::Forward([end, event.end_mark()].concat().into(), rest)
     }
 
-    /// An event of ours that ends the answer, with the last of its text.
-    fn finish_event(&self, text: &str) -> Vec<u8> {
+    /// An event of ours with text that was held back, and with this finish reason, in JSON.
+    fn own_event(&self, text: &str, finish_reason: &[u8]) -> Vec<u8> {
         let mut choice = ObjectText::new();
         let mut delta = ObjectText::new();
         if !text.is_empty() {
@@ -144,7 +155,7 @@ impl Continuation {
         }
         choice.put("index", b"0");
         choice.put("delta", &delta.close());
-        choice.put("finish_reason", b"\"stop\"");
+        choice.put("finish_reason", finish_reason);
         let mut chunk = ObjectText::new();
         if let Some(id) = &self.id {
             chunk.put("id", &quote(id));
@@ -222,21 +233,18 @@ impl Continuation {
         let became = match &mut self.stage {
             Stage::Joined => Text::Own,
             Stage::Repeating { sent, caught_up } => repeat(sent, caught_up, text, is_end),
-            Stage::Seam(seam) => match seam.push(text) {
-                ControlFlow::Break(Ok(new)) => Text::Other(new),
-                ControlFlow::Break(Err(Other)) => Text::Mismatch,
-                ControlFlow::Continue(()) if is_end => {
-                    seam.end().map_or(Text::Mismatch, Text::Other)
-                }
-                ControlFlow::Continue(()) => Text::Swallow,
-            },
+            Stage::Seam(seam) => seam_text(seam, text, is_end),
         };
+        let is_over = match &self.stage {
+            Stage::Seam(seam) => is_end || seam.is_over(),
+            Stage::Repeating { .. } | Stage::Joined => matches!(became, Text::Other(_)),
+        };
+        if is_over && !matches!(became, Text::Mismatch) {
+            self.stage = Stage::Joined;
+        }
         match became {
-            Text::Other(new) => {
-                self.stage = Stage::Joined;
-                if new.is_empty() && !is_end { Text::Swallow } else { Text::Other(new) }
-            }
-            Text::Swallow | Text::Own | Text::Mismatch => became,
+            Text::Other(new) if new.is_empty() && !is_end => Text::Swallow,
+            Text::Other(_) | Text::Swallow | Text::Own | Text::Mismatch => became,
         }
     }
 
@@ -287,6 +295,15 @@ fn repeat(sent: &str, caught_up: &mut usize, text: &str, is_end: bool) -> Text {
     }
     *caught_up += text.len();
     Text::Swallow
+}
+
+/// Takes text of a provider that was given what the client has.
+fn seam_text(seam: &mut Seam, text: &str, is_end: bool) -> Text {
+    let mut new = seam.push(text);
+    if is_end && !seam.is_over() {
+        new = new.and_then(|new| Ok(new + &seam.end()?));
+    }
+    new.map_or_else(|Other| Text::Mismatch, Text::Other)
 }
 
 fn member<'a>(layout: &Layout, key: &str, data: &'a [u8]) -> Option<View<'a>> {

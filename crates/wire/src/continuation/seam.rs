@@ -15,25 +15,31 @@
 //! | the word that the text ends inside of, from its first letter, at least 4 bytes | left out |
 //! | the text's beginning within the first 160 bytes, and from there the whole text, if it is long | left out, with what stands before it |
 //! | the text's beginning within the first 160 bytes else | no continuation |
-//! | the one space that the text ends with | left out |
+//! | the one space that the text ends with, before a word | left out |
 //! | anything else | new |
 //!
 //! Long is a text of more than 160 bytes: nobody says that again by chance.
 //! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
 //! one of letters only. Neither is a repetition itself: figures and `haha` do go on like that.
 //! Nobody begins an answer with a small letter, a figure or a comma: such words are new at once.
-
-use std::ops::ControlFlow;
+//! Others are shown after a while all the same, see [`Seam::release`]; where the text's beginning
+//! comes behind words that were shown, the answer is no continuation.
+//!
+//! The one space: many chat templates trim what they are given, so that a model which goes on puts
+//! the space before its first word again. One space too many or too few is equally wrong, and the
+//! former is what happens, so one is left out where a word follows. It stays where a second one
+//! is likely to be meant: before anything but a letter or figure, as before a remark in code, and
+//! in a text that has several spaces between words elsewhere, as in columns.
 
 use memchr::memmem;
 
-use super::NO_COINCIDENCE;
+use super::likeness::{
+    alike, begins_an_answer, common_end, distinctive_beginning, has_wide_gaps, repeated_unit,
+    says_much,
+};
 
 /// Bytes at the end of the text among which a repetition of the end only is looked for.
 const LONGEST_TAIL: usize = 4096;
-
-/// Bytes of several words that do not come again by chance.
-const SEVERAL_WORDS: usize = 12;
 
 /// Bytes of the first words among which an answer may be begun anew, behind a "Sure!" or a fence.
 /// It bounds what is held back while nothing has come again.
@@ -76,8 +82,12 @@ pub(super) struct Seam {
     repeated: usize,
     /// Where in `held` the answer was begun anew, and how many bytes of `sent` came from there on.
     anew: Option<(usize, usize)>,
+    /// Bytes of `held` that were shown or left out.
+    taken: usize,
     /// Whether the client has waited long enough for words that may be a beginning.
     is_late: bool,
+    /// Whether all that is still to come is new.
+    is_over: bool,
 }
 
 impl Seam {
@@ -92,51 +102,73 @@ impl Seam {
             open: Vec::new(),
             repeated: 0,
             anew: None,
+            taken: 0,
             is_late: false,
+            is_over: false,
         }
     }
 
-    /// What nothing speaks against is new from now on.
-    pub(super) const fn hurry(&mut self) {
-        self.is_late = true;
-    }
-
     /// Whether something came that the client has not seen.
-    pub(super) fn holds(&self) -> bool {
-        !self.held.is_empty()
+    pub(super) const fn holds(&self) -> bool {
+        self.held.len() > self.taken
     }
 
-    /// Takes the next piece of text: what of all that came is new, as soon as that is known.
-    pub(super) fn push(&mut self, text: &str) -> ControlFlow<Result<String, Other>> {
+    /// Whether some of that would be shown if the client had waited long enough.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.holds() && !self.is_late
+    }
+
+    /// Whether all that is still to come is new.
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// No longer holds back what is only held for the chance that the answer is begun anew, and
+    /// gives it. What is the same as the text so far may be a repetition, and stays.
+    pub(super) fn release(&mut self) -> String {
+        self.is_late = true;
+        let is_same = self.words().is_empty() || !self.open.is_empty() || self.anew.is_some();
+        if is_same || !matches!(self.verdict(), Verdict::New) {
+            return String::new();
+        }
+        let end = self.may_begin_anew().unwrap_or(self.held.len());
+        self.show(end)
+    }
+
+    /// Takes the next piece of text: what of all that came is new, as far as that is known.
+    pub(super) fn push(&mut self, text: &str) -> Result<String, Other> {
         let known = self.words().len();
         self.held.push_str(text);
         if self.lead().len() > WINDOW {
-            return ControlFlow::Break(Ok(self.held.clone()));
+            return Ok(self.show_all());
         }
         if known == 0 {
             self.open = self.beginnings();
         }
         self.compare(known);
         if !self.open.is_empty() || self.words().is_empty() {
-            return ControlFlow::Continue(());
+            return Ok(String::new());
         }
         match self.verdict() {
-            Verdict::Ambiguous => ControlFlow::Break(Err(Other)),
+            Verdict::Ambiguous => Err(Other),
             Verdict::Again => self.behind(self.lead().len() + self.repeated),
             Verdict::New => self.push_new(),
         }
     }
 
     /// The words are no repetition from their first one on; they may become one.
-    fn push_new(&mut self) -> ControlFlow<Result<String, Other>> {
+    fn push_new(&mut self) -> Result<String, Other> {
         self.find_beginning();
         match self.anew {
-            Some((at, same)) if same == self.sent.len() && self.is_long() => self.behind(at + same),
-            Some((_, same)) if same == self.sent.len() => ControlFlow::Break(Err(Other)),
-            Some((at, same)) if at + same < self.held.len() => ControlFlow::Break(Err(Other)),
-            Some(_) => ControlFlow::Continue(()),
-            None if self.may_begin_anew() => ControlFlow::Continue(()),
-            None => ControlFlow::Break(Ok(self.as_new())),
+            Some((at, same)) if same == self.sent.len() => self.without_preamble(at + same, false),
+            Some((at, same)) if at + same < self.held.len() => Err(Other),
+            Some(_) if self.taken > 0 => Err(Other),
+            Some(_) => Ok(String::new()),
+            None => match self.may_begin_anew() {
+                Some(at) if self.is_late => Ok(self.show(at)),
+                Some(_) => Ok(String::new()),
+                None => Ok(self.show_all()),
+            },
         }
     }
 
@@ -149,13 +181,36 @@ impl Seam {
             Verdict::New => self.find_beginning(),
         }
         match self.anew {
-            Some((at, same)) if same == self.sent.len() && self.is_long() => {
-                self.without(at + same)
-            }
+            Some((at, same)) if same == self.sent.len() => self.without_preamble(at + same, true),
             Some(_) => Err(Other),
             None if is_begun_anew => Err(Other),
-            None => Ok(self.as_new()),
+            None => Ok(self.show_all()),
         }
+    }
+
+    /// What stands behind an answer begun anew that has caught up at byte `at`, if that was no
+    /// chance and no words before it were shown.
+    fn without_preamble(&mut self, at: usize, is_end: bool) -> Result<String, Other> {
+        if self.taken > 0 || !self.is_long() {
+            return Err(Other);
+        }
+        if is_end { self.without(at) } else { self.behind(at) }
+    }
+
+    /// Shows all that came.
+    fn show_all(&mut self) -> String {
+        self.is_over = true;
+        self.show(self.held.len())
+    }
+
+    /// Shows what came up to byte `end`, without a space that the client has.
+    fn show(&mut self, end: usize) -> String {
+        let start = if self.taken == 0 && self.is_space_doubled() { 1 } else { self.taken };
+        if end <= start {
+            return String::new();
+        }
+        self.taken = end;
+        self.held[start..end].to_owned()
     }
 
     /// What came, from its first word on: white space may have been put before a repetition.
@@ -270,97 +325,51 @@ impl Seam {
         }
     }
 
-    /// Whether the beginning of `sent` may still come among the first words.
-    fn may_begin_anew(&self) -> bool {
+    /// From which byte of the first words on the beginning of `sent` may still come.
+    fn may_begin_anew(&self) -> Option<usize> {
+        if self.beginning == 0 {
+            return None;
+        }
         let beginning = &self.sent.as_bytes()[..self.beginning];
         let held = self.held.as_bytes();
-        let is_open = |at: usize| beginning.starts_with(&held[at..]);
-        let from = held.len().saturating_sub(self.beginning);
-        let may_come = held.len() < WINDOW && !self.is_late && begins_an_answer(self.words());
-        self.beginning > 0 && (may_come || (from..WINDOW.min(held.len())).any(is_open))
+        let from = held.len().saturating_sub(self.beginning).max(self.taken);
+        let begun = (from..WINDOW.min(held.len())).find(|at| beginning.starts_with(&held[*at..]));
+        let may_come = held.len() < WINDOW && begins_an_answer(self.words());
+        begun.or_else(|| may_come.then_some(held.len()))
     }
 
     /// What stands behind a repetition that ends at byte `at`, once its white space is there, too.
-    fn behind(&self, at: usize) -> ControlFlow<Result<String, Other>> {
+    fn behind(&mut self, at: usize) -> Result<String, Other> {
         let rest = &self.held[at..];
         if rest.len() < self.blank.len() && self.blank.starts_with(rest) {
-            return ControlFlow::Continue(());
+            return Ok(String::new());
         }
-        ControlFlow::Break(self.without(at))
+        self.without(at)
     }
 
     /// What stands behind a repetition that ends at byte `at`, without the white space that ends
     /// what was sent. Where a word goes on instead of that, it is another word.
-    fn without(&self, at: usize) -> Result<String, Other> {
+    fn without(&mut self, at: usize) -> Result<String, Other> {
         let rest = &self.held[at..];
         if !self.blank.is_empty() && rest.starts_with(|char: char| !char.is_whitespace()) {
             return Err(Other);
         }
         let pairs = rest.chars().zip(self.blank.chars());
         let same = pairs.take_while(|(one, other)| one == other);
-        Ok(rest[same.map(|(char, _)| char.len_utf8()).sum()..].to_owned())
+        let new = rest[same.map(|(char, _)| char.len_utf8()).sum()..].to_owned();
+        self.taken = self.held.len();
+        self.is_over = true;
+        Ok(new)
     }
 
-    /// What came, where nothing is repeated but one space. More of them, and line ends, are part
-    /// of a layout, and may well go on.
-    fn as_new(&self) -> String {
-        let is_double = self.blank == " " && self.lead() == " ";
-        if is_double { self.words().to_owned() } else { self.held.clone() }
+    /// Whether the one space that ends what was sent came again, before a word. More of them, and
+    /// line ends, are part of a layout, and may well go on.
+    fn is_space_doubled(&self) -> bool {
+        self.blank == " "
+            && self.lead() == " "
+            && self.words().starts_with(char::is_alphanumeric)
+            && !has_wide_gaps(&self.sent)
     }
-}
-
-/// Whether an answer could begin so. Scripts without small letters leave it open.
-fn begins_an_answer(words: &str) -> bool {
-    let inside = [',', '.', ';', ':', '!', '?', ')', ']', '}', '%', '-', '…', '’', '”'];
-    let first = words.chars().next();
-    first.is_none_or(|char| !(char.is_lowercase() || char.is_numeric() || inside.contains(&char)))
-}
-
-/// What a text says again and again, at least twice and a part of the last time; white space
-/// between two times may be missing at the end.
-fn repeated_unit(text: &str) -> Option<&str> {
-    let period = text.len() - longest_border(text.as_bytes());
-    let unit = text.get(..period).filter(|unit| !unit.is_empty())?;
-    (text.len() >= period * 2 || text.len() >= period + unit.trim_end().len()).then_some(unit)
-}
-
-/// Bytes of the longest end of a text that is its beginning, too, and not all of it.
-fn longest_border(text: &[u8]) -> usize {
-    let mut borders = vec![0_usize; text.len()];
-    for at in 1..text.len() {
-        let mut border = borders[at - 1];
-        while border > 0 && text[border] != text[at] {
-            border = borders[border - 1];
-        }
-        borders[at] = border + usize::from(text[border] == text[at]);
-    }
-    borders.last().copied().unwrap_or(0)
-}
-
-/// How many bytes two texts have in common at their beginning.
-fn alike(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(a, b)| a == b).count()
-}
-
-/// How many bytes two texts have in common at their end.
-fn common_end(one: &str, other: &str) -> usize {
-    one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count()
-}
-
-/// Bytes of the beginning of a text that do not come again by chance, 0 if it has no such one. A
-/// text that begins with a rule or a frame has a longer one.
-fn distinctive_beginning(text: &str) -> usize {
-    let lengths = [1, 2, 4].map(|times| text.ceil_char_boundary(times * NO_COINCIDENCE));
-    lengths.into_iter().find(|length| says_much(&text[..*length])).unwrap_or(0)
-}
-/// Whether a text says so much that it does not come again by chance.
-fn says_much(text: &str) -> bool {
-    let meaningful: usize =
-        text.chars().filter(|char| char.is_alphanumeric()).map(char::len_utf8).sum();
-    let mut words = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric));
-    let first = words.next();
-    let has_several = words.any(|word| Some(word) != first);
-    meaningful >= NO_COINCIDENCE || has_several && text.trim().len() >= SEVERAL_WORDS
 }
 
 #[cfg(test)]
@@ -370,13 +379,11 @@ mod tests {
     /// What is new of a continuation that came in these pieces.
     fn new_of(sent: &str, pieces: &[&str], may_repeat: bool) -> Result<String, Other> {
         let mut seam = Seam::after(sent, may_repeat);
-        let mut pieces = pieces.iter();
-        while let Some(piece) = pieces.next() {
-            if let ControlFlow::Break(new) = seam.push(piece) {
-                return new.map(|new| pieces.fold(new, |all, piece| all + piece));
-            }
+        let mut new = String::new();
+        for piece in pieces {
+            new += &if seam.is_over() { (*piece).to_owned() } else { seam.push(piece)? };
         }
-        seam.end()
+        if seam.is_over() { Ok(new) } else { Ok(new + &seam.end()?) }
     }
 
     /// In one piece and in many, which must not differ.
@@ -421,7 +428,7 @@ mod tests {
         assert_new("Hello there, all.\n\n", "Hello there, all.\n\nYou", "You");
         assert_new("Hello there, all.\n\n", "Hello there, all. You", " You");
         assert_new("Hello there, all ", " Hello there, all of you", "of you");
-        assert_new("Hello ", " ", "");
+        assert_new("Hello ", " ", " ");
         assert_new("Hello there, all\u{2003}", "Hello there, all\u{2002}x", "\u{2002}x");
     }
 
@@ -455,20 +462,6 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_repeats_itself_is_known() {
-        for (text, unit) in [
-            ("aaa", Some("a")),
-            ("ha ha", Some("ha ")),
-            ("ha ha h", Some("ha ")),
-            ("abcab", None),
-            ("Hello", None),
-            ("", None),
-        ] {
-            assert_eq!(repeated_unit(text), unit, "{text}");
-        }
-    }
-
-    #[test]
     fn words_that_begin_no_answer_are_new_at_once() {
         for (came, is_held) in [
             (" all", false),
@@ -478,12 +471,10 @@ mod tests {
             ("```", true),
             (" 好", true),
         ] {
-            assert_eq!(Seam::after(SENT, false).push(came).is_continue(), is_held, "{came}");
+            let mut seam = Seam::after(SENT, false);
+            assert_eq!(seam.push(came).unwrap().is_empty(), is_held, "{came}");
+            assert_eq!((seam.is_over(), seam.is_waiting()), (!is_held, is_held), "{came}");
         }
-        let mut seam = Seam::after(SENT, false);
-        assert!(seam.push("Sure").is_continue());
-        seam.hurry();
-        assert_eq!(seam.push("ly"), ControlFlow::Break(Ok("Surely".to_owned())));
     }
 
     #[test]
@@ -510,10 +501,7 @@ mod tests {
         assert_eq!(new_of(sent, &[came], false), Err(Other), "{sent:?} + {came:?}");
         let chars: Vec<String> = came.chars().map(String::from).collect();
         let pieces: Vec<&str> = chars.iter().map(String::as_str).collect();
-        let mut seam = Seam::after(sent, false);
-        let broke = pieces.iter().map(|piece| seam.push(piece)).find(ControlFlow::is_break);
-        let seen = broke.unwrap_or_else(|| ControlFlow::Break(seam.end()));
-        assert_eq!(seen, ControlFlow::Break(Err(Other)), "{sent:?} + {came:?}");
+        assert_eq!(new_of(sent, &pieces, false), Err(Other), "{sent:?} + {came:?}");
     }
 
     #[test]
@@ -582,16 +570,77 @@ mod tests {
     #[test]
     fn no_more_than_the_window_is_held_back_where_nothing_comes_again() {
         let mut seam = Seam::after("Hello ", false);
-        assert!(seam.push(&" ".repeat(WINDOW)).is_continue());
-        assert!(seam.push(" ").is_break());
+        assert_eq!(seam.push(&" ".repeat(WINDOW)).as_deref(), Ok(""));
+        assert_eq!(seam.push(" "), Ok(" ".repeat(WINDOW + 1)));
         let mut seam = Seam::after(SENT, false);
-        assert!(seam.push(&"X".repeat(WINDOW - 1)).is_continue());
-        assert!(seam.push("X").is_break());
+        assert_eq!(seam.push(&"X".repeat(WINDOW - 1)).as_deref(), Ok(""));
+        assert_eq!(seam.push("X"), Ok("X".repeat(WINDOW)));
         let mut seam = Seam::after("Too short", false);
-        assert!(seam.push("x").is_break(), "there is nothing to wait for");
+        assert_eq!(seam.push("x").as_deref(), Ok("x"), "there is nothing to wait for");
         let long = "a".repeat(1 << 20);
         let mut seam = Seam::after(&long, false);
-        let pieces = (0..99).take_while(|_| seam.push("aaaaaaaaaaaaaaab").is_continue()).count();
+        let mut push = || seam.push("aaaaaaaaaaaaaaab");
+        let pieces = (0..99).take_while(|_| push().is_ok_and(|new| new.is_empty())).count();
         assert!(pieces < 98, "{pieces}");
+    }
+
+    #[test]
+    fn words_that_may_be_a_beginning_are_shown_in_the_end() {
+        let mut seam = Seam::after(SENT, false);
+        assert_eq!(seam.push("Sure").as_deref(), Ok(""));
+        assert_eq!(seam.release(), "Sure");
+        assert!(!seam.holds() && !seam.is_waiting());
+        assert_eq!(seam.release(), "", "once");
+        assert_eq!(seam.push("ly, a").as_deref(), Ok("ly, a"));
+        // What may be the beginning is watched for all the same.
+        assert_eq!(seam.push(" Fi").as_deref(), Ok(" "));
+        assert_eq!(seam.release(), "");
+        assert_eq!(seam.push("ve").as_deref(), Ok("Five"));
+        assert_eq!(seam.push(" First").as_deref(), Ok(" "));
+        assert_eq!(seam.end().as_deref(), Ok("First"));
+    }
+
+    #[test]
+    fn what_comes_again_is_not_shown_however_long_it_takes() {
+        for (first, rest, new) in [
+            ("First we mix", " the flour.\nThen the eggs go in, one by one, and all", " all"),
+            (" ", "one by one, and all", " all"),
+            ("go in, one", " by one, and all", " all"),
+            ("Then the eggs go in, one by one, and", " all", " all"),
+            ("One", " at a time", "One at a time"),
+            (" ", "One", " One"),
+            ("The", " butter", "The butter"),
+        ] {
+            let mut seam = Seam::after(SENT, false);
+            let mut seen = seam.push(first).unwrap();
+            seen += &seam.release();
+            seen += &seam.push(rest).unwrap();
+            seen += &if seam.is_over() { String::new() } else { seam.end().unwrap() };
+            assert_eq!(seen, new, "{first:?} {rest:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_begun_anew_behind_words_that_were_shown_is_no_continuation() {
+        let long = format!("{SENT} so on,{}", " and so".repeat(30));
+        let mut seam = Seam::after(&long, false);
+        seam.push("Sure! ").unwrap();
+        assert_eq!(seam.release(), "Sure! ");
+        let mut shown = String::new();
+        let anew = long.chars().map(|char| seam.push(char.encode_utf8(&mut [0; 4])));
+        let broke = anew.into_iter().try_for_each(|new| new.map(|new| shown += &new));
+        assert_eq!((broke, shown.as_str()), (Err(Other), ""));
+    }
+
+    #[test]
+    fn a_second_space_stays_where_it_may_be_meant() {
+        assert_new("She said ", " hello", "hello");
+        assert_new("She said, ", " 42", "42");
+        assert_new("x = 1 ", " # one", " # one");
+        assert_new("| a ", " | b", " | b");
+        assert_new("a   1\nb   2\nc ", "  3", "  3");
+        assert_new("a  1\nb  2\nc ", " 3", " 3");
+        assert_new("One.  Two. ", " Three.", " Three.");
+        assert_new("- a\n  - b and ", " c", "c");
     }
 }

@@ -7,7 +7,7 @@ mod unroll;
 use crate::answer::{self, Said};
 use crate::chunk::is_failure;
 use crate::json::Kind;
-use crate::output::tells_error;
+use crate::output::{ErrorTold, tells_error};
 use crate::usage::{self, Usage};
 
 pub use gather::{Gather, NoCompletion, events_to_completion};
@@ -61,7 +61,8 @@ pub fn inspect(body: &[u8]) -> ReplyFacts {
     };
     facts.usage = told.usage();
     let is_given_up = is_failure(facts.finish_reason.as_deref());
-    let is_completion = has_choices && !is_given_up && (facts.has_output || !tells_error(view));
+    let is_completion =
+        has_choices && !is_given_up && (facts.has_output || tells_error(view) != ErrorTold::Error);
     facts.shape = if is_completion { Shape::Completion } else { Shape::ErrorInside };
     facts
 }
@@ -84,11 +85,13 @@ mod tests {
             (r#"{"status":429,"title":"Too Many Requests"}"#, Shape::ErrorInside),
             (r#"{"choices":[],"error":{"code":429}}"#, Shape::ErrorInside),
             (r#"{"choices":null}"#, Shape::ErrorInside),
+            (r#"{"choices":null,"error":{}}"#, Shape::ErrorInside),
             (
                 r#"{"choices":[{"message":{"content":"half"},"finish_reason":"error"}]}"#,
                 Shape::ErrorInside,
             ),
             (r#"{"choices":[]}"#, Shape::Completion),
+            (r#"{"choices":[{"message":{"content":""}}],"error":{}}"#, Shape::Completion),
             ("\r\n\n  {\"choices\":[],\"error\":null}", Shape::Completion),
         ];
         for (body, shape) in table {
