@@ -95,6 +95,15 @@ impl ProxyError {
         Self::invalid(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
     }
 
+    /// The process ends while the request waits.
+    pub(crate) fn stopping() -> Self {
+        let message = "the proxy is stopping";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut error = Self::new(status, "server_error", "proxy_stopping", message);
+        error.should_retry = Some(true);
+        error
+    }
+
     pub(crate) fn unknown_model(model: &str) -> Self {
         let shown: String = model.chars().take(200).collect();
         let message =

@@ -77,6 +77,7 @@ pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<Clie
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 

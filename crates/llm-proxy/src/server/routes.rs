@@ -155,7 +155,11 @@ async fn answer(
             let arrived = app.clock.now();
             let body = whole_body(world, body).await?;
             let intake = Intake::parse(endpoint, parts.headers, body, arrived)?;
-            Ok(relay_alive(app, intake).await)
+            tokio::select! {
+                biased;
+                response = relay_alive(app, intake) => Ok(response),
+                () = app.ending.cancelled() => Err(ProxyError::stopping()),
+            }
         }
     }
 }

@@ -145,7 +145,7 @@ async fn read(
         return Err(asked.refused(status, headers, &body));
     }
     let kind = content_type(&headers);
-    if asked.stream && !kind.contains("json") && !kind.contains("html") {
+    if asked.stream && !kind.contains("html") {
         opened.look().await?;
         if !opened.is_document() {
             let source = Source::from(opened);
