@@ -70,7 +70,8 @@ pub(crate) fn original_response(
 }
 
 fn stream_headers(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONTENT_TYPE) {
+    let says_so = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    if !headers.get(CONTENT_TYPE).is_some_and(says_so) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

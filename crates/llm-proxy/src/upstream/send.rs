@@ -2,6 +2,7 @@
 //! what came. Up to that moment nothing has gone to the client.
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use dialect::Reading;
 use engine::{Budget, Fault, FaultKind, Remedy, Scope};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use wire::Endpoint;
 use wire::reply::{NoCompletion, completion_to_events, events_to_completion};
 
@@ -94,24 +95,20 @@ pub(crate) async fn send(
     limits: Limits,
 ) -> Outcome {
     let mut budgets = Vec::new();
-    // A plain reply is late when its head is, a stream when its first word is.
-    let whole = if asked.stream { limits.first.min(limits.attempt) } else { limits.attempt };
-    let end = clock::deadline_in(whole);
-    let attempt = async {
-        let reply = match timeout(limits.first, client.send(&prepared.request)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => return Err(Failure::connection(&error)),
-            Err(_) => return Err(Failure::silence("no reply in time")),
-        };
-        budgets = dialect::budgets(&asked.reply(reply.status(), reply.headers()), None);
-        // An error whose body is late is told as the error, not as an answer that is late.
-        let left = end.saturating_duration_since(clock::deadline_in(Duration::ZERO));
-        let patience = limits.stall.min(ERROR_BODY_PATIENCE).min(left / 2);
-        read(reply, prepared, asked, limits, patience).await
-    };
-    let result = match timeout_at(end, attempt).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::silence("no answer in time")),
+    let end = clock::deadline_in(limits.attempt);
+    let result = match head(client, prepared, limits.first, end).await {
+        Ok((reply, late)) => {
+            budgets = dialect::budgets(&asked.reply(reply.status(), reply.headers()), None);
+            // A plain reply is late when its head is, a stream when its first word is.
+            let end = if asked.stream { late } else { end };
+            // An error whose body is late is told as the error, not as an answer that is late.
+            let left = end.saturating_duration_since(clock::deadline_in(Duration::ZERO));
+            let patience = limits.stall.min(ERROR_BODY_PATIENCE).min(left / 2);
+            timeout_at(end, read(reply, prepared, asked, limits, patience))
+                .await
+                .unwrap_or_else(|_| Err(Failure::silence("no answer in time")))
+        }
+        Err(failure) => Err(failure),
     };
     // Figures without a time have been made one already.
     if let Err(Failure { budget, fault, .. }) = &result
@@ -121,6 +118,32 @@ pub(crate) async fn send(
         budgets.extend(budget.clone());
     }
     Outcome { budgets, result }
+}
+
+/// Waits for the reply's head, and tells when the first word is late. As long as a long request is
+/// still going out, nothing is.
+async fn head(
+    client: &Client,
+    prepared: &Prepared,
+    first: Duration,
+    end: Instant,
+) -> Result<(Response<ReplyBody>, Instant), Failure> {
+    let request = &prepared.request;
+    let begun = clock::deadline_in(first);
+    let late = || {
+        let taken = request.body().last_taken().and_then(|taken| taken.checked_add(first));
+        taken.map_or(begun, |taken| taken.max(begun)).min(end)
+    };
+    let mut sending = pin!(client.send(request));
+    loop {
+        let limit = late();
+        match timeout_at(limit, &mut sending).await {
+            Ok(Ok(reply)) => return Ok((reply, late())),
+            Ok(Err(error)) => return Err(Failure::connection(&error)),
+            Err(_) if late() > limit => {}
+            Err(_) => return Err(Failure::silence("no reply in time")),
+        }
+    }
 }
 
 async fn read(

@@ -152,3 +152,19 @@ async fn a_plain_answer_to_a_stream_request_becomes_events_whatever_it_calls_its
         assert!(heard.text().contains("\"completion_tokens\":4"), "{}", heard.text());
     }
 }
+
+#[tokio::test]
+async fn events_are_events_whatever_they_are_called() {
+    for kind in ["application/json", "text/plain; charset=utf-8", "application/octet-stream", ""] {
+        let sent = joined(&[A.begun(&["one"]), A.finish(), Events::done()]);
+        let mut reply = Reply::bytes(200, sent.clone());
+        if !kind.is_empty() {
+            reply = reply.header("content-type", kind);
+        }
+        let a = always(reply).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let heard = proxy.chat(true).await;
+        assert_eq!((heard.status, &heard.body[..]), (200, &sent[..]), "{kind:?}");
+        assert!(heard.header("content-type").unwrap().contains("event-stream"), "{kind:?}");
+    }
+}

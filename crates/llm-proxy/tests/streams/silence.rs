@@ -1,7 +1,11 @@
 //! What counts as a sign of life: of a provider, and for a client.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use simulated::{Events, Reply};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::harness::{CHAT, MS, SOON, Setup, always, joined, now, post, question, raw_stream};
 use crate::parts::{Part, ZERO, assert_interrupted, assert_one_answer, seconds};
@@ -81,4 +85,43 @@ async fn a_client_that_leaves_between_the_beats_of_a_search_ends_it() {
     listening.until(": waiting\n").await;
     drop(listening);
     assert!(hangs.wait_until(SOON, |one| one.cancelled().len() == 1).await);
+}
+
+/// A provider on a slow line, which takes a quarter of a megabyte in 60 ms and then answers.
+async fn slow_line() -> SocketAddr {
+    const PIECE: usize = 256 << 10;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(PIECE as u32).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut piece = vec![0; PIECE];
+        let mut last = 0;
+        while last != b'}' {
+            tokio::time::sleep(MS * 60).await;
+            let read = socket.read(&mut piece).await.unwrap();
+            last = *piece[..read].last().expect("it was given up");
+        }
+        let body = joined(&[A.begun(&["one"]), A.finish(), Events::done()]);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: ";
+        socket.write_all(format!("{head}{}\r\n\r\n", body.len()).as_bytes()).await.unwrap();
+        socket.write_all(&body).await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_long_request_on_a_slow_line_is_not_a_silent_provider() {
+    let (address, b) = (slow_line().await, always(Reply::answer(&["b"])).await);
+    let setup = Setup::new().provider_at("a", address).provider("b", &b);
+    let proxy = setup.rotation("first_token_timeout: 1s").start().await;
+    let mut request = question(true);
+    request["messages"][0]["content"] = "x".repeat(12 << 20).into();
+    let start = now();
+    let heard = proxy.ask(&request).await;
+    assert!(start.elapsed() > seconds(2), "the line was not slow: {:?}", start.elapsed());
+    assert_one_answer(&heard, "one");
+    assert_eq!(heard.header("x-provider"), Some("a"));
 }

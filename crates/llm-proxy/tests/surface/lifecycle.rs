@@ -90,6 +90,30 @@ async fn a_second_signal_ends_it_at_once() {
     assert_eq!(ended.expect("it waits").code(), Some(0));
 }
 
+#[tokio::test]
+async fn who_still_waits_at_the_end_is_told_so() {
+    let upstream = acting(Behaviour::always(Reply::hang())).await;
+    let mut proxy = Proxy::of(&only("one", &upstream)).await;
+    let mut wires = Vec::new();
+    for body in [STREAMED, r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#] {
+        let mut wire = Wire::open(proxy.address).await;
+        let length = body.len();
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost";
+        wire.write(format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}")).await;
+        wires.push(wire);
+    }
+    assert!(upstream.wait_until(Duration::from_secs(10), |one| one.count() == 2).await);
+    proxy.signal(Signal::TERM);
+    proxy.closed().await;
+    proxy.signal(Signal::TERM);
+    for mut wire in wires {
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.json()["error"]["code"], "proxy_stopping");
+    }
+    assert_eq!(proxy.ended().await.code(), Some(0));
+}
+
 /// Starts it below a shell that waits for it and prints its id.
 async fn below_a_shell(arguments: &str) -> (Proxy, u32) {
     let upstream = provider(&["hi"]).await;
