@@ -88,7 +88,7 @@ async fn a_client_that_leaves_between_the_beats_of_a_search_ends_it() {
 }
 
 /// A provider on a slow line, which takes a quarter of a megabyte in 60 ms and then answers.
-async fn slow_line() -> SocketAddr {
+fn slow_line() -> SocketAddr {
     const PIECE: usize = 256 << 10;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(PIECE as u32).unwrap();
@@ -114,7 +114,7 @@ async fn slow_line() -> SocketAddr {
 
 #[tokio::test]
 async fn a_long_request_on_a_slow_line_is_not_a_silent_provider() {
-    let (address, b) = (slow_line().await, always(Reply::answer(&["b"])).await);
+    let (address, b) = (slow_line(), always(Reply::answer(&["b"])).await);
     let setup = Setup::new().provider_at("a", address).provider("b", &b);
     let proxy = setup.rotation("first_token_timeout: 1s").start().await;
     let mut request = question(true);
