@@ -2,7 +2,7 @@
 
 use crate::answer::{self, Said};
 use crate::json::{Kind, View};
-use crate::output::{ErrorTold, Output, member_tells_error, tells_error};
+use crate::output::{Output, describes_error, member_tells_error, tells_error};
 use crate::usage::{self, Usage};
 
 /// The meaning of one event's data.
@@ -106,9 +106,7 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     };
     match view.kind() {
         Kind::Object => reading.finish(view),
-        Kind::Array if view.elements().any(|one| tells_error(one) != ErrorTold::None) => {
-            ChunkFacts::of_kind(ChunkKind::Error)
-        }
+        Kind::Array if view.elements().any(tells_error) => ChunkFacts::of_kind(ChunkKind::Error),
         Kind::Array | Kind::String | Kind::Number | Kind::Bool | Kind::Null => {
             ChunkFacts::of_kind(ChunkKind::Stray)
         }
@@ -121,7 +119,7 @@ struct Reading {
     facts: ChunkFacts,
     told: usage::Told,
     has_choices: bool,
-    error: ErrorTold,
+    has_error: bool,
     /// Members of an error without a wrapper, if there are no choices beside them.
     has_flat_error: bool,
     has_message: bool,
@@ -137,7 +135,7 @@ impl Reading {
             }
             Said::Member(key, value) => {
                 self.told.note(&key, value);
-                self.error = self.error.max(member_tells_error(&key, value));
+                self.has_error |= member_tells_error(&key, value);
                 match key.as_ref() {
                     "id" => self.facts.id = value.as_str().map(Into::into),
                     "model" => self.facts.model = value.as_str().map(Into::into),
@@ -155,11 +153,8 @@ impl Reading {
         self.facts.usage = self.told.usage();
         self.facts.has_usage |= self.facts.usage.is_some();
         let is_flat = self.has_flat_error || self.has_message && self.has_code;
-        let has_error = match self.error {
-            ErrorTold::Error => true,
-            ErrorTold::Empty if !has_list(chunk) => true,
-            ErrorTold::Empty | ErrorTold::None => is_flat && !self.has_choices,
-        };
+        let is_error = self.has_error && (!has_list(chunk) || describes_error(chunk));
+        let has_error = is_error || is_flat && !self.has_choices;
         self.facts.kind = kind(&self.facts, self.has_choices, has_error);
         self.facts
     }

@@ -77,29 +77,38 @@ fn finish_reason(reason: View<'_>) -> Option<String> {
     Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
-/// What an object that has no output tells of an error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ErrorTold {
-    #[default]
-    None,
-    /// One that says nothing, such as `{}`. Some send it with every good answer, so that it counts
-    /// only where there are no choices.
-    Empty,
-    Error,
-}
-
 /// Whether an object that has no output is an error: an `error` that says something, in the
 /// object or in Groq's `x_groq`, or an object that calls itself one.
-pub(crate) fn tells_error(object: View<'_>) -> ErrorTold {
-    let told = object.members().map(|(key, value)| member_tells_error(&key, value));
-    told.max().unwrap_or_default()
+pub(crate) fn tells_error(object: View<'_>) -> bool {
+    object.members().any(|(key, value)| member_tells_error(&key, value))
 }
 
-/// The same of one member.
-pub(crate) fn member_tells_error(key: &str, value: View<'_>) -> ErrorTold {
-    let calls_itself_one = match key {
-        "error" => return error_in(value),
-        "x_groq" => return value.get("error").map_or(ErrorTold::None, error_in),
+/// Whether an object that tells an error says something of it. Some send an `error` that is empty,
+/// such as `{}`, with every good answer.
+pub(crate) fn describes_error(object: View<'_>) -> bool {
+    object.members().any(|(key, value)| match key.as_ref() {
+        "error" => !is_hollow(value),
+        "x_groq" => value.get("error").is_some_and(|error| !is_hollow(error)),
+        key => member_tells_error(key, value),
+    })
+}
+
+/// Whether a value, or each member of it, is empty, 0, `false` or `null`.
+fn is_hollow(value: View<'_>) -> bool {
+    let is_nothing = |value: View<'_>| match value.kind() {
+        Kind::Bool | Kind::Null => value.raw() != b"true",
+        Kind::Number => value.raw() == b"0",
+        Kind::String | Kind::Array | Kind::Object => !value.is_filled(),
+    };
+    let is_object = value.kind() == Kind::Object;
+    is_nothing(value) || is_object && value.members().all(|(_, member)| is_nothing(member))
+}
+
+/// What [`tells_error`] asks of one member.
+pub(crate) fn member_tells_error(key: &str, value: View<'_>) -> bool {
+    match key {
+        "error" => is_error(value),
+        "x_groq" => value.get("error").is_some_and(is_error),
         "object" => value.raw() == b"\"error\"",
         "type" => value.as_str().is_some_and(|text| {
             text == "error" || text.ends_with("_error") || text.ends_with(".failed")
@@ -107,27 +116,11 @@ pub(crate) fn member_tells_error(key: &str, value: View<'_>) -> ErrorTold {
         // As in Cerebras' flat errors, and in problem details (RFC 9457).
         "status" | "status_code" => value.as_u64().is_some_and(|code| (400..600).contains(&code)),
         _ => false,
-    };
-    if calls_itself_one { ErrorTold::Error } else { ErrorTold::None }
-}
-
-fn error_in(value: View<'_>) -> ErrorTold {
-    let is_object = value.kind() == Kind::Object;
-    let is_hollow = is_object && value.members().all(|(_, member)| says_nothing(member));
-    if !is_hollow && !says_nothing(value) {
-        ErrorTold::Error
-    } else if is_object || value.kind() == Kind::Number {
-        ErrorTold::Empty
-    } else {
-        ErrorTold::None
     }
 }
 
-/// Whether a value is empty, 0, `false` or `null`.
-fn says_nothing(value: View<'_>) -> bool {
-    match value.kind() {
-        Kind::Bool | Kind::Null => value.raw() != b"true",
-        Kind::Number => value.raw() == b"0",
-        Kind::String | Kind::Array | Kind::Object => !value.is_filled(),
-    }
+fn is_error(value: View<'_>) -> bool {
+    value.is_filled()
+        || matches!(value.kind(), Kind::Object | Kind::Number)
+        || value.raw() == b"true"
 }

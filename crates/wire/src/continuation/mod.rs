@@ -106,8 +106,9 @@ impl Continuation {
     }
 
     /// No longer holds text back for the mere chance that the answer is begun anew: what was held
-    /// for it in an event of ours, if there is any. What may be a repetition stays held back, and
-    /// what is the same whenever this is called is the text that all events together give.
+    /// for it in an event of ours, if there is any. What is the same as the text so far stays held
+    /// back. A whole answer has the same text whenever this is called; one that is begun anew
+    /// behind words which it has shown is no continuation.
     pub fn release(&mut self) -> Joined {
         let Stage::Seam(seam) = &mut self.stage else { return Joined::Swallow };
         let text = seam.release();

@@ -7,7 +7,7 @@ mod unroll;
 use crate::answer::{self, Said};
 use crate::chunk::is_failure;
 use crate::json::Kind;
-use crate::output::{ErrorTold, tells_error};
+use crate::output::describes_error;
 use crate::usage::{self, Usage};
 
 pub use gather::{Gather, NoCompletion, events_to_completion};
@@ -61,8 +61,7 @@ pub fn inspect(body: &[u8]) -> ReplyFacts {
     };
     facts.usage = told.usage();
     let is_given_up = is_failure(facts.finish_reason.as_deref());
-    let is_completion =
-        has_choices && !is_given_up && (facts.has_output || tells_error(view) != ErrorTold::Error);
+    let is_completion = has_choices && !is_given_up && (facts.has_output || !describes_error(view));
     facts.shape = if is_completion { Shape::Completion } else { Shape::ErrorInside };
     facts
 }
