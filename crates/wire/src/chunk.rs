@@ -19,7 +19,8 @@ pub enum ChunkKind {
     Preamble,
     /// Token counts and no choices.
     UsageOnly,
-    /// JSON that is no object: it says nothing, and a client could not read it.
+    /// JSON that is no object, plain words, or what an event of another kind says: nothing of the
+    /// answer, and a client could not read it.
     Stray,
     /// Not JSON: what it was to say is lost.
     Broken,
@@ -76,6 +77,12 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// Those of a stream of so many choices, each of which has to end.
+    pub const fn of(choices: u32) -> Self {
+        let choices = if choices > 1 { u128::MAX >> 128_u32.saturating_sub(choices) } else { 0 };
+        Self { choices, ended: 0 }
+    }
+
     /// Notes one event.
     pub fn note(&mut self, facts: &ChunkFacts) {
         self.choices |= facts.choices;
@@ -102,7 +109,12 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
     }
     let mut reading = Reading::default();
     let Ok(view) = answer::read(data, |said| reading.hear(said)) else {
-        return ChunkFacts::of_kind(ChunkKind::Broken);
+        let is_of_answer = name.is_none_or(|name| name == "message") && !is_plain_words(data);
+        return ChunkFacts::of_kind(if is_of_answer {
+            ChunkKind::Broken
+        } else {
+            ChunkKind::Stray
+        });
     };
     match view.kind() {
         Kind::Object => reading.finish(view),
@@ -111,6 +123,11 @@ pub fn classify(data: &[u8], name: Option<&str>) -> ChunkFacts {
             ChunkFacts::of_kind(ChunkKind::Stray)
         }
     }
+}
+
+/// Whether text has none of JSON's marks: a ping, a note of the time, and no chunk that was cut.
+fn is_plain_words(data: &[u8]) -> bool {
+    !data.iter().any(|byte| matches!(byte, b'{' | b'}' | b'[' | b']' | b'"' | b'\\'))
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
@@ -206,9 +223,10 @@ fn add_choice(facts: &mut ChunkFacts, output: Output) {
     }
 }
 
-/// `error` is `OpenRouter`'s, `insufficient_system_resource` `DeepSeek`'s word for a cut answer.
+/// The words for an answer that was cut: `error` is `OpenRouter`'s, `insufficient_system_resource`
+/// `DeepSeek`'s, `network_error` `Z.ai`'s, `abort` vLLM's.
 pub(crate) fn is_failure(reason: Option<&str>) -> bool {
-    matches!(reason, Some("error" | "insufficient_system_resource"))
+    matches!(reason, Some("error" | "insufficient_system_resource" | "network_error" | "abort"))
 }
 
 #[cfg(test)]
@@ -292,11 +310,16 @@ mod tests {
             (r#"{"choices":[{"text":"","finish_reason":null}]}"#, Preamble),
             (r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#, Content),
             (r#"{"choices":[{"#, Broken),
-            ("Tokens per minute", Broken),
+            (r#"5,"choices":[]}"#, Broken),
+            ("\"", Broken),
+            ("Tokens per minute", Stray),
+            (": keep-alive", Stray),
             ("5", Stray),
             ("[]", Stray),
         ]);
         assert_eq!(classify(b"{}", Some("ping")).kind, Preamble);
+        assert_eq!(classify(b"{took 5 ms", Some("timing")).kind, Stray);
+        assert_eq!(classify(b"{took 5 ms", Some("message")).kind, Broken);
     }
 
     #[test]
@@ -337,6 +360,23 @@ mod tests {
         assert_eq!(facts.finish_reason.as_deref(), Some("tool_calls"));
         assert!(facts.tool_call && facts.other_choices && !facts.finish_is_error);
         assert_eq!(facts.usage.and_then(|usage| usage.total()), Some(3));
+    }
+
+    #[test]
+    fn a_stream_ends_when_every_choice_has() {
+        let end_of = |index: u32| {
+            let end = format!(r#"{{"choices":[{{"index":{index},"finish_reason":"stop"}}]}}"#);
+            classify(end.as_bytes(), None)
+        };
+        for choices in [0, 1, 2, 3, 127, 128, u32::MAX] {
+            let mut ends = Ends::of(choices);
+            assert!(!ends.are_all(), "{choices}");
+            for index in 0..choices.clamp(1, 128) {
+                assert!(!ends.are_all(), "{choices} {index}");
+                ends.note(&end_of(index));
+            }
+            assert!(ends.are_all(), "{choices}");
+        }
     }
 
     #[test]

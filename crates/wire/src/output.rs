@@ -68,13 +68,14 @@ fn has_text(value: View<'_>) -> bool {
     value.kind() == Kind::String && value.is_filled() || value.elements().any(is_filled)
 }
 
-/// Why a choice ended; an empty string, which some send with every chunk, is no reason.
+/// Why a choice ended; an empty string or the word `null`, which some send with every chunk, is no
+/// reason.
 fn finish_reason(reason: View<'_>) -> Option<String> {
     if reason.is_null() {
         return None;
     }
     let text = reason.as_str().unwrap_or_else(|| String::from_utf8_lossy(reason.raw()));
-    Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned)
+    Some(text).filter(|text| !matches!(text.as_ref(), "" | "null")).map(Cow::into_owned)
 }
 
 /// Whether an object that has no output is an error: an `error` that says something, in the

@@ -51,6 +51,12 @@ impl Intake {
         self.scan.layout.named(name).last().and_then(|(_, member)| member.view(&self.body))
     }
 
+    /// How many choices the client asks for, where that can be read.
+    pub(crate) fn choices(&self) -> u32 {
+        let given = self.parameter("n").and_then(|given| str::from_utf8(given.raw()).ok());
+        given.and_then(|given| given.trim().parse().ok()).unwrap_or(1)
+    }
+
     /// Lets go of the buffer that the headers were read into, for a request that is kept long.
     pub(crate) fn keep_apart(&mut self) {
         for value in self.headers.values_mut() {

@@ -51,6 +51,7 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(asked: Asked, status: u16, hide_usage: bool) -> Self {
+        let choices = asked.choices;
         let (told, join) = match &asked.recovery {
             Recovery::Off => (None, None),
             Recovery::Possible => (Some(Told::default()), None),
@@ -65,7 +66,7 @@ impl Filter {
             usage: None,
             output: false,
             finish_reason: None,
-            ends: Ends::default(),
+            ends: Ends::of(choices),
             broken: 0,
             text_bytes: 0,
             told,

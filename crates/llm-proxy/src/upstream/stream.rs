@@ -25,12 +25,20 @@ use super::source::Source;
 use super::told::Told;
 use crate::clock;
 
-/// How much may come before the first meaningful event.
+/// How much of what comes before the first meaningful event is held. More of it is left out: a
+/// provider that thinks long may send an empty word for each hidden one.
 const MOST_HELD_EVENTS: usize = 2_000;
-const MOST_HELD_BYTES: usize = 2 << 20;
+const MOST_HELD_BYTES: usize = 1 << 20;
+
+/// How much of it there may be in all, where each event is taken for at least so many bytes.
+const LONGEST_PREAMBLE: usize = 16 << 20;
+const LEAST_BYTES: usize = 256;
 
 /// How long a stream that gave its finish reason may take to end.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// And one that has told its token counts, too, so that only `[DONE]` is missing.
+const AFTER_COUNTS: Duration = Duration::from_secs(1);
 
 /// How a stream ended.
 #[derive(Debug)]
@@ -90,16 +98,20 @@ impl EventStream {
     }
 
     async fn hold(&mut self) -> Result<(), Failure> {
-        let mut held_bytes = 0;
+        let mut preamble = 0;
         loop {
             while let Some(event) = self.source.next_event() {
                 let event = event.map_err(|_| Failure::no_answer("an event is too large"))?;
-                held_bytes += event.raw().len();
+                preamble += event.raw().len().max(LEAST_BYTES);
+                let held = self.ready.len();
                 if self.take(&event)? {
                     return Ok(());
                 }
+                if held >= MOST_HELD_EVENTS || preamble > MOST_HELD_BYTES {
+                    self.ready.truncate(held);
+                }
             }
-            if self.ready.len() > MOST_HELD_EVENTS || held_bytes > MOST_HELD_BYTES {
+            if preamble > LONGEST_PREAMBLE {
                 return Err(Failure::no_answer("too much came before the first word"));
             }
             if self.source.has_ended() {
@@ -162,9 +174,10 @@ impl EventStream {
     }
 
     fn pass(&mut self, event: &Event) {
-        let was_finished = self.filter.is_finished();
+        let progress = |filter: &Filter| (filter.is_finished(), filter.usage.is_some());
+        let before = progress(&self.filter);
         let passed = self.filter.pass(event);
-        if self.filter.is_finished() && !was_finished {
+        if self.filter.is_finished() && progress(&self.filter) != before {
             self.be_patient();
         }
         match passed {
@@ -187,7 +200,11 @@ impl EventStream {
     /// Waits anew for what comes next. After the finish reason that is not much, and no sign of
     /// life makes it more.
     fn be_patient(&mut self) {
-        let patience = if self.filter.is_finished() { AFTER_FINISH } else { self.stall };
+        let patience = match (self.filter.is_finished(), &self.filter.usage) {
+            (false, _) => self.stall,
+            (true, None) => AFTER_FINISH,
+            (true, Some(_)) => AFTER_COUNTS,
+        };
         self.silence.as_mut().reset(clock::deadline_in(patience.min(self.stall)));
     }
 

@@ -1,5 +1,6 @@
 //! How streams end, and what single events may look like on the way.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use simulated::{Events, Reply};
 
@@ -118,15 +119,16 @@ async fn one_finished_choice_of_two_is_no_end() {
 /// Events that are not JSON: something was to be said, and is lost.
 const BROKEN: [&str; 6] = [
     "data: {\"choices\":[{\"delta\":{\"content\":\"br\n\n",
-    "data: nonsense\n\n",
+    "data: nonsense\"}\n\n",
     "data: {\"choices\":[]}}\n\n",
     "data: {\"a\":\"\u{1}\"}\n\n",
     "data: \"text\n\n",
     "event: message\ndata: {\n\n",
 ];
 
-/// JSON that is no chunk: nothing is lost with it.
-const STRAY: &str = "data: \"text\"\n\ndata: 17\n\ndata: null\n\ndata: []\n\ndata: true\n\n";
+/// JSON that is no chunk, and words: nothing is lost with it.
+const STRAY: &str = "data: \"text\"\n\ndata: 17\n\ndata: null\n\ndata: []\n\ndata: true\n\n\
+    data: nonsense\n\n";
 
 #[tokio::test]
 async fn a_broken_event_and_what_is_no_chunk_are_dropped_wherever_they_stand() {
@@ -237,6 +239,64 @@ async fn events_of_unknown_types_go_on_as_they_are() {
     let proxy = Setup::chain([&a]).start().await;
     let heard = proxy.chat(true).await;
     assert_eq!(heard.text(), String::from_utf8_lossy(&text));
+}
+
+/// Pings of some servers are words where JSON is expected.
+#[tokio::test]
+async fn words_that_are_no_json_neither_end_a_stream_nor_reach_the_client() {
+    for word in ["ping", ": keep-alive", "took 5 ms, 3.2 t/s", "1719"] {
+        let word = format!("event: timing\ndata: {word}\n\ndata: {word}\n\n");
+        let parts = [A.role(), A.text("one "), A.text("two"), A.finish(), Events::done()];
+        let sent = parts.iter().map(|part| joined(&[word.clone().into(), part.clone()]));
+        let a = always(raw_stream(joined(&sent.collect::<Vec<_>>()))).await;
+        let proxy = Setup::chain([&a]).start().await;
+        let heard = proxy.chat(true).await;
+        assert_eq!(heard.body, joined(&parts), "{word}");
+        assert_eq!(heard.header("x-attempts"), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn a_choice_that_was_asked_for_and_never_came_is_no_end() {
+    let mut body = question(true);
+    body["n"] = 2.into();
+    let first = joined(&[A.begun(&["one"]), A.finish()]);
+    let second = |delta: &str, reason: &str| {
+        let choice = format!("{{\"index\":1,\"delta\":{delta},\"finish_reason\":{reason}}}");
+        Bytes::from(format!("data: {{\"choices\":[{choice}]}}\n\n"))
+    };
+    let a = always(raw_stream(first.clone()).cut()).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert_interrupted(&proxy.ask(&body).await, "one", "a");
+    // One choice comes after the other, with a pause that would be too long at the end.
+    let whole = vec![
+        (ZERO, first),
+        (MS * 6_000, joined(&[second("{\"content\":\"two\"}", "null")])),
+        (ZERO, joined(&[second("{}", "\"stop\""), Events::done()])),
+    ];
+    let a = always(Reply::events(whole)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let heard = proxy.ask(&body).await;
+    assert!(heard.is_done() && heard.text().contains("two"), "{}", heard.text());
+    // Who leaves `n` out gives one choice, and that is the answer.
+    body["n"] = 1.into();
+    let a = always(raw_stream(joined(&[A.begun(&["one"]), A.finish()]))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert!(proxy.ask(&body).await.is_done());
+}
+
+#[tokio::test]
+async fn thousands_of_empty_words_before_the_first_one_are_no_fault() {
+    let empty = A.delta(&serde_json::json!({"content": ""}));
+    let mut sent = A.role().to_vec();
+    for _ in 0..5_000 {
+        sent.extend_from_slice(b": keep-alive\n\n");
+        sent.extend_from_slice(&empty);
+    }
+    sent.extend_from_slice(&joined(&[A.text("one"), A.finish(), Events::done()]));
+    let a = always(raw_stream(sent)).await;
+    let proxy = Setup::chain([&a]).start().await;
+    assert_one_answer(&proxy.chat(true).await, "one");
 }
 
 /// Some providers send an `error` that says nothing with every event.

@@ -63,7 +63,7 @@ fn event(dice: &mut Dice, meaning: Meaning) -> String {
         }
         Meaning::Stray => dice.one_of(&["[1]", "\"x\"", "null", "7", "", " "]).to_owned(),
         Meaning::Broken => {
-            dice.one_of(&["{\"choices\":[{", "oops", "{]}", "{\"a\":1}}"]).to_owned()
+            dice.one_of(&["{\"choices\":[{", "oops}", "{]}", "{\"a\":1}}"]).to_owned()
         }
         Meaning::Error => "{\"error\":{\"message\":\"no\",\"code\":\"x\"}}".to_owned(),
         Meaning::Finish => "{\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}".to_owned(),
