@@ -6,6 +6,7 @@
 
 mod kept;
 mod learned;
+mod paced;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
 pub(crate) use learned::Learned;
+use paced::Paced;
 
 /// Why a limit forbids another request, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,7 @@ pub(crate) struct Usage {
     limits: Limits,
     pub(crate) metered: Vec<Metered>,
     pub(crate) learned: Vec<Learned>,
+    paced: Paced,
     /// What an earlier run counted, until the limits are known against which it counts.
     restored: Vec<KeptCount>,
 }
@@ -129,6 +132,7 @@ impl Usage {
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today = self.requests_today.saturating_add(1);
         self.pace.add(tokens, now);
+        self.paced.take(now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
@@ -215,8 +219,14 @@ impl Usage {
         self.first_word = Some(usual);
     }
 
+    /// A request that was sent at `started` was refused, as stated until then.
+    pub(crate) fn refuse(&mut self, started: Timestamp, until: Timestamp, now: Timestamp) {
+        self.paced.refuse(started, until, now);
+    }
+
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
+        self.paced = Paced::default();
     }
 
     pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {
@@ -227,7 +237,8 @@ impl Usage {
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
-        declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
+        let all = declared.chain(learned).chain(self.paced.used_up(now));
+        all.max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
     /// Whether a request of `demand` can never pass within one minute, or finds no room in what

@@ -291,15 +291,17 @@ impl Held {
         }
     }
 
-    /// Takes what a failed reply's headers said of the provider's limits.
-    pub(crate) fn learn(
-        &self,
-        budgets: &[engine::Budget],
-        refused_until: Option<engine::Timestamp>,
-    ) {
-        if let (Some(lease), false) = (&self.lease, budgets.is_empty()) {
-            self.app.ledger().learn(&self.world.registry, lease, budgets, refused_until);
+    /// Takes what a failed reply's headers and its time said of the provider's limits.
+    pub(crate) fn learn(&self, budgets: &[engine::Budget], fault: &engine::Fault) {
+        let Some(lease) = &self.lease else { return };
+        let refused_until = fault.stated_end();
+        if budgets.is_empty() && refused_until.is_none() {
+            return;
         }
+        let now = self.app.clock.now();
+        let mut ledger = self.app.ledger();
+        ledger.learn_pace(&self.world.registry, lease, fault, now);
+        ledger.learn(&self.world.registry, lease, budgets, refused_until);
     }
 
     /// The answer is over.

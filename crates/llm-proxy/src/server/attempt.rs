@@ -91,7 +91,7 @@ impl Journey {
                 Ok(Answered { held, answer, route, adapted })
             }
             Err(failure) => {
-                held.learn(&outcome.budgets, failure.fault.stated_end());
+                held.learn(&outcome.budgets, &failure.fault);
                 Err(Failed { held, failure, route, model, asked_for_usage, adapted })
             }
         }

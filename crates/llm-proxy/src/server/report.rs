@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use engine::{
-    Abilities, Candidate, Closed, Dimension, FaultKind, Reason, Refusal, Timestamp, Why, policy,
+    Abilities, Candidate, Closed, Dimension, FaultKind, Reason, Refusal, Timestamp, Why, Window,
+    policy,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Zoned;
@@ -145,6 +146,9 @@ pub(crate) fn reason(closed: &Closed) -> String {
         Reason::LimitUsedUp(used) => {
             let what = dimension_word(used.dimension);
             let limit = used.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+            if used.window == Window::Unknown && used.limit.is_none() {
+                return format!("{what} used up");
+            }
             format!("{what} per {}{limit} used up", used.window.as_str())
         }
         Reason::Busy => "as many requests under way as allowed".to_owned(),

@@ -7,6 +7,7 @@
 mod harness;
 mod shared;
 
+mod bursts;
 mod chains;
 mod counted;
 mod crowds;

@@ -119,10 +119,16 @@ pub struct Meter {
 impl Meter {
     /// Begins with every budget full.
     pub fn new(quotas: &Quotas, refill: Refill) -> Self {
+        Self::counting(quotas, refill, Duration::from_millis(MINUTE_MS))
+    }
+
+    /// The same for who counts over another span than a minute, of at least a millisecond.
+    pub fn counting(quotas: &Quotas, refill: Refill, minute: Duration) -> Self {
+        let minute = u64::try_from(minute.as_millis()).unwrap_or(MINUTE_MS).max(1);
         let limits = [
-            (Dimension::RequestsPerMinute, quotas.requests_per_minute, MINUTE_MS),
+            (Dimension::RequestsPerMinute, quotas.requests_per_minute, minute),
             (Dimension::RequestsPerDay, quotas.requests_per_day, DAY_MS),
-            (Dimension::TokensPerMinute, quotas.tokens_per_minute, MINUTE_MS),
+            (Dimension::TokensPerMinute, quotas.tokens_per_minute, minute),
             (Dimension::TokensPerDay, quotas.tokens_per_day, DAY_MS),
         ];
         let budgets = limits

@@ -43,6 +43,8 @@ pub struct Limits {
     pub quotas: Quotas,
     /// How spent budget comes back.
     pub refill: Refill,
+    /// Over which span it counts what its documents call a minute.
+    pub minute: Duration,
     /// Who shares a budget.
     pub scope: Scope,
     /// Whose headers and errors are imitated.
@@ -63,6 +65,7 @@ impl Default for Limits {
             name: "simulated".to_owned(),
             quotas: Quotas::default(),
             refill: Refill::default(),
+            minute: Duration::from_mins(1),
             scope: Scope::default(),
             dialect: HeaderDialect::default(),
             keys: None,
@@ -70,6 +73,12 @@ impl Default for Limits {
             latency: Duration::ZERO,
             pace: Duration::ZERO,
         }
+    }
+}
+
+impl Limits {
+    fn meter(&self) -> Meter {
+        Meter::counting(&self.quotas, self.refill, self.minute)
     }
 }
 
@@ -174,9 +183,7 @@ impl Limiting {
         let tokens = asked.prompt_tokens.saturating_add(reserved);
         let account = self.account(request.key(), &asked.model);
         let mut meters = lock(&self.meters);
-        let meter = meters
-            .entry(account.clone())
-            .or_insert_with(|| Meter::new(&self.limits.quotas, self.limits.refill));
+        let meter = meters.entry(account.clone()).or_insert_with(|| self.limits.meter());
         let admission = meter.admit(request.at, tokens);
         let standing = meter.standing(request.at);
         drop(meters);
