@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use wire::chunk;
-use wire::continuation::{Continuation, Joined};
+use wire::continuation::{Continuation, Habit, Joined};
 use wire::sse::Framer;
 use wire::usage::Spent;
 
@@ -104,7 +104,7 @@ proptest! {
         if drops_blank && again == 0 && told.ends_with(' ') {
             came.insert(0, ' ');
         }
-        let join = || Continuation::after_prefill(None, &told, false, Spent::default());
+        let join = || Continuation::after_prefill(None, &told, Habit::Unknown, Spent::default());
         let seen = heard(join(), &cut(&came, &cuts)).map(|new| told.clone() + &new);
         // A line may be meant twice.
         let is_line = again > 0 && again < sent && told.ends_with('\n');
@@ -128,7 +128,7 @@ proptest! {
         let told = words[..25 + sent.index(words.len() - 25)].concat();
         let rest = whole.strip_prefix(&told).unwrap_or_default();
         let came = format!("{before}{whole}");
-        let join = Continuation::after_prefill(None, &told, false, Spent::default());
+        let join = Continuation::after_prefill(None, &told, Habit::Unknown, Spent::default());
         let new = heard(join, &cut(&came, &cuts));
         prop_assert_eq!(new.as_deref(), Some(rest));
     }
@@ -139,10 +139,10 @@ proptest! {
         came in "[ab \n]{0,40}",
         cuts in prop::collection::vec(any::<usize>(), 0..6),
     ) {
-        let join = Continuation::after_prefill(None, &sent, false, Spent::default());
+        let join = Continuation::after_prefill(None, &sent, Habit::Unknown, Spent::default());
         let new = heard(join, &cut(&came, &cuts));
         let whole = heard(
-            Continuation::after_prefill(None, &sent, false, Spent::default()),
+            Continuation::after_prefill(None, &sent, Habit::Unknown, Spent::default()),
             &[&came],
         );
         prop_assert_eq!(&new, &whole, "it matters where the pieces are cut");
@@ -182,9 +182,9 @@ proptest! {
         (sent, came, before) in joints(),
         mut cuts in prop_oneof![Just(vec![]), prop::collection::vec(any::<usize>(), 0..20)],
         late in any::<u32>(),
-        may_repeat in any::<bool>(),
+        habit in prop_oneof![Just(Habit::Unknown), Just(Habit::GoesOn), Just(Habit::Repeats)],
     ) {
-        let join = || Continuation::after_prefill(None, &sent, may_repeat, Spent::default());
+        let join = || Continuation::after_prefill(None, &sent, habit, Spent::default());
         cuts.push(before);
         let stream = stream_of(&cut(&came, &cuts));
         let (text, is_whole) = heard_of(join(), &[&stream], |_| false);
@@ -213,7 +213,7 @@ fn the_bytes_are_the_same_wherever_the_providers_bytes_are_cut() {
     let rest = [": note\n\n", &data(" Sure, "), "\n\n", &data("so é"), "\r\r", "data: [DONE]\n\n"];
     for stream in [rest.concat(), repeats.clone() + &rest.concat()] {
         for join in [
-            Continuation::after_prefill(Some("a".into()), sent, false, Spent::default()),
+            Continuation::after_prefill(Some("a".into()), sent, Habit::Unknown, Spent::default()),
             Continuation::afresh(Some("a".into()), sent.into(), Spent::default()),
         ] {
             let whole = joined_bytes(join.clone(), &[stream.as_bytes()]);

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use settings::Prefill;
 use wire::Endpoint;
-use wire::continuation::{Continuation, put_beginning};
+use wire::continuation::{Continuation, Habit, put_beginning};
 use wire::request::RequestScan;
 use wire::splice::{Edit, splice};
 
@@ -95,9 +95,13 @@ pub(super) async fn rescue(
 pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told) -> Continued {
     let (id, spent) = (told.id.clone(), told.spent);
     let way = route.provider.prefill_for(model);
-    let repeats = matches!(way, Prefill::Message { repeats: true, .. });
+    let habit = match way {
+        Prefill::Message { repeats: true, .. } => Habit::Repeats,
+        Prefill::Message { .. } | Prefill::Body(_) => Habit::GoesOn,
+        Prefill::Unknown | Prefill::No | Prefill::Plain => Habit::Unknown,
+    };
     let (intake, join) = match prefilled(intake, way, told) {
-        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, repeats, spent)),
+        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, habit, spent)),
         None => (intake.clone(), Continuation::afresh(id, told.text.clone(), spent)),
     };
     let continuing = Continuing { told: told.clone(), join };

@@ -1,6 +1,8 @@
 //! What a text is like: whether it says so much that it does not come again by chance, what it has
 //! in common with another one, and whether an answer could begin with it.
 
+use memchr::memmem;
+
 /// Bytes of text that no continuation begins with by chance.
 const NO_COINCIDENCE: usize = 24;
 
@@ -52,10 +54,12 @@ pub(super) fn common_end(one: &str, other: &str) -> usize {
 }
 
 /// Bytes of the beginning of a text that do not come again by chance, 0 if it has no such one. A
-/// text that begins with a rule or a frame has a longer one.
+/// text that begins with a rule or a frame has a longer one; one that says it again by itself none.
 pub(super) fn distinctive_beginning(text: &str) -> usize {
     let lengths = [1, 2, 4].map(|times| text.ceil_char_boundary(times * NO_COINCIDENCE));
-    lengths.into_iter().find(|length| says_much(&text[..*length])).unwrap_or(0)
+    let length = lengths.into_iter().find(|length| says_much(&text[..*length])).unwrap_or(0);
+    let is_alone = || memmem::find(&text.as_bytes()[1..], &text.as_bytes()[..length]).is_none();
+    if length > 0 && is_alone() { length } else { 0 }
 }
 
 /// Whether a text says so much that it does not come again by chance.

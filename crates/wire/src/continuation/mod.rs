@@ -8,6 +8,7 @@ mod seam;
 
 pub use halves::Halves;
 pub use prompt::put_beginning;
+pub use seam::Habit;
 
 use bytes::Bytes;
 
@@ -76,10 +77,9 @@ enum Text {
 
 impl Continuation {
     /// The other provider goes on where `sent` ends, since it was given that text. Some repeat it,
-    /// or its end, all the same: `may_repeat` says that this one is known to repeat the whole; what
-    /// does not come again by chance is taken for a repetition in any case.
-    pub fn after_prefill(id: Option<String>, sent: &str, may_repeat: bool, earlier: Spent) -> Self {
-        let stage = Stage::Seam(Box::new(Seam::after(sent, may_repeat)));
+    /// or its end, all the same.
+    pub fn after_prefill(id: Option<String>, sent: &str, habit: Habit, earlier: Spent) -> Self {
+        let stage = Stage::Seam(Box::new(Seam::after(sent, habit)));
         Self { was_given: true, ..Self::of(id, stage, earlier) }
     }
 
@@ -439,15 +439,21 @@ mod tests {
 
     #[test]
     fn a_prefilled_answer_goes_on_as_it_is() {
-        let mut continuation =
-            Continuation::after_prefill(Some("a".into()), "Hello", false, Spent::default());
+        let mut continuation = Continuation::after_prefill(
+            Some("a".into()),
+            "Hello",
+            Habit::Unknown,
+            Spent::default(),
+        );
         assert_eq!(joined(&mut continuation, &[" there", "."]).as_deref(), Ok(" there."));
     }
 
     #[test]
     fn a_repetition_after_a_prefill_is_swallowed_and_a_chance_likeness_is_not() {
         let sent = "The answer to this question is";
-        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
+        let fresh = || {
+            Continuation::after_prefill(Some("a".into()), sent, Habit::Repeats, Spent::default())
+        };
         let repeated = joined(&mut fresh(), &["The answer to", " this question is 42", "."]);
         assert_eq!(repeated.as_deref(), Ok(" 42."));
         let rest = ". ".repeat(80);
@@ -489,7 +495,9 @@ mod tests {
     #[test]
     fn an_end_mark_without_a_finish_reason_gets_one() {
         let sent = "The answer to this question is";
-        let fresh = || Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
+        let fresh = || {
+            Continuation::after_prefill(Some("a".into()), sent, Habit::Repeats, Spent::default())
+        };
         let event_of = |delta: &str, more: &str| {
             format!(
                 "data: {{\"id\":\"a\",\"object\":\"chat.completion.chunk\",{more}\"choices\":\
@@ -526,8 +534,12 @@ mod tests {
                 r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":"The"}}]}"#,
             ),
         ] {
-            let mut prefilled =
-                Continuation::after_prefill(Some("a".into()), sent, true, Spent::default());
+            let mut prefilled = Continuation::after_prefill(
+                Some("a".into()),
+                sent,
+                Habit::Repeats,
+                Spent::default(),
+            );
             assert_eq!(joined(&mut prefilled, &["The"]).as_deref(), Ok(""));
             let end = end.replace("}]}", r#","finish_reason":"stop"}]}"#);
             let expected = expected.replace("}]", r#","finish_reason":"stop"}]"#);
@@ -562,7 +574,8 @@ mod tests {
             Usage { prompt_tokens: Some(10), completion_tokens: Some(3), ..Usage::default() };
         let mut spent = Spent::default();
         spent.add(Some(first), 1);
-        let mut continuation = Continuation::after_prefill(Some("a".into()), "x", false, spent);
+        let mut continuation =
+            Continuation::after_prefill(Some("a".into()), "x", Habit::Unknown, spent);
         let event = event(
             r#"{"id":"b","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"other":1}}"#,
         );

@@ -18,6 +18,9 @@
 //! | the one space that the text ends with, before a word | left out |
 //! | anything else | new |
 //!
+//! A provider that was told by a flag to go on is believed: what it says is new, but for the whole
+//! text, if that is long or if the provider is known to repeat it.
+//!
 //! Long is a text of more than 160 bytes: nobody says that again by chance.
 //! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
 //! one of letters only. Neither is a repetition itself: figures and `haha` do go on like that.
@@ -51,6 +54,17 @@ const PART_OF_WORD: usize = 4;
 /// Bytes at the end of rows that begin alike.
 const PART_OF_ROW: usize = 4;
 
+/// How a provider goes on with a text that it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// It is known to, and may begin anew or repeat something all the same.
+    Unknown,
+    /// It was told to by a flag of its own.
+    GoesOn,
+    /// It was told to by a flag of its own, and says the whole text again before that.
+    Repeats,
+}
+
 /// What came says something else than what was sent, or cannot be told from it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Other;
@@ -70,8 +84,7 @@ pub(super) struct Seam {
     sent: String,
     /// That white space.
     blank: String,
-    /// Whether this provider is known to repeat the whole.
-    may_repeat: bool,
+    habit: Habit,
     /// Bytes of the beginning of `sent` that do not come again by chance; 0 if there are none.
     beginning: usize,
     /// What has come and was held back.
@@ -91,13 +104,18 @@ pub(super) struct Seam {
 }
 
 impl Seam {
-    pub(super) fn after(sent: &str, may_repeat: bool) -> Self {
+    pub(super) fn after(sent: &str, habit: Habit) -> Self {
         let text = sent.trim_end();
+        let beginning = match habit {
+            // Nothing but the whole of a long text is taken for a repetition.
+            Habit::GoesOn | Habit::Repeats if text.len() <= WINDOW => 0,
+            Habit::Unknown | Habit::GoesOn | Habit::Repeats => distinctive_beginning(text),
+        };
         Self {
             sent: text.to_owned(),
             blank: sent[text.len()..].to_owned(),
-            may_repeat,
-            beginning: distinctive_beginning(text),
+            habit,
+            beginning,
             held: String::new(),
             open: Vec::new(),
             repeated: 0,
@@ -258,8 +276,12 @@ impl Seam {
         if end.is_empty() {
             return Verdict::New;
         }
-        if at == 0 && self.may_repeat {
+        if at == 0 && self.habit == Habit::Repeats {
             return Verdict::Again;
+        }
+        if self.habit != Habit::Unknown {
+            let is_whole = at == 0 && self.beginning > 0;
+            return if is_whole { Verdict::Again } else { Verdict::New };
         }
         if let Some(unit) = repeated_unit(end) {
             // What repeats itself may go on like that; nobody can tell whether it was begun anew.
@@ -377,8 +399,8 @@ mod tests {
     use super::*;
 
     /// What is new of a continuation that came in these pieces.
-    fn new_of(sent: &str, pieces: &[&str], may_repeat: bool) -> Result<String, Other> {
-        let mut seam = Seam::after(sent, may_repeat);
+    fn new_of(sent: &str, pieces: &[&str], habit: Habit) -> Result<String, Other> {
+        let mut seam = Seam::after(sent, habit);
         let mut new = String::new();
         for piece in pieces {
             new += &if seam.is_over() { (*piece).to_owned() } else { seam.push(piece)? };
@@ -389,10 +411,18 @@ mod tests {
     /// In one piece and in many, which must not differ.
     #[track_caller]
     fn assert_new(sent: &str, came: &str, expected: &str) {
-        assert_eq!(new_of(sent, &[came], false).as_deref(), Ok(expected), "{sent:?} + {came:?}");
+        assert_eq!(
+            new_of(sent, &[came], Habit::Unknown).as_deref(),
+            Ok(expected),
+            "{sent:?} + {came:?}"
+        );
         let chars: Vec<String> = came.chars().map(String::from).collect();
         let pieces: Vec<&str> = chars.iter().map(String::as_str).collect();
-        assert_eq!(new_of(sent, &pieces, false).as_deref(), Ok(expected), "{sent:?} + {came:?}");
+        assert_eq!(
+            new_of(sent, &pieces, Habit::Unknown).as_deref(),
+            Ok(expected),
+            "{sent:?} + {came:?}"
+        );
     }
 
     const SENT: &str = "First we mix the flour.\nThen the eggs go in, one by one, and";
@@ -443,7 +473,7 @@ mod tests {
             ("for a in b:\n    print(a, b)\n    pri", "nt(a, b)\n    print(c, d)\n"),
             ("- Do not run in here\n- Do not run ", "in here\n- Do not run out there\n"),
         ] {
-            if let Ok(new) = new_of(sent, &[came], false) {
+            if let Ok(new) = new_of(sent, &[came], Habit::Unknown) {
                 assert_eq!(new, came, "{sent:?}");
             }
         }
@@ -471,7 +501,7 @@ mod tests {
             ("```", true),
             (" 好", true),
         ] {
-            let mut seam = Seam::after(SENT, false);
+            let mut seam = Seam::after(SENT, Habit::Unknown);
             assert_eq!(seam.push(came).unwrap().is_empty(), is_held, "{came}");
             assert_eq!((seam.is_over(), seam.is_waiting()), (!is_held, is_held), "{came}");
         }
@@ -480,9 +510,9 @@ mod tests {
     #[test]
     fn an_answer_begun_anew_that_is_another_one_is_no_continuation() {
         let short = "First we mix the flour.";
-        assert_eq!(new_of(SENT, &[short], false), Err(Other), "it ends early");
+        assert_eq!(new_of(SENT, &[short], Habit::Unknown), Err(Other), "it ends early");
         let other = "First we mix the flour.\nThen comes the milk.";
-        assert_eq!(new_of(SENT, &[other], false), Err(Other));
+        assert_eq!(new_of(SENT, &[other], Habit::Unknown), Err(Other));
         assert_new(SENT, "First we rest.", "First we rest.");
     }
 
@@ -498,10 +528,10 @@ mod tests {
 
     #[track_caller]
     fn assert_other(sent: &str, came: &str) {
-        assert_eq!(new_of(sent, &[came], false), Err(Other), "{sent:?} + {came:?}");
+        assert_eq!(new_of(sent, &[came], Habit::Unknown), Err(Other), "{sent:?} + {came:?}");
         let chars: Vec<String> = came.chars().map(String::from).collect();
         let pieces: Vec<&str> = chars.iter().map(String::as_str).collect();
-        assert_eq!(new_of(sent, &pieces, false), Err(Other), "{sent:?} + {came:?}");
+        assert_eq!(new_of(sent, &pieces, Habit::Unknown), Err(Other), "{sent:?} + {came:?}");
     }
 
     #[test]
@@ -569,16 +599,16 @@ mod tests {
 
     #[test]
     fn no_more_than_the_window_is_held_back_where_nothing_comes_again() {
-        let mut seam = Seam::after("Hello ", false);
+        let mut seam = Seam::after("Hello ", Habit::Unknown);
         assert_eq!(seam.push(&" ".repeat(WINDOW)).as_deref(), Ok(""));
         assert_eq!(seam.push(" "), Ok(" ".repeat(WINDOW + 1)));
-        let mut seam = Seam::after(SENT, false);
+        let mut seam = Seam::after(SENT, Habit::Unknown);
         assert_eq!(seam.push(&"X".repeat(WINDOW - 1)).as_deref(), Ok(""));
         assert_eq!(seam.push("X"), Ok("X".repeat(WINDOW)));
-        let mut seam = Seam::after("Too short", false);
+        let mut seam = Seam::after("Too short", Habit::Unknown);
         assert_eq!(seam.push("x").as_deref(), Ok("x"), "there is nothing to wait for");
         let long = "a".repeat(1 << 20);
-        let mut seam = Seam::after(&long, false);
+        let mut seam = Seam::after(&long, Habit::Unknown);
         let mut push = || seam.push("aaaaaaaaaaaaaaab");
         let pieces = (0..99).take_while(|_| push().is_ok_and(|new| new.is_empty())).count();
         assert!(pieces < 98, "{pieces}");
@@ -586,7 +616,7 @@ mod tests {
 
     #[test]
     fn words_that_may_be_a_beginning_are_shown_in_the_end() {
-        let mut seam = Seam::after(SENT, false);
+        let mut seam = Seam::after(SENT, Habit::Unknown);
         assert_eq!(seam.push("Sure").as_deref(), Ok(""));
         assert_eq!(seam.release(), "Sure");
         assert!(!seam.holds() && !seam.is_waiting());
@@ -611,7 +641,7 @@ mod tests {
             (" ", "One", " One"),
             ("The", " butter", "The butter"),
         ] {
-            let mut seam = Seam::after(SENT, false);
+            let mut seam = Seam::after(SENT, Habit::Unknown);
             let mut seen = seam.push(first).unwrap();
             seen += &seam.release();
             seen += &seam.push(rest).unwrap();
@@ -623,13 +653,45 @@ mod tests {
     #[test]
     fn an_answer_begun_anew_behind_words_that_were_shown_is_no_continuation() {
         let long = format!("{SENT} so on,{}", " and so".repeat(30));
-        let mut seam = Seam::after(&long, false);
+        let mut seam = Seam::after(&long, Habit::Unknown);
         seam.push("Sure! ").unwrap();
         assert_eq!(seam.release(), "Sure! ");
         let mut shown = String::new();
         let anew = long.chars().map(|char| seam.push(char.encode_utf8(&mut [0; 4])));
         let broke = anew.into_iter().try_for_each(|new| new.map(|new| shown += &new));
         assert_eq!((broke, shown.as_str()), (Err(Other), ""));
+    }
+
+    #[test]
+    fn who_was_told_to_go_on_is_believed() {
+        let long = format!("{SENT} so on, until all is in the bowl,{}", " and so".repeat(20));
+        for (sent, came) in [
+            (SENT, "Then the eggs go in, one by one, and all is well."),
+            (SENT, "First we mix the flour.\nThen comes the milk."),
+            (SENT, "Sure! First we mix the flour."),
+            ("It is a repub", "republic"),
+            ("<svg>\n<rect width=\"10\"/>\n", "<rect width=\"10\"/>\n</svg>"),
+            ("Row, row, row your boat\n", "Row, row, row your boat\ngently"),
+            ("999", "999 bottles"),
+            (&long, "and so on"),
+        ] {
+            assert_eq!(new_of(sent, &[came], Habit::GoesOn).as_deref(), Ok(came), "{sent:?}");
+        }
+        for habit in [Habit::GoesOn, Habit::Repeats] {
+            let whole = format!("{long} it ends");
+            assert_eq!(new_of(&long, &[&whole], habit).as_deref(), Ok(" it ends"));
+        }
+        assert_eq!(new_of("999", &["999 bottles"], Habit::Repeats).as_deref(), Ok(" bottles"));
+    }
+
+    #[test]
+    fn many_equal_lines_may_be_followed_by_more() {
+        let line = "    print(x)\n";
+        for habit in [Habit::Unknown, Habit::GoesOn] {
+            let pieces = vec![line; 67];
+            let new = new_of(&line.repeat(33), &pieces, habit);
+            assert_eq!(new.as_deref(), Ok(line.repeat(67).as_str()), "{habit:?}");
+        }
     }
 
     #[test]
