@@ -240,10 +240,10 @@ fn is_at_a_picture(body: &ErrorBody, sent: &Sent<'_>) -> bool {
     };
     let named = body.text.match_indices("messages").find_map(number);
     let request = serde_json::from_slice::<Value>(sent.body()).unwrap_or_default();
-    let parts = named.and_then(|at| request.pointer(&format!("/messages/{at}/content")));
-    parts.and_then(Value::as_array).is_some_and(|parts| {
-        parts.iter().any(|part| part.get("type").is_some_and(|kind| kind == "image_url"))
-    })
+    let named = named.and_then(|at| request.pointer(&format!("/messages/{at}")));
+    let parts = named.filter(|message| message["role"] == "user");
+    let parts = parts.and_then(|message| message["content"].as_array());
+    parts.is_some_and(|parts| parts.iter().any(|part| part["type"] == "image_url"))
 }
 
 /// What of that is said of the model as such, so that it holds for every request.
