@@ -48,6 +48,20 @@ const LIMITED: &[&str] = &[
     "参数非法",
 ];
 
+/// What is said of an answer's length together with the prompt's, which is a matter of the context.
+const WITH_THE_PROMPT: &[&str] = &[
+    "prompt",
+    "input tokens",
+    "input length",
+    "in the messages",
+    "sum of",
+    " + ",
+    "context length",
+    "context limit",
+    "context size",
+    "context window",
+];
+
 /// What is said of two that are taken one at a time.
 const ONE_OF_TWO: &[&str] = &[
     "cannot both be",
@@ -147,6 +161,9 @@ pub(crate) fn count(tail: &str) -> Option<(u64, &str)> {
 /// The number that a sentence refuses in the provider's own words.
 fn in_sentence(place: &Range<usize>, text: &str, sent: &Sent<'_>) -> Option<&'static str> {
     let sentence = &text[place.clone()];
+    if says(sentence, WITH_THE_PROMPT) {
+        return None;
+    }
     let mut phrases = LIMITED.iter().chain(ONE_OF_TWO);
     let said = phrases.find_map(|phrase| Some((sentence.find(phrase)?, phrase.len())))?;
     let is_refused = |(_, names): &&(&str, &[&str])| {

@@ -276,13 +276,17 @@ fn a_validators_bound_is_a_ceiling() {
 }
 
 #[test]
-fn what_no_provider_takes_is_the_callers_own_mistake() {
+fn what_no_provider_takes_is_no_limit_of_this_one() {
     let table = [
         (r#"{"max_tokens":0}"#, "Range of max_tokens should be [1, 8192]"),
         (r#"{"temperature":-1}"#, "temperature: range: 0..1"),
         (r#"{"temperature":"hot"}"#, "temperature: range: 0..1"),
         (r#"{"temperature":0.5}"#, "top_p: range: 0..1"),
         (r#"{"temperature":3}"#, "Invalid 'temperature': decimal above maximum value."),
+        (
+            r#"{"max_tokens":9000}"#,
+            "The sum of prompt tokens and max_tokens exceeds the maximum context length of 8192.",
+        ),
     ];
     for (request, text) in table {
         assert_eq!(refused_parameter(&message(text), request.as_bytes()), None, "{text}");

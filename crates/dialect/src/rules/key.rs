@@ -37,6 +37,7 @@ pub(super) const RULES: &[Rule] = &[
             "model is disabled",
             "gated repo",
         ],
+        none: &["invalid api key", "incorrect api key", "api key not valid", "invalid_api_key"],
         kind: ModelMissing,
         whom: Whom::Deployment,
         ..ANY
