@@ -21,7 +21,10 @@ const NUMBERS: &[(&str, &[&str])] = &[
     ("top_p", &["top_p", "topp"]),
     ("temperature", &["temperature"]),
     ("max_completion_tokens", &["max_completion_tokens"]),
-    ("max_tokens", &["max_tokens", "maxoutputtokens", "max_output_tokens", "max tokens"]),
+    (
+        "max_tokens",
+        &["max_tokens", "maxoutputtokens", "max_output_tokens", "max tokens", "maximum tokens"],
+    ),
 ];
 
 /// What is said of all penalties together.
@@ -41,8 +44,16 @@ const LIMITED: &[&str] = &[
     "can only be set to",
     "only be set when",
     "less than or equal to",
+    "must be <=",
+    "must be between",
+    "must be in [",
+    "must not exceed",
+    "cannot exceed",
+    "cannot be greater than",
+    "cannot be larger than",
     "which is the maximum",
     "exceeds the maximum",
+    "exceeds the model limit",
     "range",
     "范围",
     "参数非法",
@@ -74,8 +85,19 @@ const ONE_OF_TWO: &[&str] = &[
 ];
 
 /// Phrases after which the largest value of an output limit stands.
-const CEILINGS: &[&str] =
-    &["less than or equal to", "must be at most", "supports at most", "can only afford", "<=", ">"];
+const CEILINGS: &[&str] = &[
+    "less than or equal to",
+    "must be at most",
+    "supports at most",
+    "can only afford",
+    "model limit of",
+    "must not exceed",
+    "cannot exceed",
+    "cannot be greater than",
+    "cannot be larger than",
+    "<=",
+    ">",
+];
 
 /// The same for any other parameter.
 const BOUNDS: &[&str] = &["less than or equal to", "must be at most", "must be <=", "maximum of"];
@@ -86,13 +108,14 @@ const OUTPUT: &[&str] = &[
     "max_completion_tokens",
     "maxoutputtokens",
     "max tokens",
+    "maximum tokens",
     "completion tokens",
     "output tokens",
     "can only afford",
 ];
 
 /// Words before the two ends of what is taken, and how near they stand.
-const RANGES: &[&str] = &["range", "范围", "between"];
+const RANGES: &[&str] = &["range", "范围", "must be between", "must be in"];
 const NEAR: usize = 48;
 
 /// So much of a text is looked at.
@@ -192,7 +215,7 @@ fn given<'n>(name: &'n str, sent: &Sent<'_>) -> Option<&'n str> {
 }
 
 /// Whether the request has less than the least that is taken: less than nothing is taken nowhere.
-fn is_too_small(name: &str, text: &str, sent: &Sent<'_>) -> bool {
+pub(crate) fn is_too_small(name: &str, text: &str, sent: &Sent<'_>) -> bool {
     let least = range(text, sent).map(|(least, _)| least);
     sent.number(name).zip(least).is_some_and(|(number, least)| number < least)
 }
@@ -207,8 +230,8 @@ fn by_bound(body: &Value) -> Option<&'static str> {
 /// The number that a field of its own names, where the words say no more than how far it may go.
 fn by_field(body: &ErrorBody) -> Option<&'static str> {
     let named = body.param.as_deref().and_then(top_level)?;
-    let mut names = NUMBERS.iter().map(|(number, _)| *number);
-    names.find(|name| *name == named).filter(|_| says(&body.text, BOUNDS))
+    let mut numbers = NUMBERS.iter().map(|(number, _)| *number);
+    numbers.find(|number| *number == named).filter(|_| says(&body.text, BOUNDS))
 }
 
 /// The largest whole value of a parameter that a validator states.

@@ -177,14 +177,15 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
         return Some(beside::CHOICE.to_owned());
     }
     let named = body.param.as_deref().and_then(top_level);
-    named
+    let named = named
         .or_else(|| by_location(&body.value))
         .or_else(|| by_written_location(&body.message))
         .or_else(|| number::refused(body, sent))
         .or_else(|| refused_thinking(body, sent).map(str::to_owned))
         .or_else(|| in_prose(&body.message, sent))
         .or_else(|| refused_option(body, sent))
-        .or_else(|| list::refused(body, sent))
+        .or_else(|| list::refused(body, sent));
+    named.filter(|name| !number::is_too_small(name, &body.text, sent))
 }
 
 /// The option that an error names, in its field, its location or its words.
@@ -213,11 +214,7 @@ fn refused_thinking(body: &ErrorBody, sent: &Sent<'_>) -> Option<&'static str> {
         places.any(|(at, _)| is_own(at..at + phrase.len(), text, sent))
     };
     let mut asks = THINKING.iter().copied();
-    if NO_THINKING.iter().any(|phrase| own(phrase)) {
-        asks.find(|name| sent.is_whole(name))
-    } else {
-        None
-    }
+    if NO_THINKING.iter().any(own) { asks.find(|name| sent.is_whole(name)) } else { None }
 }
 
 /// Whether a text has a word, whole.

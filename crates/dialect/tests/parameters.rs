@@ -184,79 +184,93 @@ fn a_validators_list_that_is_written_out_names_the_parameter() {
 }
 
 /// What a request has, what is said of it, and which parameter is meant with which ceiling.
+type Limited = (&'static str, &'static str, &'static str, Option<u64>);
+
+const LIMITED: &[Limited] = &[
+    (
+        r#"{"temperature":0.7}"#,
+        "invalid temperature: only 1 is allowed for this model",
+        "temperature",
+        None,
+    ),
+    (r#"{"top_p":0.3}"#, "invalid top_p: only 0.95 is allowed for this model", "top_p", None),
+    (r#"{"temperature":1.5}"#, "temperature: range: 0..1", "temperature", Some(1)),
+    (r#"{"temperature":0.5}"#, "`temperature` is deprecated for this model.", "temperature", None),
+    (
+        r#"{"temperature":0.5}"#,
+        "`temperature` may only be set to 1 when thinking is enabled.",
+        "temperature",
+        None,
+    ),
+    (
+        r#"{"frequency_penalty":0.2}"#,
+        "Penalty is not enabled for this model",
+        "frequency_penalty",
+        None,
+    ),
+    (
+        r#"{"presence_penalty":-0.2}"#,
+        "Penalty is not enabled for this model",
+        "presence_penalty",
+        None,
+    ),
+    (
+        r#"{"max_tokens":99999}"#,
+        "it has a maxOutputTokens value of 99999 but the supported range is from 1 (inclusive) to 65537 (exclusive).",
+        "max_tokens",
+        Some(65536),
+    ),
+    (
+        r#"{"max_tokens":99999}"#,
+        "Range of max_tokens should be [1, 8192]",
+        "max_tokens",
+        Some(8192),
+    ),
+    (
+        r#"{"max_tokens":999999}"#,
+        "max_tokens参数非法：限制数值范围[1,131072]",
+        "max_tokens",
+        Some(131_072),
+    ),
+    (
+        r#"{"max_tokens":64000}"#,
+        "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens",
+        "max_tokens",
+        Some(8192),
+    ),
+    (
+        r#"{"max_completion_tokens":32000}"#,
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+        "max_completion_tokens",
+        Some(8192),
+    ),
+    (r#"{"temperature":3}"#, "Range of temperature should be [0.0, 2.0)", "temperature", Some(2)),
+    (
+        r#"{"temperature":1.5}"#,
+        "temperature must be between 0 and 1.0 inclusive",
+        "temperature",
+        Some(1),
+    ),
+    (
+        r#"{"max_tokens":9000}"#,
+        "The maximum tokens you requested exceeds the model limit of 8192.",
+        "max_tokens",
+        Some(8192),
+    ),
+    (r#"{"max_tokens":9000}"#, "max_tokens cannot be greater than 4,096", "max_tokens", Some(4096)),
+    (r#"{"max_tokens":9000}"#, "max_tokens must be <= 4096", "max_tokens", Some(4096)),
+    (r#"{"max_tokens":9000}"#, "max_tokens must be in [1, 4096]", "max_tokens", Some(4096)),
+    (
+        r#"{"top_k":900}"#,
+        "Value '900' at 'inferenceConfig.topK' failed to satisfy constraint: Member must have value less than or equal to 500",
+        "top_k",
+        Some(500),
+    ),
+];
+
 #[test]
 fn a_number_that_another_provider_may_take_is_named_with_its_ceiling() {
-    let table = [
-        (
-            r#"{"temperature":0.7}"#,
-            "invalid temperature: only 1 is allowed for this model",
-            "temperature",
-            None,
-        ),
-        (r#"{"top_p":0.3}"#, "invalid top_p: only 0.95 is allowed for this model", "top_p", None),
-        (r#"{"temperature":1.5}"#, "temperature: range: 0..1", "temperature", Some(1)),
-        (
-            r#"{"temperature":0.5}"#,
-            "`temperature` is deprecated for this model.",
-            "temperature",
-            None,
-        ),
-        (
-            r#"{"temperature":0.5}"#,
-            "`temperature` may only be set to 1 when thinking is enabled.",
-            "temperature",
-            None,
-        ),
-        (
-            r#"{"frequency_penalty":0.2}"#,
-            "Penalty is not enabled for this model",
-            "frequency_penalty",
-            None,
-        ),
-        (
-            r#"{"presence_penalty":-0.2}"#,
-            "Penalty is not enabled for this model",
-            "presence_penalty",
-            None,
-        ),
-        (
-            r#"{"max_tokens":99999}"#,
-            "it has a maxOutputTokens value of 99999 but the supported range is from 1 (inclusive) to 65537 (exclusive).",
-            "max_tokens",
-            Some(65536),
-        ),
-        (
-            r#"{"max_tokens":99999}"#,
-            "Range of max_tokens should be [1, 8192]",
-            "max_tokens",
-            Some(8192),
-        ),
-        (
-            r#"{"max_tokens":999999}"#,
-            "max_tokens参数非法：限制数值范围[1,131072]",
-            "max_tokens",
-            Some(131_072),
-        ),
-        (
-            r#"{"max_tokens":64000}"#,
-            "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens",
-            "max_tokens",
-            Some(8192),
-        ),
-        (
-            r#"{"max_completion_tokens":32000}"#,
-            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
-            "max_completion_tokens",
-            Some(8192),
-        ),
-        (
-            r#"{"temperature":3}"#,
-            "Range of temperature should be [0.0, 2.0)",
-            "temperature",
-            Some(2),
-        ),
-    ];
-    for (request, text, name, most) in table {
+    for &(request, text, name, most) in LIMITED {
         let body = message(text);
         let refused = refused_parameter(&body, request.as_bytes());
         assert_eq!(refused.as_deref(), Some(name), "{text}");
@@ -283,6 +297,7 @@ fn what_no_provider_takes_is_no_limit_of_this_one() {
         (r#"{"temperature":"hot"}"#, "temperature: range: 0..1"),
         (r#"{"temperature":0.5}"#, "top_p: range: 0..1"),
         (r#"{"temperature":3}"#, "Invalid 'temperature': decimal above maximum value."),
+        (r#"{"max_tokens":-1}"#, "max_tokens must be between 1 and 100"),
         (
             r#"{"max_tokens":9000}"#,
             "The sum of prompt tokens and max_tokens exceeds the maximum context length of 8192.",
