@@ -62,6 +62,8 @@ const NO_THINKING: &[&str] = &[
 const BEFORE: &[&str] = &[
     "unsupported parameter:",
     "unsupported value:",
+    "unsupported parameter(s):",
+    "unknown parameter(s):",
     "unknown parameter:",
     "unrecognized request argument supplied:",
     "unrecognized request arguments supplied:",
@@ -306,9 +308,10 @@ fn in_prose(message: &str, sent: &Sent<'_>) -> Option<String> {
 /// The name at the beginning, and what follows it; unless it is quoted or `listed`, it must look
 /// like a name.
 fn leading(tail: &str, listed: bool) -> Option<(String, &str)> {
-    let inner = tail.trim_start_matches([' ', '[', '(']);
-    let listed = listed || tail[..tail.len() - inner.len()].ends_with(['[', '(']);
-    let tail = inner;
+    let inner = tail.trim_start_matches([' ', '[']);
+    let listed = listed || tail[..tail.len() - inner.len()].ends_with('[');
+    // What is in parentheses is a name only if it is quoted too.
+    let tail = inner.strip_prefix('(').filter(|name| name.starts_with(is_quote)).unwrap_or(inner);
     if let Some(quote) = tail.chars().next().filter(|c| is_quote(*c)) {
         let name = tail[1..].split(quote).next()?;
         return Some((top_level(name)?, &tail[1 + name.len()..]));

@@ -359,6 +359,8 @@ fn a_name_in_humps_is_the_one_with_underscores() {
         ("Unrecognized key(s) in object: 'minP'", "min_p"),
         ("json: unknown field \"seed\"", "seed"),
         ("extraneous key [user] is not permitted", "user"),
+        ("Unsupported parameter(s): `seed`", "seed"),
+        ("Additional properties are not allowed ('user' was unexpected)", "user"),
     ];
     for (text, name) in table {
         assert_eq!(refused_parameter(&message(text), b"").as_deref(), Some(name), "{text}");
