@@ -2,9 +2,11 @@
 //! and the request has it.
 
 use engine::Abilities;
+use serde_json::Value;
 
 use crate::body::ErrorBody;
 use crate::list;
+use crate::number;
 use crate::parameter;
 use crate::sent::Sent;
 
@@ -150,7 +152,11 @@ const ONLY_TEXT: &[&str] = &[
     "expected string",
     "is not a string",
     "is not of type 'string'",
+    "'array' not in 'string'",
 ];
+
+/// Parts of a content that are no texts.
+const OTHER_PARTS: &[&str] = &["image_url", "input_image", "input_audio", "audio", "file"];
 
 /// What is said of a model as such, be the request as it may: only that is remembered. Anything
 /// else may be about this one request, such as the form of its image.
@@ -220,6 +226,26 @@ pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
     found
 }
 
+/// Whether a message whose content is refused for not being one text is one with a picture: who
+/// takes nothing but a text sees nothing.
+fn is_at_a_picture(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    let places = body.text.matches("messages").count();
+    if places != 1 || !body.text.contains("must be a string") || !wants_only_text(body, sent) {
+        return false;
+    }
+    let number = |(at, found): (usize, &str)| {
+        let tail = body.text[at + found.len()..].trim_start_matches(['[', '.', '/']);
+        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        tail[..end].parse::<usize>().ok()
+    };
+    let named = body.text.match_indices("messages").find_map(number);
+    let request = serde_json::from_slice::<Value>(sent.body()).unwrap_or_default();
+    let named = named.and_then(|at| request.pointer(&format!("/messages/{at}")));
+    let parts = named.filter(|message| message["role"] == "user");
+    let parts = parts.and_then(|message| message["content"].as_array());
+    parts.is_some_and(|parts| parts.iter().any(|part| part["type"] == "image_url"))
+}
+
 /// What of that is said of the model as such, so that it holds for every request.
 pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     let found = missing(body, sent).1;
@@ -233,6 +259,7 @@ pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     let plain = body.text.replace(['`', '\'', '"', '{', '}'], "");
     let only_text = plain.contains("unknown variant image_url, expected text")
         && !plain.contains("expected text or ");
+    let only_text = only_text || is_at_a_picture(body, sent);
     let of_model = if only_text { of_model | Abilities::IMAGES } else { of_model };
     found.both(of_model)
 }
@@ -249,12 +276,21 @@ pub(crate) fn is_of_this_request(body: &ErrorBody, sent: &Sent<'_>) -> bool {
     (is_form() || is_list()) && lasting(body, sent).is_empty()
 }
 
-/// Whether a content is refused for being several parts, and the request has such.
+/// Whether a content is refused for being several parts, and the request has others than texts.
 fn wants_only_text(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    has(sent, OTHER_PARTS) && refuses_parts(body)
+}
+
+/// Whether a content is refused for being several parts, and the request has texts only.
+pub(crate) fn wants_one_text(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    has(sent, &["text"]) && !has(sent, OTHER_PARTS) && refuses_parts(body)
+}
+
+fn refuses_parts(body: &ErrorBody) -> bool {
     let content = |sentence: &str| {
         sentence.contains("content") && says(sentence, ONLY_TEXT) && !sentence.contains(" or ")
     };
-    sentences(&body.text).any(content) && has(sent, &["image_url", "input_audio", "text"])
+    sentences(&body.text).any(content)
 }
 
 /// The ability that is refused by the name of its parameter, as such and not for a value.
@@ -270,7 +306,7 @@ fn refused_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
         "audio" | "modalities" if wholly => Abilities::AUDIO,
         // Without tools, whoever asks for a call of one is at fault.
         "tool_choice" if has(sent, &["tools", "functions"]) => Abilities::REQUIRED_TOOLS,
-        "n" if parameter::ceiling("n", body, sent).is_none_or(|most| most == 1) => {
+        "n" if number::ceiling("n", body, sent).is_none_or(|most| most == 1) => {
             Abilities::SEVERAL_CHOICES
         }
         _ => Abilities::default(),

@@ -23,6 +23,8 @@ const BESIDE_OTHERS: &[&str] = &[
     "only supported when",
     "only supported with",
     "only be set when",
+    "when thinking is enabled",
+    "when reasoning is enabled",
     "only be used when",
     "only be used with",
     "when using",

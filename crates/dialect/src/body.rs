@@ -49,6 +49,9 @@ const MESSAGES: &[&str] =
 const PITCHES: &[&str] =
     &["upgrade", "unlock", "need more", "increase your rate limit", "contact sales"];
 
+/// What a bare sentence in the place of an answer says of a limit.
+const LIMITED: &[&str] = &["rate limit", "too many requests", "quota exceeded"];
+
 /// What a body is, apart from what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -173,7 +176,8 @@ impl ErrorBody {
     fn is_flat_error(&self, root: &Map<String, Value>) -> bool {
         let said = ["message", "detail", "title"].iter().any(|key| root.contains_key(*key));
         let typed = self.labels.iter().any(|label| label.ends_with("error"));
-        said && (typed || self.inner_status().is_some())
+        let limited = || root.len() <= 2 && LIMITED.iter().any(|said| self.text.contains(said));
+        said && (typed || self.inner_status().is_some() || limited())
     }
 }
 

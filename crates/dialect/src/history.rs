@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
+use crate::ability;
 use crate::body::ErrorBody;
+use crate::parameter;
 use crate::role;
 use crate::sent::Sent;
 use crate::tree::walk;
@@ -26,6 +28,10 @@ pub enum HistoryFault {
     DeveloperRole,
     /// A `content` that is null or left out.
     NullContent,
+    /// A `content` of several parts, all of them texts.
+    ContentParts,
+    /// The member `strict` of tools.
+    StrictTools,
 }
 
 const MOST_NAMES: usize = 16;
@@ -102,8 +108,24 @@ const REASONING: &[&str] = &[
 
 const IDS: &[&str] = &["tool call id was", "tool call id has to be defined"];
 
+/// What ids of tool calls are called, and what is said of their form.
+const ID_NAMES: &[&str] =
+    &["tool call id", "tool_call_id", "tooluseid", "tool_use_id", "tool use id"];
+const ID_FORMS: &[&str] = &[
+    "alphanumeric",
+    "with length 9",
+    "length of 9",
+    "regular expression",
+    "satisfy constraint",
+    "match pattern",
+    "match the pattern",
+];
+
 /// What is said of an id, where it is named by its place.
 const UNFIT: &[&str] = &["too long", "above_max_length", "match pattern"];
+
+/// The member of a tool that asks for arguments exactly by its schema.
+const STRICT: &str = "strict";
 
 const NULL: &[&str] = &[
     "content must not be null",
@@ -124,12 +146,19 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<HistoryFault>
         HistoryFault::ForeignSignatures
     } else if says(&["reasoning"]) && says(REASONING) {
         HistoryFault::MissingReasoning
-    } else if says(IDS) || says(UNFIT) && places.iter().any(|place| is_call_id(place)) {
+    } else if says(IDS)
+        || says(ID_NAMES) && says(ID_FORMS)
+        || says(UNFIT) && places.iter().any(|place| is_call_id(place))
+    {
         HistoryFault::ToolCallIds
     } else if role::is_refused(body, sent) {
         HistoryFault::DeveloperRole
     } else if says(NULL) || says(&["content': expected"]) && says(&["got null"]) || is_null(body) {
         HistoryFault::NullContent
+    } else if ability::wants_one_text(body, sent) {
+        HistoryFault::ContentParts
+    } else if says(REFUSALS) && is_strict_of_tools(body, sent) {
+        HistoryFault::StrictTools
     } else {
         let names = if says(REFUSALS) { foreign(body, &places) } else { Vec::new() };
         return (!names.is_empty()).then_some(HistoryFault::ForeignFields(names));
@@ -192,6 +221,22 @@ fn entries<'a>(
         let steps = entry.get("loc")?.as_array()?;
         fits.then(|| (entry, steps.iter().filter_map(Value::as_str).collect()))
     })
+}
+
+/// Whether a tool's `strict` is what is refused, and the request has it.
+fn is_strict_of_tools(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    let leads_there = |path: &str| {
+        let mut steps = path.split(|c: char| !is_in_name(c)).filter(|step| !step.is_empty());
+        steps.next() == Some("tools") && steps.next_back() == Some(STRICT)
+    };
+    let is_told = parameter::says_word(&body.text, STRICT)
+        && ["tools[", "'tools.", "/tools/"].iter().any(|path| body.text.contains(path));
+    let is_located = || {
+        entries(&body.value, "extra_forbidden")
+            .any(|(_, steps)| steps.contains(&"tools") && steps.last() == Some(&STRICT))
+    };
+    sent.is_whole(STRICT)
+        && (is_told || body.param.as_deref().is_some_and(leads_there) || is_located())
 }
 
 /// Whether a validator found null where a content's text should be.

@@ -17,6 +17,7 @@ mod history;
 mod limits;
 mod list;
 mod nested;
+mod number;
 mod pairs;
 mod parameter;
 mod profile;
@@ -138,6 +139,17 @@ pub fn depends_on_others(body: &[u8], request: &[u8]) -> bool {
     beside::depends_on_others(&ErrorBody::read(body), &Sent::new(request))
 }
 
+/// The other parameter of the request beside which the refused one is too much, where only one of
+/// two is taken. Without that one it may be sent.
+pub fn refused_beside(param: &str, body: &[u8], request: &[u8]) -> Option<&'static str> {
+    number::beside(param, &ErrorBody::read(body), &Sent::new(request))
+}
+
+/// The other parameter of the request that is refused by the same words.
+pub fn refused_too(param: &str, body: &[u8], request: &[u8]) -> Option<&'static str> {
+    number::also(param, &ErrorBody::read(body), &Sent::new(request))
+}
+
 /// Whether a [`FaultKind::ParameterRefused`] is about several calls of tools at once, which no
 /// parameter of the request needs to ask for: it is mended with `parallel_tool_calls: false`.
 pub fn wants_single_calls(body: &[u8], request: &[u8]) -> bool {
@@ -158,7 +170,7 @@ pub fn replacement_for(param: &str, body: &[u8], request: &[u8]) -> Option<Strin
 /// The largest value of a refused parameter that the provider takes, if it says so and the value
 /// is a whole number.
 pub fn stated_ceiling(param: &str, body: &[u8], request: &[u8]) -> Option<u64> {
-    parameter::ceiling(param, &ErrorBody::read(body), &Sent::new(request))
+    number::ceiling(param, &ErrorBody::read(body), &Sent::new(request))
 }
 
 /// How many entries of a refused list the provider takes, if it was refused for their number and

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::number;
 use crate::parameter;
 use crate::sent::Sent;
 use crate::tree::walk;
@@ -54,7 +55,7 @@ pub(crate) fn most(body: &ErrorBody) -> Option<u64> {
     COUNTS.iter().find_map(|phrase| {
         let mut places = body.text.match_indices(phrase).take(8);
         places.find_map(|(at, _)| {
-            let (count, _) = parameter::count(&body.text[at + phrase.len()..])?;
+            let (count, _) = number::count(&body.text[at + phrase.len()..])?;
             (count > 0).then_some(count)
         })
     })

@@ -9,6 +9,7 @@ use crate::body::ErrorBody;
 use crate::echo::{self, Whose};
 use crate::history;
 use crate::list;
+use crate::number;
 use crate::sent::Sent;
 use crate::tree::walk;
 
@@ -47,17 +48,35 @@ const OPTIONS: &[&str] = &[
     "store",
 ];
 
+/// Parameters that ask for thinking, and what is said by who does not think.
+const THINKING: &[&str] =
+    &["reasoning_effort", "think", "thinking", "enable_thinking", "reasoning"];
+const NO_THINKING: &[&str] = &[
+    "not support thinking",
+    "not support reasoning",
+    "thinking is not supported",
+    "reasoning is not supported",
+];
+
 /// Phrases before the name of a refused parameter.
 const BEFORE: &[&str] = &[
     "unsupported parameter:",
     "unsupported value:",
+    "unsupported parameter(s):",
+    "unknown parameter(s):",
     "unknown parameter:",
     "unrecognized request argument supplied:",
     "unrecognized request arguments supplied:",
     "argument not supported on this model:",
     "does not support parameters:",
     "does not support parameter:",
+    "does not support parameter",
+    "unrecognized key(s) in object:",
+    "invalid field:",
+    "extraneous key",
+    "additional properties are not allowed",
     "unexpected keyword argument",
+    "unknown field",
     "unknown name",
     "property",
     "parameter",
@@ -79,24 +98,15 @@ const AFTER: &[&str] = &[
     "does not support",
 ];
 
-/// Phrases after which the largest value of an output limit stands.
-const CEILINGS: &[&str] = &[
-    "less than or equal to",
-    "must be at most",
-    "supports at most",
-    "can only afford",
-    "range of max_tokens is [1,",
-    "max_tokens is [1,",
-    "<=",
-    ">",
-];
-
-/// The same for any other parameter.
-const BOUNDS: &[&str] = &["less than or equal to", "must be at most", "must be <=", "maximum of"];
-
 /// Phrases with which no value is taken but the default.
-const ONLY_THE_DEFAULT: &[&str] =
-    &["only the default", "only default", "must be the default", "must be left at its default"];
+const ONLY_THE_DEFAULT: &[&str] = &[
+    "only the default",
+    "only default",
+    "must be the default",
+    "must be left at its default",
+    "is allowed for this model",
+    "is allowed for {model}",
+];
 
 /// Codes and types that refuse a parameter as such.
 const WHOLLY_LABELS: &[&str] =
@@ -151,15 +161,8 @@ const WHOLLY: &[&str] = &[
     "is not supported",
     "is unsupported",
     "not supported",
-];
-
-/// Words without which a ceiling is not one of output tokens.
-const OUTPUT: &[&str] = &[
-    "max_tokens",
-    "max_completion_tokens",
-    "completion tokens",
-    "output tokens",
-    "can only afford",
+    "is not enabled",
+    "is deprecated",
 ];
 
 /// Whether a parameter is one that must not be stripped.
@@ -176,12 +179,15 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
         return Some(beside::CHOICE.to_owned());
     }
     let named = body.param.as_deref().and_then(top_level);
-    named
+    let named = named
         .or_else(|| by_location(&body.value))
         .or_else(|| by_written_location(&body.message))
+        .or_else(|| number::refused(body, sent))
+        .or_else(|| refused_thinking(body, sent).map(str::to_owned))
         .or_else(|| in_prose(&body.message, sent))
         .or_else(|| refused_option(body, sent))
-        .or_else(|| list::refused(body, sent))
+        .or_else(|| list::refused(body, sent));
+    named.filter(|name| !number::is_too_small(name, &body.text, sent))
 }
 
 /// The option that an error names, in its field, its location or its words.
@@ -198,7 +204,19 @@ pub(crate) fn refused_option(body: &ErrorBody, sent: &Sent<'_>) -> Option<String
         let mut places = text.match_indices(**name).take(4).map(|(at, _)| at..at + name.len());
         places.any(|place| is_whole_word(&text, &place) && !echo::is_repeated(&place, &text, sent))
     };
-    OPTIONS.iter().find(is_said).map(|name| (*name).to_owned())
+    let by_name = OPTIONS.iter().find(is_said);
+    by_name.copied().or_else(|| refused_thinking(body, sent)).map(str::to_owned)
+}
+
+/// The parameter that asks for thinking, if it is that which is not taken.
+fn refused_thinking(body: &ErrorBody, sent: &Sent<'_>) -> Option<&'static str> {
+    let text = body.text.as_str();
+    let own = |phrase: &&str| {
+        let mut places = text.match_indices(*phrase).take(4);
+        places.any(|(at, _)| is_own(at..at + phrase.len(), text, sent))
+    };
+    let mut asks = THINKING.iter().copied();
+    if NO_THINKING.iter().any(own) { asks.find(|name| sent.is_whole(name)) } else { None }
 }
 
 /// Whether a text has a word, whole.
@@ -207,7 +225,7 @@ pub(crate) fn says_word(text: &str, word: &str) -> bool {
     places.any(|(at, _)| is_whole_word(text, &(at..at + word.len())))
 }
 
-fn is_whole_word(text: &str, place: &Range<usize>) -> bool {
+pub(crate) fn is_whole_word(text: &str, place: &Range<usize>) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !text[..place.start].ends_with(is_part) && !text[place.end..].starts_with(is_part)
 }
@@ -226,37 +244,6 @@ pub(crate) fn replacement(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Opt
         if own { leading(name, false).map(|(name, _)| name) } else { None }
     });
     named.filter(|name| name != param && !is_essential(name))
-}
-
-/// The largest count of output tokens that the deployment takes, in tokens.
-pub(crate) fn ceiling(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Option<u64> {
-    let text = body.message.to_ascii_lowercase();
-    let output = param.starts_with("max_");
-    if output && !OUTPUT.iter().any(|word| text.contains(word)) {
-        return None;
-    }
-    let phrases = if output { CEILINGS } else { BOUNDS };
-    phrases.iter().find_map(|phrase| {
-        let found = text.match_indices(phrase).take(8);
-        let found = found.filter_map(|(at, _)| {
-            let (count, rest) = count(&text[at + phrase.len()..])?;
-            let sound = count > 0 && is_own(at..text.len() - rest.len(), &text, sent);
-            sound.then_some(count)
-        });
-        found.into_iter().next()
-    })
-}
-
-/// A whole number, and what follows it.
-pub(crate) fn count(tail: &str) -> Option<(u64, &str)> {
-    let tail = tail.trim_start_matches([' ', '`', '\'', '"', ':']);
-    let end = tail.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(tail.len());
-    let (digits, rest) = tail.split_at(end);
-    let broken =
-        rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let fraction =
-        broken && rest.trim_start_matches(['.', '0']).starts_with(|c: char| c.is_ascii_digit());
-    if fraction { None } else { Some((digits.replace(',', "").parse().ok()?, rest)) }
 }
 
 /// Whether only the value was refused, so that the same parameter with another may be taken.
@@ -321,14 +308,17 @@ fn in_prose(message: &str, sent: &Sent<'_>) -> Option<String> {
 /// The name at the beginning, and what follows it; unless it is quoted or `listed`, it must look
 /// like a name.
 fn leading(tail: &str, listed: bool) -> Option<(String, &str)> {
-    let tail = tail.trim_start_matches([' ', '[']);
+    let inner = tail.trim_start_matches([' ', '[']);
+    let listed = listed || tail[..tail.len() - inner.len()].ends_with('[');
+    // What is in parentheses is a name only if it is quoted too.
+    let tail = inner.strip_prefix('(').filter(|name| name.starts_with(is_quote)).unwrap_or(inner);
     if let Some(quote) = tail.chars().next().filter(|c| is_quote(*c)) {
         let name = tail[1..].split(quote).next()?;
         return Some((top_level(name)?, &tail[1 + name.len()..]));
     }
     let end = tail.find(|c: char| !is_in_name(c)).unwrap_or(tail.len());
     let name = tail[..end].trim_end_matches('.');
-    let named = if listed || name.contains('_') { top_level(name) } else { None };
+    let named = if listed || is_compound(name) { top_level(name) } else { None };
     Some((named?, &tail[end..]))
 }
 
@@ -339,8 +329,14 @@ fn trailing(head: &str) -> Option<(String, usize)> {
     let quoted = name.len() < bare.len();
     let start = name.rfind(|c: char| !is_in_name(c)).map_or(0, |at| at + utf8_len(name, at));
     let name = &name[start..];
-    let named = if quoted || name.contains('_') { top_level(name) } else { None };
+    let named = if quoted || is_compound(name) { top_level(name) } else { None };
     Some((named?, start))
+}
+
+/// Whether a word is put together as names are: `top_p`, `logitBias`.
+fn is_compound(name: &str) -> bool {
+    let hump = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+    name.contains('_') || name.as_bytes().windows(2).any(hump)
 }
 
 fn utf8_len(text: &str, at: usize) -> usize {

@@ -11,6 +11,9 @@ const END: usize = 64 << 10;
 /// No name is longer.
 const LONGEST_NAME: usize = 256;
 
+/// So many places of one name are looked at.
+const MOST_PLACES: usize = 64;
+
 /// A request's body, read when it is first asked for.
 #[derive(Debug)]
 pub(crate) struct Sent<'a> {
@@ -42,6 +45,19 @@ impl<'a> Sent<'a> {
             parts.map(digest).collect()
         });
         wholes.contains(&digest(phrase))
+    }
+
+    /// The number that the request has under a name.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        let named = format!("\"{name}\"");
+        let mut places = self.text().match_indices(&named).take(MOST_PLACES);
+        places.find_map(|(at, found)| {
+            let value = self.text()[at + found.len()..].trim_start().strip_prefix(':')?;
+            let value = value.trim_start();
+            let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e');
+            let end = value.find(|c| !is_part(c)).unwrap_or(value.len());
+            value[..end].parse().ok()
+        })
     }
 
     /// What is looked at of the request, in lower case.

@@ -51,7 +51,6 @@ const NO_IMAGES: &[&str] = &[
 
 /// What may be about this one request is not remembered.
 const NOT_OF_THE_MODEL: &[&str] = &[
-    "messages[0].content must be a string",
     "messages.0.content: Input should be a valid string",
     "response_format of type json_schema is not supported",
     "Unsupported parameter: 'response_format'",

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::HistoryFault::{
-    self, DeveloperRole, ForeignFields, ForeignSignatures, MissingReasoning,
-    MissingThoughtSignature, NullContent, ToolCallIds,
+    self, ContentParts, DeveloperRole, ForeignFields, ForeignSignatures, MissingReasoning,
+    MissingThoughtSignature, NullContent, StrictTools, ToolCallIds,
 };
 use dialect::{Reply, failure, refused_history, refused_parameter};
 use engine::{FaultKind, Scope, Timestamp};
@@ -43,6 +43,10 @@ const IDS: &[&str] = &[
     "Invalid 'messages[11].tool_calls[0].id': string too long. Expected a string with maximum \
      length 40, but got a string with length 46 instead.",
     "messages.92.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
+    "Tool call IDs should be alphanumeric strings with length 9!",
+    "1 validation error detected: Value 'toolu_01.x' at \
+     'messages.2.member.content.1.member.toolUse.toolUseId' failed to satisfy constraint: Member \
+     must satisfy regular expression pattern: [a-zA-Z0-9_-]+",
 ];
 
 const REASONING_REFUSED: &[&str] = &[
@@ -358,4 +362,44 @@ fn what_is_said_of_other_roles_or_of_their_order_is_not_about_the_developers() {
 fn another_signature_than_that_of_a_thought_is_not_history() {
     let body = br#"{"message":"The request signature we calculated does not match"}"#;
     assert_eq!(refused_history(body, b""), None);
+}
+
+#[test]
+fn who_takes_one_text_only_is_given_one() {
+    let says = |message: &str| {
+        serde_json::to_vec(&json!({"errors": [{"message": message, "code": 5006}]})).unwrap()
+    };
+    let texts = br#"{"messages":[{"content":[{"type":"text","text":"hi"}]}]}"#;
+    let picture = br#"{"messages":[{"content":[{"type":"image_url","image_url":{}}]}]}"#;
+    for message in [
+        "AiError: Bad input: Error: oneOf at '/' not met, 0 matches: Type mismatch of \
+         '/messages/0/content', 'array' not in 'string'",
+        "messages[0].content must be a string",
+    ] {
+        assert_eq!(refused_history(&says(message), texts), Some(ContentParts), "{message}");
+        assert_eq!(refused_history(&says(message), picture), None, "{message}");
+        assert_eq!(refused_history(&says(message), b"{}"), None, "{message}");
+    }
+}
+
+#[test]
+fn strict_tools_are_known_by_their_place() {
+    let request = br#"{"tools":[{"function":{"name":"f","strict":true}}]}"#;
+    let bodies = [
+        json!([{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message":
+            "Invalid JSON payload received. Unknown name \"strict\" at 'tools[0].function': Cannot find field."}}]),
+        json!({"error": {"message": "Unknown parameter: 'tools[0].function.strict'.",
+            "param": "tools[0].function.strict"}}),
+        json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "tools", 0, "function", "strict"],
+            "msg": "Extra inputs are not permitted"}]}),
+    ];
+    for body in bodies {
+        let body = serde_json::to_vec(&body).unwrap();
+        assert_eq!(refused_history(&body, request), Some(StrictTools));
+        assert_eq!(refused_parameter(&body, request), None);
+        assert_eq!(refused_history(&body, br#"{"tools":[]}"#), None);
+    }
+    let other =
+        br#"{"error":{"message":"Unknown parameter: 'response_format.json_schema.strict'."}}"#;
+    assert_eq!(refused_history(other, request), None);
 }

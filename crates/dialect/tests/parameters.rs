@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{refused_parameter, refuses_value_only, replacement_for, stated_ceiling};
+use dialect::{
+    refused_beside, refused_parameter, refused_too, refuses_value_only, replacement_for,
+    stated_ceiling,
+};
 use serde_json::json;
 
 fn message(text: &str) -> Vec<u8> {
@@ -178,4 +181,188 @@ fn a_validators_list_that_is_written_out_names_the_parameter() {
     let body = serde_json::json!({"message": message, "type": "BadRequestError", "code": 400});
     let body = serde_json::to_vec(&body).unwrap();
     assert_eq!(dialect::refused_parameter(&body, b"{\"x\":1}"), Some("x".to_owned()));
+}
+
+/// What a request has, what is said of it, and which parameter is meant with which ceiling.
+type Limited = (&'static str, &'static str, &'static str, Option<u64>);
+
+const LIMITED: &[Limited] = &[
+    (
+        r#"{"temperature":0.7}"#,
+        "invalid temperature: only 1 is allowed for this model",
+        "temperature",
+        None,
+    ),
+    (r#"{"top_p":0.3}"#, "invalid top_p: only 0.95 is allowed for this model", "top_p", None),
+    (r#"{"temperature":1.5}"#, "temperature: range: 0..1", "temperature", Some(1)),
+    (r#"{"temperature":0.5}"#, "`temperature` is deprecated for this model.", "temperature", None),
+    (
+        r#"{"temperature":0.5}"#,
+        "`temperature` may only be set to 1 when thinking is enabled.",
+        "temperature",
+        None,
+    ),
+    (
+        r#"{"frequency_penalty":0.2}"#,
+        "Penalty is not enabled for this model",
+        "frequency_penalty",
+        None,
+    ),
+    (
+        r#"{"presence_penalty":-0.2}"#,
+        "Penalty is not enabled for this model",
+        "presence_penalty",
+        None,
+    ),
+    (
+        r#"{"max_tokens":99999}"#,
+        "it has a maxOutputTokens value of 99999 but the supported range is from 1 (inclusive) to 65537 (exclusive).",
+        "max_tokens",
+        Some(65536),
+    ),
+    (
+        r#"{"max_tokens":99999}"#,
+        "Range of max_tokens should be [1, 8192]",
+        "max_tokens",
+        Some(8192),
+    ),
+    (
+        r#"{"max_tokens":999999}"#,
+        "max_tokens参数非法：限制数值范围[1,131072]",
+        "max_tokens",
+        Some(131_072),
+    ),
+    (
+        r#"{"max_tokens":64000}"#,
+        "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens",
+        "max_tokens",
+        Some(8192),
+    ),
+    (
+        r#"{"max_completion_tokens":32000}"#,
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+        "max_completion_tokens",
+        Some(8192),
+    ),
+    (r#"{"temperature":3}"#, "Range of temperature should be [0.0, 2.0)", "temperature", Some(2)),
+    (
+        r#"{"temperature":1.5}"#,
+        "temperature must be between 0 and 1.0 inclusive",
+        "temperature",
+        Some(1),
+    ),
+    (
+        r#"{"max_tokens":9000}"#,
+        "The maximum tokens you requested exceeds the model limit of 8192.",
+        "max_tokens",
+        Some(8192),
+    ),
+    (r#"{"max_tokens":9000}"#, "max_tokens cannot be greater than 4,096", "max_tokens", Some(4096)),
+    (r#"{"max_tokens":9000}"#, "max_tokens must be <= 4096", "max_tokens", Some(4096)),
+    (r#"{"max_tokens":9000}"#, "max_tokens must be in [1, 4096]", "max_tokens", Some(4096)),
+    (
+        r#"{"top_k":900}"#,
+        "Value '900' at 'inferenceConfig.topK' failed to satisfy constraint: Member must have value less than or equal to 500",
+        "top_k",
+        Some(500),
+    ),
+];
+
+#[test]
+fn a_number_that_another_provider_may_take_is_named_with_its_ceiling() {
+    for &(request, text, name, most) in LIMITED {
+        let body = message(text);
+        let refused = refused_parameter(&body, request.as_bytes());
+        assert_eq!(refused.as_deref(), Some(name), "{text}");
+        assert_eq!(stated_ceiling(name, &body, request.as_bytes()), most, "{text}");
+    }
+}
+
+#[test]
+fn a_validators_bound_is_a_ceiling() {
+    let body = br#"{"object":"error","message":{"detail":[{"type":"less_than_equal","loc":["body","max_tokens"],"msg":"Input should be less than or equal to 8192","input":32000,"ctx":{"le":8192}}]}}"#;
+    let request = br#"{"max_tokens":32000}"#;
+    assert_eq!(refused_parameter(body, request).as_deref(), Some("max_tokens"));
+    assert_eq!(stated_ceiling("max_tokens", body, request), Some(8192));
+    let below = br#"{"detail":[{"type":"less_than","loc":["body","top_k"],"ctx":{"lt":100}}]}"#;
+    assert_eq!(refused_parameter(below, br#"{"top_k":200}"#).as_deref(), Some("top_k"));
+    assert_eq!(stated_ceiling("top_k", below, br#"{"top_k":200}"#), Some(99));
+}
+
+#[test]
+fn what_no_provider_takes_is_no_limit_of_this_one() {
+    let table = [
+        (r#"{"max_tokens":0}"#, "Range of max_tokens should be [1, 8192]"),
+        (r#"{"temperature":-1}"#, "temperature: range: 0..1"),
+        (r#"{"temperature":"hot"}"#, "temperature: range: 0..1"),
+        (r#"{"temperature":0.5}"#, "top_p: range: 0..1"),
+        (r#"{"temperature":3}"#, "Invalid 'temperature': decimal above maximum value."),
+        (r#"{"max_tokens":-1}"#, "max_tokens must be between 1 and 100"),
+        (
+            r#"{"max_tokens":9000}"#,
+            "The sum of prompt tokens and max_tokens exceeds the maximum context length of 8192.",
+        ),
+    ];
+    for (request, text) in table {
+        assert_eq!(refused_parameter(&message(text), request.as_bytes()), None, "{text}");
+    }
+}
+
+#[test]
+fn a_number_is_not_refused_in_the_clients_own_words() {
+    let said = "temperature: range: 0..1";
+    let request = format!(r#"{{"temperature":1.5,"messages":[{{"content":"what is {said}"}}]}}"#);
+    let body = message(&format!("Cannot read the message \"what is {said}\""));
+    assert_eq!(refused_parameter(&body, request.as_bytes()), None);
+}
+
+#[test]
+fn of_two_that_are_taken_one_at_a_time_the_dearer_one_stays() {
+    let text = "`temperature` and `top_p` cannot both be specified for this model. \
+                Please use only one.";
+    let (body, request) = (message(text), br#"{"temperature":0.7,"top_p":0.9}"#);
+    assert_eq!(refused_parameter(&body, request).as_deref(), Some("top_p"));
+    assert_eq!(refused_beside("top_p", &body, request), Some("temperature"));
+    let alone = message("`top_p` is deprecated for this model.");
+    assert_eq!(refused_beside("top_p", &alone, request), None);
+}
+
+#[test]
+fn both_penalties_are_refused_by_one_word() {
+    let (body, request) = (
+        message("Penalty is not enabled for this model"),
+        br#"{"frequency_penalty":0.2,"presence_penalty":0.1}"#,
+    );
+    assert_eq!(refused_parameter(&body, request).as_deref(), Some("frequency_penalty"));
+    assert_eq!(refused_too("frequency_penalty", &body, request), Some("presence_penalty"));
+    assert_eq!(refused_too("frequency_penalty", &body, br#"{"frequency_penalty":1}"#), None);
+    let one = message("Unknown parameter: 'frequency_penalty'");
+    assert_eq!(refused_too("frequency_penalty", &one, request), None);
+    assert!(!refuses_value_only(&body));
+}
+
+#[test]
+fn who_does_not_think_refuses_what_asks_for_it() {
+    let body = message("\"m\" does not support thinking");
+    let refused = |request: &[u8]| refused_parameter(&body, request);
+    assert_eq!(refused(br#"{"reasoning_effort":"high"}"#).as_deref(), Some("reasoning_effort"));
+    assert_eq!(refused(br#"{"think":true}"#).as_deref(), Some("think"));
+    assert_ne!(refused(br#"{"top_p":1}"#).as_deref(), Some("top_p"));
+}
+
+#[test]
+fn a_name_in_humps_is_the_one_with_underscores() {
+    let table = [
+        ("Model m does not support parameter presencePenalty.", "presence_penalty"),
+        ("Model m does not support parameter reasoningEffort.", "reasoning_effort"),
+        ("Model m does not support parameter logitBias.", "logit_bias"),
+        ("Unrecognized key(s) in object: 'minP'", "min_p"),
+        ("json: unknown field \"seed\"", "seed"),
+        ("extraneous key [user] is not permitted", "user"),
+        ("Unsupported parameter(s): `seed`", "seed"),
+        ("Additional properties are not allowed ('user' was unexpected)", "user"),
+    ];
+    for (text, name) in table {
+        assert_eq!(refused_parameter(&message(text), b"").as_deref(), Some(name), "{text}");
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Mend {
     Drop,
     /// Leave it out if it has one of these values.
     DropIf(Values),
+    /// Leave it out where this other parameter is sent.
+    DropBeside(String),
     /// Send it under this name.
     Rename(String),
     /// Send at most this number.

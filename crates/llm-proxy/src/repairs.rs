@@ -17,6 +17,8 @@ pub(crate) fn repair_of(fault: HistoryFault) -> Repair {
         HistoryFault::ForeignSignatures => Repair::ForeignSignatures,
         HistoryFault::DeveloperRole => Repair::DeveloperRole,
         HistoryFault::NullContent => Repair::NullContent,
+        HistoryFault::ContentParts => Repair::ContentParts,
+        HistoryFault::StrictTools => Repair::StrictTools,
     }
 }
 
@@ -26,6 +28,8 @@ pub(crate) const fn lasting(repair: &Repair) -> Option<MessageRefusal> {
     match repair {
         Repair::DeveloperRole => Some(MessageRefusal::DeveloperRole),
         Repair::NullContent => Some(MessageRefusal::NullContent),
+        Repair::ContentParts => Some(MessageRefusal::ContentParts),
+        Repair::StrictTools => Some(MessageRefusal::StrictTools),
         Repair::ToolCallIds
         | Repair::ForeignFields(_)
         | Repair::MissingReasoning
@@ -39,6 +43,8 @@ pub(crate) const fn repair_for(refusal: MessageRefusal) -> Repair {
     match refusal {
         MessageRefusal::DeveloperRole => Repair::DeveloperRole,
         MessageRefusal::NullContent => Repair::NullContent,
+        MessageRefusal::ContentParts => Repair::ContentParts,
+        MessageRefusal::StrictTools => Repair::StrictTools,
     }
 }
 
@@ -56,6 +62,8 @@ pub(crate) fn names(repair: &Repair) -> Vec<String> {
         Repair::ForeignSignatures => "signature",
         Repair::DeveloperRole => "role",
         Repair::NullContent => "content",
+        Repair::ContentParts => "content_parts",
+        Repair::StrictTools => return vec!["tools.strict".to_owned()],
     };
     vec![format!("messages.{name}")]
 }

@@ -36,6 +36,10 @@ pub enum MessageRefusal {
     DeveloperRole,
     /// A `content` that is null or left out.
     NullContent,
+    /// A `content` of several parts, even if all of them are texts.
+    ContentParts,
+    /// The member `strict` of tools.
+    StrictTools,
 }
 
 impl ParamRule {

@@ -21,13 +21,15 @@ fn foreign(names: &[&str]) -> Repair {
     Repair::ForeignFields(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-const ALL: [fn() -> Repair; 6] = [
+const ALL: [fn() -> Repair; 8] = [
     || Repair::ToolCallIds,
     || foreign(&["reasoning", "reasoning_content", "extra_content", "index"]),
     || Repair::MissingReasoning,
     || Repair::MissingThoughtSignature,
     || Repair::DeveloperRole,
     || Repair::NullContent,
+    || Repair::ContentParts,
+    || Repair::StrictTools,
 ];
 
 #[test]
@@ -223,9 +225,35 @@ fn a_hundred_thousand_levels_are_mended_around() {
     let body = format!(r#"{{"messages":[{message},{open}{close}]}}"#);
     for wanted in ALL {
         let text = mended(&body, &wanted());
-        assert_eq!(text.is_some(), wanted() != Repair::MissingReasoning);
+        let idle = [Repair::MissingReasoning, Repair::ContentParts, Repair::StrictTools];
+        assert_eq!(text.is_some(), !idle.contains(&wanted()));
         assert!(text.is_none_or(|text| Layout::of(text.as_bytes()).is_ok()));
     }
+}
+
+#[test]
+fn parts_that_are_all_texts_become_one_text_with_their_escapes() {
+    let table = [
+        (
+            r#"{"messages":[{"role":"user","content":[ {"type":"text","text":"a\u0062\"","cache_control":{}}, {"text":"c","type":"text"} ]},{"content":"d"}]}"#,
+            Some(r#"{"messages":[{"role":"user","content":"a\u0062\"\nc"},{"content":"d"}]}"#),
+        ),
+        (r#"{"messages":[{"content":[]}]}"#, Some(r#"{"messages":[{"content":""}]}"#)),
+        (r#"{"messages":[{"content":[{"type":"text","text":"a"},{"type":"image_url"}]}]}"#, None),
+        (r#"{"messages":[{"content":[{"type":"text"}]},{"content":["a"]}]}"#, None),
+    ];
+    for (body, expected) in table {
+        assert_eq!(mended(body, &Repair::ContentParts).as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn strict_goes_from_tools_and_their_functions_and_not_from_their_parameters() {
+    let body = r#"{"strict":1,"tools":[{"type":"function","strict":true,"function":{"name":"f","strict":true,"parameters":{"strict":{}}}},{"function":5},7],"messages":[{"strict":1}]}"#;
+    let expected = r#"{"strict":1,"tools":[{"type":"function","function":{"name":"f","parameters":{"strict":{}}}},{"function":5},7],"messages":[{"strict":1}]}"#;
+    assert_eq!(mended(body, &Repair::StrictTools).as_deref(), Some(expected));
+    assert_eq!(mended(expected, &Repair::StrictTools), None);
+    assert_eq!(mended(r#"{"tools":"strict"}"#, &Repair::StrictTools), None);
 }
 
 #[test]
@@ -286,12 +314,22 @@ fn call() -> impl Strategy<Value = Value> {
     members(member)
 }
 
+fn part() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        8 => "\\PC{0,8}".prop_map(|text| json!({"type": "text", "text": text})),
+        1 => text_or_null(),
+        1 => Just(json!({"type": "image_url", "text": "x", "image_url": {"url": "y"}})),
+        1 => Just(json!({"type": "text", "text": null})),
+    ]
+}
+
 fn message() -> impl Strategy<Value = Value> {
     let role = prop::sample::select(vec!["user", "assistant", "developer", "system", "tool"]);
     let calls = prop::collection::vec(prop_oneof![call(), text_or_null()], 0..4);
     let member = prop_oneof![
         role.prop_map(|role| ("role", json!(role))),
         text_or_null().prop_map(|value| ("content", value)),
+        prop::collection::vec(part(), 0..3).prop_map(|parts| ("content", Value::from(parts))),
         text_or_null().prop_map(|value| ("reasoning", value)),
         text_or_null().prop_map(|value| ("reasoning_content", value)),
         calls.prop_map(|calls| ("tool_calls", Value::from(calls))),
@@ -314,7 +352,7 @@ fn has_text(value: Option<&Value>) -> bool {
 fn naively(message: &mut Value, wanted: &Repair) {
     let Value::Object(message) = message else { return };
     match wanted {
-        Repair::ToolCallIds | Repair::ForeignSignatures => {}
+        Repair::ToolCallIds | Repair::ForeignSignatures | Repair::StrictTools => {}
         Repair::ForeignFields(names) => {
             message.retain(|key, _| !names.contains(key));
             for call in calls_of(message) {
@@ -348,6 +386,16 @@ fn naively(message: &mut Value, wanted: &Repair) {
         Repair::NullContent => {
             if message.get("content").is_none_or(Value::is_null) {
                 message.insert("content".to_owned(), json!(""));
+            }
+        }
+        Repair::ContentParts => {
+            if let Some(parts) = message.get("content").and_then(Value::as_array) {
+                let text = |part: &Value| Some(part.get("text")?.as_str()?.to_owned());
+                let is_text = |part: &Value| part.get("type") == Some(&json!("text"));
+                let texts = parts.iter().map(|part| text(part).filter(|_| is_text(part)));
+                if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
+                    message.insert("content".to_owned(), texts.join("\n").into());
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::body::Form;
 use crate::echo::{self, Whose};
 use crate::profile::Refill;
 use crate::tree::{scalar, walk};
-use crate::{ability, beside, clock, context, history, list, parameter, words};
+use crate::{ability, beside, clock, context, history, list, number, parameter, words};
 
 /// What is shut for a violation, and how that is called. A warning that it may be is another
 /// sentence.
@@ -84,6 +84,8 @@ pub(crate) enum Sign {
     HistoryRefused,
     /// What is refused is the value of a parameter that an answer can do without.
     OptionRefused,
+    /// What is refused is a number that another provider may take.
+    NumberRefused,
     /// A list of the request has too many entries.
     ListTooLong,
     /// A choice among tools is refused, and there are none.
@@ -128,6 +130,7 @@ impl Evidence<'_> {
             Sign::Page => self.body.form == Form::Html,
             Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
             Sign::OptionRefused => self.refused_option().is_some(),
+            Sign::NumberRefused => number::refused(&self.body, &self.sent).is_some(),
             Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
             Sign::ChoiceAmongNothing => beside::is_lonely_choice(&self.body, &self.sent),
             Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,

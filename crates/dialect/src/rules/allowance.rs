@@ -55,12 +55,21 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "free usage",
-        labels: &["freeusagelimiterror"],
+        labels: &["freeusagelimiterror", "subscription:free-usage-exhausted"],
         any: &["free usage limit"],
         none: &["hourly", "per hour", "per minute"],
         kind: DailyLimit,
         whom: Whom::Deployment,
         clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "model's free part",
+        labels: &["allocationquota.freetieronly"],
+        any: &["free tier of the model has been exhausted"],
+        kind: OutOfCredit,
+        whom: Whom::Deployment,
+        clock: Clock::Reset,
         ..ANY
     },
     Rule {
@@ -102,6 +111,7 @@ pub(super) const RULES: &[Rule] = &[
             "enforced_spend_limit_reached",
             "blocked_api_access",
             "arrearage",
+            "budget_exceeded",
         ],
         kind: OutOfCredit,
         whom: Whom::Key,
@@ -111,7 +121,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "money, by number",
         providers: &["zai"],
-        labels: &["1113"],
+        labels: &["1113", "1309"],
         kind: OutOfCredit,
         whom: Whom::Key,
         clock: Clock::Reset,
@@ -131,6 +141,13 @@ pub(super) const RULES: &[Rule] = &[
             "quota is not enough",
             "insufficient credit",
             "no prepaid credits",
+            "budget has been exceeded",
+            "exceeded its monthly spending cap",
+            "exceeded its spending cap",
+            "exceeded your monthly spending cap",
+            "exceeded your spending cap",
+            "spending cap exceeded",
+            "spending cap reached",
             "have any credits",
             "credits depleted",
             "credits are depleted",

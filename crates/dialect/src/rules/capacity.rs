@@ -37,6 +37,15 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "model that is not in memory",
+        statuses: Statuses::Of(&[0, 400, 404, 500, 503]),
+        any: &["model unloaded", "model has crashed", "failed to load model"],
+        kind: Overloaded,
+        whom: Whom::Model,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
         name: "model that is being loaded",
         statuses: SHORT,
         any: &["loading model", "currently loading"],

@@ -24,7 +24,48 @@ pub(super) const RULES: &[Rule] = &[
             "allowed to use model",
             "allowed to use {model}",
             "allowed to sample from",
+            "access this model",
+            "access the tuned model",
+            "access tuned model",
+            "authorized to use model",
+            "authorized to use {model}",
+            "to use this model",
+            "action on model",
+            "action on {model}",
+            "model access denied",
+            "model disabled",
+            "model is disabled",
+            "gated repo",
         ],
+        none: &["invalid api key", "incorrect api key", "api key not valid", "invalid_api_key"],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "model that is not served where the account is",
+        statuses: REFUSALS,
+        any: &[
+            "model is not available in your",
+            "{model} is not available in your",
+            "models is not allowed from unsupported",
+        ],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "model of which the account shuts out every provider",
+        statuses: Statuses::Of(&[404]),
+        any: &["all providers have been ignored"],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    Rule {
+        name: "model that the account was not given, by number",
+        providers: &["zai"],
+        labels: &["1220", "1311"],
         kind: ModelMissing,
         whom: Whom::Deployment,
         ..ANY
@@ -58,6 +99,24 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Key,
         ..ANY
     },
+    // Z.ai: an account that is inactive, unknown or locked. Cloudflare: 6111 is a malformed header.
+    Rule {
+        name: "account, by number",
+        providers: &["zai"],
+        labels: &["1110", "1111", "1112", "1121"],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "key, by number",
+        statuses: REFUSALS,
+        providers: &["cloudflare"],
+        labels: &["6111"],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
     Rule {
         name: "key, by sentence",
         statuses: REFUSALS,
@@ -74,6 +133,9 @@ pub(super) const RULES: &[Rule] = &[
             "api key has been revoked",
             "api key has been disabled",
             "api key is disabled",
+            "format for authorization header",
+            "invalid authorization header",
+            "malformed authorization header",
         ],
         kind: KeyRejected,
         whom: Whom::Key,

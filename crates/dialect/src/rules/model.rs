@@ -34,8 +34,26 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "number that is not taken as it is",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::NumberRefused],
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "capability that the request asks for",
         statuses: Statuses::Of(&[0, 400, 404, 422]),
+        signs: &[Sign::AbilityMissing],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    // A server of one's own breaks down over what its model cannot see or hear.
+    Rule {
+        name: "capability under the status of a breakdown",
+        statuses: Statuses::Of(&[500]),
+        any: &["image input is not supported", "audio input is not supported"],
         signs: &[Sign::AbilityMissing],
         kind: CapabilityMissing,
         whom: Whom::Request,
@@ -65,8 +83,41 @@ pub(super) const RULES: &[Rule] = &[
             "invalid_model",
             "model_not_available",
             "model_not_supported",
+            "unavailable_model",
         ],
         kind: ModelMissing,
+        ..ANY
+    },
+    // Z.ai: the model does not exist; its interface has been taken offline or does not exist.
+    Rule {
+        name: "model, by number",
+        providers: &["zai"],
+        labels: &["1211", "1221", "1222"],
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "model that another kind of request is for",
+        statuses: Statuses::Of(&[0, 400, 404]),
+        any: &["this is not a chat model", "operation does not work with the specified model"],
+        kind: ModelMissing,
+        ..ANY
+    },
+    // The same model may be asked in another way.
+    Rule {
+        name: "way of asking, by number",
+        providers: &["zai"],
+        labels: &["1212"],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "way of asking",
+        statuses: GONE,
+        any: &["only support stream", "only supports stream", "only support the stream"],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
         ..ANY
     },
     Rule {
@@ -82,6 +133,9 @@ pub(super) const RULES: &[Rule] = &[
             "not a valid model",
             "invalid model:",
             "invalid model name",
+            "unavailable model:",
+            "model identifier is invalid",
+            "with on-demand throughput",
             "unable to access model",
             "unable to access non-serverless model",
             "has been decommissioned",

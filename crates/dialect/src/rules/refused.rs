@@ -28,23 +28,6 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
-        name: "failure further up",
-        statuses: Statuses::Of(&[400]),
-        any: &["upstream request failed"],
-        kind: ServerError,
-        whom: Whom::Model,
-        clock: Clock::Stated,
-        ..ANY
-    },
-    Rule {
-        name: "refusal further up",
-        statuses: Statuses::Of(&[400]),
-        any: &["provider returned error"],
-        kind: ServerError,
-        whom: Whom::Request,
-        ..ANY
-    },
-    Rule {
         name: "capability",
         statuses: REFUSED,
         any: &[
@@ -115,6 +98,12 @@ pub(super) const RULES: &[Rule] = &[
             "unknown name \"",
             "extra inputs are not permitted",
             "does not support parameter",
+            "unrecognized key(s) in object",
+            "extraneous key",
+            "json: unknown field",
+            "unknown field `",
+            "additional properties are not allowed",
+            "invalid field:",
             "is not supported",
             "is unsupported",
             "not supported with this model",
@@ -126,6 +115,23 @@ pub(super) const RULES: &[Rule] = &[
             "max_tokens is too large",
         ],
         kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "failure further up",
+        statuses: Statuses::Of(&[400]),
+        any: &["upstream request failed"],
+        kind: ServerError,
+        whom: Whom::Model,
+        clock: Clock::Stated,
+        ..ANY
+    },
+    Rule {
+        name: "refusal further up",
+        statuses: Statuses::Of(&[400]),
+        any: &["provider returned error"],
+        kind: ServerError,
         whom: Whom::Request,
         ..ANY
     },

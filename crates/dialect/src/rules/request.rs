@@ -30,6 +30,8 @@ pub(super) const RULES: &[Rule] = &[
             "context size",
             "context limit",
             "maximum prompt length",
+            "longer than the maximum model length",
+            "must be less than max_seq_len",
             "exceeds max length",
             "exceeds the maximum number of tokens",
             "prompt is too long",

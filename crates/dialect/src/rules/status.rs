@@ -28,8 +28,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "network that is not let in",
         statuses: Statuses::Of(&[403]),
-        any: &["check your network settings"],
-        kind: ServerError,
+        any: &["check your network settings", "virtual network", "firewall rules"],
+        kind: Unreachable,
         whom: Whom::Provider,
         ..ANY
     },

@@ -66,7 +66,17 @@ fn each_rule_has_a_reply_that_only_it_explains() {
         "request": r#"{"tool_choice":"auto"}"#,
         "body": {"error": {"message": "tool_choice requires tools to be set"}},
     });
-    let cases = cases.chain([option, list, choice]);
+    let picture = serde_json::json!({
+        "status": 500,
+        "request": r#"{"messages":[{"content":[{"type":"image_url"}]}]}"#,
+        "body": {"error": {"message": "image input is not supported - hint: provide the mmproj"}},
+    });
+    let number = serde_json::json!({
+        "status": 400,
+        "request": r#"{"temperature":1.5}"#,
+        "body": {"error": {"message": "temperature: range: 0..1"}},
+    });
+    let cases = cases.chain([option, list, choice, picture, number]);
     let met: BTreeSet<&str> = cases.filter_map(|case| matched(&case)).collect();
     let idle: Vec<&str> = names().into_iter().filter(|name| !met.contains(name)).collect();
     assert!(idle.is_empty(), "no reply among the tests meets {idle:?}");

@@ -207,28 +207,45 @@ impl Journey {
         };
         let given = self.intake.parameter(&name);
         let ours = failed.asked_for_usage && name == "stream_options";
-        // What was mended already and is refused again cannot be mended.
-        let mendable = (given.is_some() || ours)
-            && !ESSENTIAL.contains(&name.as_str())
-            && !failed.adapted.contains(&name);
-        if !mendable {
-            return false;
-        }
         let mend = match given {
             Some(given) if !ours => self.mend_of(&name, given, body),
             _ => Mend::Drop,
         };
         let provider = &failed.route.provider.name;
+        let mendable = (given.is_some() || ours) && self.may_be_mended(failed, &name, &mend);
+        if !mendable {
+            return false;
+        }
         self.app.log.info(format_args!(
             "{provider}: refuses {name} as it was sent, repeating with that mended"
         ));
-        if dialect::depends_on_others(body, &self.intake.body) {
+        let is_of_a_pair = matches!(mend, Mend::DropBeside(_));
+        if !is_of_a_pair && dialect::depends_on_others(body, &self.intake.body) {
             self.mends.push((failed.held.deployment(), name, mend));
-        } else {
-            self.app.refused.remember(provider, &failed.model, &name, mend);
-            self.app.memory.touch();
+            return true;
         }
+        let other = dialect::refused_too(&name, body, &self.intake.body);
+        if let Some((other, given)) =
+            other.zip(other.and_then(|other| self.intake.parameter(other)))
+        {
+            let mend = self.mend_of(other, given, body);
+            self.app.refused.remember(provider, &failed.model, other, mend);
+        }
+        self.app.refused.remember(provider, &failed.model, &name, mend);
+        self.app.memory.touch();
         true
+    }
+
+    /// Whether a mend is one that was not tried yet. What was mended already and is refused again
+    /// cannot be mended, but what was only renamed may still be lowered.
+    fn may_be_mended(&self, failed: &Failed, name: &str, mend: &Mend) -> bool {
+        let is_lowered = || {
+            let known = self.app.refused.of(&failed.route.provider.name, &failed.model);
+            matches!(known.get(name), Some(Mend::AtMost(_)))
+        };
+        let is_new = !failed.adapted.iter().any(|adapted| adapted == name)
+            || matches!(mend, Mend::AtMost(_)) && !is_lowered();
+        !ESSENTIAL.contains(&name) && is_new
     }
 
     /// Asks for one call of a tool at a time, from now on for this provider's model.
@@ -250,6 +267,9 @@ impl Journey {
         let request = &self.intake.body;
         if let Some(new) = dialect::replacement_for(name, body, request) {
             return Mend::Rename(new);
+        }
+        if let Some(other) = dialect::refused_beside(name, body, request) {
+            return Mend::DropBeside(other.to_owned());
         }
         let most = dialect::stated_length(body, request).and_then(|most| most.try_into().ok());
         if let Some(most) = most.filter(|most| is_longer(given, *most)) {

@@ -50,12 +50,15 @@ fn done(mend: &Mend) -> String {
     match mend {
         Mend::Drop => "left out".to_owned(),
         Mend::DropIf(_) => "left out with a value that was refused".to_owned(),
+        Mend::DropBeside(other) => format!("left out beside {other}"),
         Mend::Rename(new) => format!("sent as {new}"),
         Mend::AtMost(most) => format!("at most {most}"),
         Mend::First(most) => format!("cut to {most} entries"),
         Mend::Off => "false".to_owned(),
         Mend::Messages(MessageRefusal::DeveloperRole) => "system instead of developer".to_owned(),
         Mend::Messages(MessageRefusal::NullContent) => "empty instead of null".to_owned(),
+        Mend::Messages(MessageRefusal::ContentParts) => "one text instead of parts".to_owned(),
+        Mend::Messages(MessageRefusal::StrictTools) => "left out of tools".to_owned(),
     }
 }
 

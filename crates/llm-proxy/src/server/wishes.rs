@@ -44,17 +44,18 @@ impl Wishes {
         if self.pinned.is_empty() && self.skipped.is_empty() {
             return Ok(());
         }
-        let is_unknown = |name: &&String| world.registry.provider_named(name).is_none();
-        let headers = [(PIN, &self.pinned), (SKIP, &self.skipped)];
-        for (header, names) in headers {
-            if let Some(name) = names.iter().find(is_unknown) {
-                return Err(ProxyError::unknown_provider(header, &unknown(name)));
-            }
-        }
+        let known = |header, names: &[String]| {
+            let known = |name: &String| {
+                let unknown = || ProxyError::unknown_provider(header, &unknown(name));
+                provider_called(name, world).ok_or_else(unknown)
+            };
+            names.iter().map(known).collect::<Result<Vec<_>, _>>()
+        };
+        let (pinned, skipped) = (known(PIN, &self.pinned)?, known(SKIP, &self.skipped)?);
         let is_wished = |candidate: &&Candidate| {
             let deployment = &world.registry.deployments()[candidate.deployment];
-            let name = &world.registry.provider_of(deployment).spec.name;
-            (self.pinned.is_empty() || self.pinned.contains(name)) && !self.skipped.contains(name)
+            let name = world.registry.provider_of(deployment).spec.name.as_str();
+            (pinned.is_empty() || pinned.contains(&name)) && !skipped.contains(&name)
         };
         *chain = chain.iter().filter(is_wished).cloned().collect();
         if chain.is_empty() {
@@ -62,6 +63,14 @@ impl Wishes {
         }
         Ok(())
     }
+}
+
+/// The name of the provider that is called so, in whatever case if not in that one.
+fn provider_called<'a>(name: &str, world: &'a World) -> Option<&'a str> {
+    let mut all = world.registry.providers().iter();
+    let exact = world.registry.provider_named(name);
+    let found = exact.or_else(|| all.find(|one| one.spec.name.eq_ignore_ascii_case(name)));
+    found.map(|provider| provider.spec.name.as_str())
 }
 
 /// Whether a value of `x-allow-paid` forbids: what is no clear yes spends no money.

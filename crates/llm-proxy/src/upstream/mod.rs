@@ -8,6 +8,7 @@ mod decode;
 mod driven;
 mod failure;
 mod filter;
+mod headers;
 mod opened;
 mod origin;
 mod plain;

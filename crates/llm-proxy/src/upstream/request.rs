@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, Uri};
 use settings::StreamUsage;
 use wire::Endpoint;
@@ -14,12 +14,10 @@ use wire::json::{Kind, View, quote};
 use wire::splice::{Edit, splice};
 
 use super::body::Segments;
-use crate::instance::INSTANCE;
+use super::headers::headers;
 use crate::refused::{Mend, Mends};
 use crate::repairs::{self, repair_for};
 use crate::server::Intake;
-use crate::server::rescue::STREAM_RECOVERY;
-use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
 use crate::world::Route;
 
 /// A request that is ready for one deployment.
@@ -66,6 +64,7 @@ fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
         Mend::Messages(refusal) => Some(*refusal),
         Mend::Drop
         | Mend::DropIf(_)
+        | Mend::DropBeside(_)
         | Mend::Rename(_)
         | Mend::AtMost(_)
         | Mend::First(_)
@@ -121,13 +120,13 @@ fn adapt(
     for (name, values) in rules().flat_map(|rule| &rule.values) {
         adaptation.translate(name, values);
     }
-    for (old, new) in rules().flat_map(|rule| &rule.rename) {
-        adaptation.mend(old, &Mend::Rename(new.clone()));
-    }
     if let Some(most) = provider.limits.max_output {
         for name in ["max_tokens", "max_completion_tokens"] {
             adaptation.mend(name, &Mend::AtMost(most));
         }
+    }
+    for (old, new) in rules().flat_map(|rule| &rule.rename) {
+        adaptation.mend(old, &Mend::Rename(new.clone()));
     }
     adaptation.adapted
 }
@@ -163,6 +162,11 @@ impl Adaptation<'_> {
                     self.leave_out(name);
                 }
             }
+            Mend::DropBeside(other) => {
+                if layout.named(other).next().is_some() && !self.adapted.contains(other) {
+                    self.leave_out(name);
+                }
+            }
             // What is there under the new name already is not overridden.
             Mend::Rename(new) if layout.named(new).next().is_some() => {
                 self.change(name, Edit::unset(layout, name));
@@ -170,7 +174,9 @@ impl Adaptation<'_> {
             Mend::Rename(new) => {
                 let places = layout.named(name);
                 let renamed = places.map(|(index, _)| Edit::Rename { index, to: new.clone() });
-                self.change(name, renamed.collect());
+                // Another value may go under another name.
+                self.edits.extend(renamed);
+                self.tell(name);
             }
             Mend::AtMost(most) => self.change(name, self.lowered(name, *most)),
             Mend::First(most) => self.change(name, self.shortened(name, *most)),
@@ -219,6 +225,12 @@ impl Adaptation<'_> {
     fn change(&mut self, name: &str, edits: Vec<Edit>) {
         if !edits.is_empty() && !self.adapted.iter().any(|one| one == name) {
             self.edits.extend(edits);
+            self.tell(name);
+        }
+    }
+
+    fn tell(&mut self, name: &str) {
+        if !self.adapted.iter().any(|one| one == name) {
             self.adapted.push(name.to_owned());
         }
     }
@@ -291,89 +303,6 @@ fn with_usage(given: Option<&[u8]>) -> Bytes {
     }
     options.push(b'}');
     options.into()
-}
-
-fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(client.len() + 4);
-    let named = named_by_connection(client);
-    for (name, value) in client {
-        if goes_on(name) && !named.iter().any(|one| one.eq_ignore_ascii_case(name.as_str())) {
-            headers.append(name.clone(), value.clone());
-        }
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &route.headers {
-        // Each proxy on the way adds itself.
-        if *name == INSTANCE {
-            headers.append(name.clone(), value.clone());
-        } else {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    if let Some((name, value)) = route.credentials.get(key).and_then(Option::as_ref) {
-        headers.insert(name.clone(), value.clone());
-    }
-    headers
-}
-
-/// The headers that the client's `Connection` names as meant for one hop.
-fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
-    let values = client.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).collect()
-}
-
-/// Whether a client's header is for the provider, and not its business with us or with this one
-/// connection, or its credentials.
-fn goes_on(name: &HeaderName) -> bool {
-    !is_kept_here(name.as_str()) && !name.as_str().starts_with("sec-")
-}
-
-fn is_kept_here(name: &str) -> bool {
-    let is_ours = matches!(name, STREAM_RECOVERY | PIN | SKIP | ALLOW_PAID);
-    let is_of_this_connection = matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "expect"
-            | "http2-settings"
-    );
-    let is_set_anew =
-        matches!(name, "host" | "content-length" | "content-type" | "accept-encoding");
-    let is_credential = matches!(
-        name,
-        "authorization"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "x-api-key"
-            | "api-key"
-            | "x-goog-api-key"
-            | "openai-organization"
-            | "openai-project"
-            | "cookie"
-            | "cookie2"
-    );
-    let tells_of_the_client = matches!(
-        name,
-        "origin"
-            | "referer"
-            | "forwarded"
-            | "via"
-            | "x-forwarded-for"
-            | "x-forwarded-host"
-            | "x-forwarded-proto"
-            | "x-forwarded-port"
-            | "x-real-ip"
-            | "dnt"
-            | "access-control-request-method"
-            | "access-control-request-headers"
-    );
-    is_ours || is_of_this_connection || is_set_anew || is_credential || tells_of_the_client
 }
 
 /// A request for the list of models.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::Reading;
-use engine::{Budget, Fault, FaultKind, Remedy, Scope};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use engine::{Budget, Fault, FaultKind, Remedy, Scope, policy};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use wire::Endpoint;
@@ -322,7 +322,15 @@ impl Asked {
         let Reading { mut fault, budget, lacks } = dialect::error_in_success(&reply, &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
-        let original = self.original(StatusCode::BAD_GATEWAY, HeaderMap::new(), &body);
+        // The client gets the status that the error would have had in the place of the success.
+        let status = if policy::is_requests_own(fault.kind) {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::BAD_GATEWAY
+        };
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+        let original = self.original(status, headers, &body);
         let original = Some(Box::new(original));
         Some(Failure { fault, remedy: Remedy::None, word, original, budget, lacks })
     }

@@ -112,6 +112,21 @@ async fn a_pinned_provider_is_the_only_one_asked() {
 }
 
 #[tokio::test]
+async fn a_providers_name_is_wished_for_in_any_case_but_one_of_just_that_case_is_meant_first() {
+    let (upper, lower) = (good("upper").await, good("lower").await);
+    let lines = "api_key: sk-key-one-0123456\n    model: m";
+    let setup = Setup::new().provider_with("groq", lower.address(), lines);
+    let proxy = setup.provider_with("Other", upper.address(), lines).start().await;
+    for (header, name, says) in [
+        ("x-provider", "GROQ", "lower"),
+        ("x-provider", "other", "upper"),
+        ("x-skip-provider", "Groq", "upper"),
+    ] {
+        ask_with(&proxy, &question(false), header, name).await.assert_says(says);
+    }
+}
+
+#[tokio::test]
 async fn a_slip_in_a_providers_name_is_an_error_that_names_the_nearest() {
     let a = good("a").await;
     let lines = "api_key: sk-key-one-0123456\n    model: m";

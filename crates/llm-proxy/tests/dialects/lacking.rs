@@ -49,7 +49,8 @@ async fn a_lack_is_paid_for_once() {
     let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
     let has_tools = |body: &Value| body.get("tools").is_some();
     let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
-    let table: [Lack; 4] = [
+    let table: [Lack; 5] = [
+        ("messages[0].content must be a string", 400, picture(), has_parts),
         (
             "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
              variant `image_url`, expected `text` at line 1 column 90",
@@ -85,7 +86,7 @@ async fn a_lack_is_paid_for_once() {
 #[tokio::test]
 async fn a_lack_that_may_be_the_requests_own_is_not_remembered() {
     for message in [
-        "messages[0].content must be a string",
+        "messages.0.content: Input should be a valid string",
         "Unsupported image type: image/gif",
         "This model does not support more than 1 image per request",
     ] {

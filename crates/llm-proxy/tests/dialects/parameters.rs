@@ -496,3 +496,118 @@ async fn an_answer_longer_than_the_declared_maximum_is_asked_for_as_the_maximum(
         assert_eq!(heard.header("x-dropped-params").unwrap_or_default(), named);
     }
 }
+
+fn says(message: &str) -> Reply {
+    Reply::json(400, &json!({"error": {"message": message, "type": "invalid_request_error"}}))
+}
+
+#[tokio::test]
+async fn of_two_that_are_taken_one_at_a_time_one_is_left_out_where_both_are_sent() {
+    let a = picky(|body| {
+        let message = "`temperature` and `top_p` cannot both be specified for this model. Please \
+            use only one.";
+        (body.get("temperature").is_some() && body.get("top_p").is_some()).then(|| says(message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let ask = async |fields: Value| {
+        proxy.ask(&with(&fields)).await.assert_says("a");
+        (rest(&last_body(&a)), a.count())
+    };
+    let both = json!({"temperature": 0.7, "top_p": 0.9});
+    assert_eq!(ask(both.clone()).await, (json!({"temperature": 0.7}), 2));
+    assert_eq!(ask(both).await, (json!({"temperature": 0.7}), 3), "remembered");
+    assert_eq!(ask(json!({"top_p": 0.9})).await, (json!({"top_p": 0.9}), 4), "for the pair only");
+}
+
+#[tokio::test]
+async fn both_penalties_go_at_once() {
+    let a = picky(|body| {
+        let names = ["frequency_penalty", "presence_penalty"];
+        let has = names.iter().any(|name| body.get(name).is_some());
+        has.then(|| says("Penalty is not enabled for this model"))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let body = with(&json!({"frequency_penalty": 0.2, "presence_penalty": 0.1}));
+    let heard = proxy.ask(&body).await;
+    heard.assert_says("a");
+    assert_eq!(words(heard.header("x-dropped-params")), ["frequency_penalty", "presence_penalty"]);
+    assert_eq!((rest(&last_body(&a)), a.count()), (json!({}), 2));
+}
+
+#[tokio::test]
+async fn a_number_is_lowered_under_the_name_that_the_provider_has_for_it() {
+    let a = picky(|body| {
+        let message = "Range of max_completion_tokens should be [1, 8192]";
+        (body["max_completion_tokens"].as_u64() > Some(8192)).then(|| says(message))
+    })
+    .await;
+    let b = good("b").await;
+    let proxy = house("cerebras", "gpt-oss-120b", &a, &b).await;
+    for count in [2, 3] {
+        proxy.ask(&with(&json!({"max_tokens": 20000}))).await.assert_says("a");
+        let seen = (rest(&last_body(&a)), a.count());
+        assert_eq!(seen, (json!({"max_completion_tokens": 8192}), count));
+    }
+    proxy.ask(&with(&json!({"max_tokens": 20}))).await.assert_says("a");
+    assert_eq!(rest(&last_body(&a)), json!({"max_completion_tokens": 20}));
+}
+
+#[tokio::test]
+async fn a_limit_of_this_one_provider_never_stops_the_chain() {
+    let refusals = [
+        (json!({"temperature": 0.7}), "invalid temperature: only 1 is allowed for this model"),
+        (json!({"temperature": 0.7}), "`temperature` is deprecated for this model."),
+        (json!({"max_tokens": 9000}), "Range of max_tokens should be [1, 8192]"),
+        (json!({"reasoning_effort": "high"}), "\"m\" does not support thinking"),
+        (json!({"presence_penalty": 1}), "Model m does not support parameter presencePenalty."),
+    ];
+    for (fields, message) in refusals {
+        // One that goes on refusing is passed over.
+        let (a, b) = (always(says(message)).await, good("b").await);
+        let proxy = Setup::chain([&a, &b]).start().await;
+        let heard = proxy.ask(&with(&fields)).await;
+        heard.assert_says("b");
+        assert_eq!((a.count(), rest(&last_body(&b))), (2, fields), "{message}");
+        assert_eq!(proxy.provider("a").await["available"], true, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn strict_is_left_out_of_tools_where_it_is_not_known_and_that_is_remembered() {
+    let message = "Invalid JSON payload received. Unknown name \"strict\" at 'tools[0].function': \
+        Cannot find field.";
+    let a =
+        picky(move |body| body["tools"][0]["function"].get("strict").map(|_| says(message))).await;
+    let proxy = Setup::chain([&a]).start().await;
+    let mut fields = tools();
+    fields["tools"][0]["function"]["strict"] = true.into();
+    for count in [2, 3] {
+        let heard = proxy.ask(&with(&fields)).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("tools.strict"));
+        assert_eq!((rest(&last_body(&a)), a.count()), (tools(), count));
+    }
+}
+
+#[tokio::test]
+async fn parts_that_are_texts_become_one_text_where_nothing_else_is_taken() {
+    let a = picky(|body| {
+        let message = "AiError: Bad input: Error: oneOf at '/' not met, 0 matches: Type mismatch \
+            of '/messages/0/content', 'array' not in 'string'";
+        body["messages"][0]["content"].is_array().then(|| says(message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let mut body = question(false);
+    body["messages"][0]["content"] =
+        json!([{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]);
+    for count in [2, 3] {
+        let heard = proxy.ask(&body).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("messages.content_parts"));
+        assert_eq!(last_body(&a)["messages"][0]["content"], "one\ntwo");
+        assert_eq!(a.count(), count);
+    }
+}

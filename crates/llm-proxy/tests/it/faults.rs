@@ -155,6 +155,19 @@ async fn a_fault_inside_a_stream_before_its_first_word_rotates() {
 }
 
 #[tokio::test]
+async fn a_callers_mistake_at_the_beginning_of_a_stream_is_told_as_in_a_plain_reply() {
+    let mistake = "data: {\"error\":{\"message\":\"Invalid value: 'x'\",\"type\":\
+        \"invalid_request_error\",\"code\":\"invalid_value\"}}\n\n";
+    let (proxy, providers) = proxy(vec![("mistake", raw_stream(mistake))]).await;
+    let mut body = question(true);
+    body["model"] = "cmistake".into();
+    let heard = proxy.ask(&body).await;
+    assert_eq!((heard.status, heard.header("content-type")), (400, Some("application/json")));
+    assert_eq!(heard.json()["error"]["message"], "Invalid value: 'x'");
+    assert_eq!(providers.last().unwrap().count(), 0, "the next one is not asked");
+}
+
+#[tokio::test]
 async fn the_twelfth_deployment_answers_where_eleven_fail_in_different_ways() {
     for stream in PLAIN_AND_STREAMED {
         let replies = [

@@ -50,6 +50,10 @@ pub enum Repair {
     DeveloperRole,
     /// Makes a `content` that is null or left out an empty string.
     NullContent,
+    /// Makes a `content` whose parts are all texts one string, a line for each part.
+    ContentParts,
+    /// Takes the member `strict` out of tools and of their functions.
+    StrictTools,
 }
 
 /// The edits that mend the messages of `body`, whose layout is `layout`; they are applied with
@@ -66,6 +70,12 @@ pub fn repair(body: &[u8], layout: &Layout, repair: &Repair) -> Option<Vec<Edit>
         Repair::MissingThoughtSignature => gathered(&mut messages, with_signature)?,
         Repair::ForeignSignatures => gathered(&mut messages, signatures::replaced)?,
         Repair::NullContent => gathered(&mut messages, with_content)?,
+        Repair::ContentParts => gathered(&mut messages, with_one_text)?,
+        Repair::StrictTools => {
+            let mut tools =
+                layout.named("tools").flat_map(|(_, member)| objects(body, member.value.clone()));
+            gathered(&mut tools, without_strict)?
+        }
     };
     (1..=MOST_EDITS).contains(&edits.len()).then_some(edits)
 }
@@ -118,6 +128,31 @@ fn with_content(message: &Object<'_>) -> Vec<Edit> {
         return Vec::new();
     }
     vec![message.with("content", Bytes::from_static(b"\"\""))]
+}
+
+/// The texts of a content's parts as one, unless a part is something else.
+fn with_one_text(message: &Object<'_>) -> Vec<Edit> {
+    let content = message.value("content").filter(|content| content.kind() == Kind::Array);
+    let texts: Option<Vec<&[u8]>> =
+        content.and_then(|content| content.elements().map(text_of_part).collect());
+    texts.map_or_else(Vec::new, |texts| {
+        let joined = [b"\"", texts.join(&br"\n"[..]).as_slice(), b"\""].concat();
+        vec![message.with("content", joined.into())]
+    })
+}
+
+/// What a part of the type `text` says, between the marks and with its escapes.
+fn text_of_part(part: View<'_>) -> Option<&[u8]> {
+    let is_text = part.get("type").and_then(View::as_str).is_some_and(|kind| kind == "text");
+    let text = part.get("text").filter(|text| is_text && text.kind() == Kind::String)?;
+    text.raw().trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+fn without_strict(tool: &Object<'_>) -> Vec<Edit> {
+    let strict = ["strict".to_owned()];
+    let mut edits = tool.without(&strict);
+    edits.extend(tool.object("function").iter().flat_map(|function| function.without(&strict)));
+    edits
 }
 
 fn renamed_roles(body: &[u8]) -> Vec<Edit> {

@@ -53,6 +53,11 @@ impl<'a> Object<'a> {
         self.spans(key).flat_map(|span| objects(self.body, span))
     }
 
+    /// The object that is the member named `key`; of duplicates the last.
+    pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
+        Object::at(self.body, self.spans(key).last()?)
+    }
+
     /// The edit that gives `key` a raw JSON value: the one that counts replaced, or one added.
     pub(super) fn with(&self, key: &str, value: Bytes) -> Edit {
         match self.spans(key).last() {
