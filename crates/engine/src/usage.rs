@@ -60,8 +60,6 @@ pub(crate) struct Usage {
     restored: Vec<KeptCount>,
 }
 
-const EPOCH: Timestamp = Timestamp::from_millis(0);
-
 /// What a reply told, and whom it answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
@@ -184,7 +182,7 @@ impl Usage {
                 new.refused_until(at, told.demand);
             } else {
                 let dimension = new.budget.dimension;
-                new.reserve(self.under_way_besides(told.demand, dimension), EPOCH);
+                new.reserve_under_way(self.under_way_besides(told.demand, dimension));
             }
             self.take_newer(new);
         }

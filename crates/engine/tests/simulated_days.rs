@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "simulated_days/crowds.rs"]
+mod crowds;
 #[path = "simulated_days/languages.rs"]
 mod languages;
 #[path = "simulated_days/upstream.rs"]
