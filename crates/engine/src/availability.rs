@@ -47,7 +47,7 @@ pub enum Reason {
         /// The provider's own words.
         detail: String,
     },
-    /// The time of a guess is over and another request is probing.
+    /// Its time is over and other requests are trying whether it is back.
     Probing,
     /// A person switched it off.
     Disabled,
@@ -190,8 +190,8 @@ pub fn availability(
     if ledger.usage(deployment.key_usage).is_full(limits.concurrent) {
         return closed(Reason::Busy, None, Origin::Declared);
     }
-    if gates.probing {
-        return closed(Reason::Probing, None, Origin::Guessed);
+    if let Some(until) = gates.probing {
+        return closed(Reason::Probing, until, Origin::Guessed);
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
@@ -206,7 +206,8 @@ pub fn availability(
 struct Gates<'a> {
     /// The one that is shut the longest.
     shut: Option<&'a Shut>,
-    probing: bool,
+    /// Until when a probe is waited for, if one is; `None` in it is until it ends.
+    probing: Option<Option<Timestamp>>,
     half_open: bool,
 }
 
@@ -216,7 +217,10 @@ fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gat
         match ledger.cell(slot).gate(now) {
             Gate::Open => {}
             Gate::HalfOpen => gates.half_open = true,
-            Gate::Probing => gates.probing = true,
+            Gate::Probing(until) => {
+                let later = gates.probing.is_none_or(|other| later(until, other));
+                gates.probing = if later { Some(until) } else { gates.probing };
+            }
             Gate::Shut(shut) => {
                 if gates.shut.is_none_or(|other| later(shut.until, other.until)) {
                     gates.shut = Some(shut);

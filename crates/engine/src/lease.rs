@@ -27,12 +27,14 @@ pub struct Lease {
     pub started: Timestamp,
     /// Whether the model asked for is not one that the configuration lists.
     pub foreign_model: bool,
+    /// Whether it probes a scope whose guessed time is over.
+    pub(crate) is_doubtful: bool,
     demand: Demand,
     probed: [Option<ScopeSlot>; 5],
 }
 
 impl Lease {
-    /// Whether this request probes a scope whose guessed time is over.
+    /// Whether others wait for what comes of this request: it tries a scope whose time is over.
     pub fn is_probe(&self) -> bool {
         self.probed.iter().any(Option::is_some)
     }
@@ -64,9 +66,11 @@ impl Ledger {
         self.roll_day(now);
         let chosen = &registry.deployments()[deployment];
         let mut probed = [None; 5];
+        let mut is_doubtful = false;
         for (claim, slot) in probed.iter_mut().zip(chosen.scopes.all()) {
-            if self.cell(slot).gate(now) == crate::cell::Gate::HalfOpen {
-                self.cell_mut(slot).start_probe();
+            if self.cell(slot).gate(now) == Gate::HalfOpen {
+                is_doubtful |= self.cell(slot).was_guessed();
+                self.cell_mut(slot).start_probe(now);
                 *claim = Some(slot);
             }
         }
@@ -75,7 +79,7 @@ impl Ledger {
         }
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
-        Lease { deployment, candidate, started: now, foreign_model, demand, probed }
+        Lease { deployment, candidate, started: now, foreign_model, is_doubtful, demand, probed }
     }
 
     /// The provider has begun to answer: its faults are forgiven, its probe is over.

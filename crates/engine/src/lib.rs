@@ -26,6 +26,7 @@ mod registry;
 mod rotation;
 mod table;
 mod time;
+mod trials;
 mod usage;
 mod view;
 mod window;

@@ -328,7 +328,7 @@ impl Rotation {
         now: Timestamp,
     ) -> Verdict {
         let suspect = ledger.is_suspect(&registry.deployments()[lease.deployment]);
-        let unexpected = !suspect && !lease.is_probe() && fault.resume.is_none();
+        let unexpected = !suspect && !lease.is_doubtful && fault.resume.is_none();
         let quick = lease.started.until(now) < QUICK;
         let progress = self.progress_mut(lease.candidate);
         let then = policy::rule(fault.kind).then;

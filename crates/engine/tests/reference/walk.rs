@@ -31,7 +31,8 @@ impl Model {
             match states[index] {
                 State::Open | State::HalfOpen => return self.take(number, index, &states),
                 State::Closed(cause, Some(until)) => {
-                    let guessed = matches!(cause, Cause::Fault { guessed: true, .. });
+                    let guessed =
+                        matches!(cause, Cause::Fault { guessed: true, .. } | Cause::Probing);
                     if !guessed && waited + until - now <= in_place && until < deadline {
                         journey.waiting_since = Some(now);
                         return Said::Wait(until);
@@ -72,14 +73,26 @@ impl Model {
             *left = left.saturating_sub(1);
         }
         let mut probes = door.places();
-        probes.retain(|place| {
-            let shut = self.memory(place).shut;
-            shut.is_some_and(|shut| shut.guessed && shut.until <= self.now)
-                && !self.sent.iter().any(|sent| sent.probes.contains(place))
-        });
+        probes.retain(|place| self.turn(place) == State::HalfOpen);
         let is_probe = !probes.is_empty();
+        let mut doubtful = false;
+        for place in &probes {
+            let mut memory = self.memory(place);
+            doubtful |= memory.shut.as_ref().is_some_and(|shut| shut.guessed);
+            memory.steps += u32::from(self.trials(place) >= 1 << memory.steps);
+            memory.newest = self.now;
+            self.remember(place, memory);
+        }
         debug_assert!(is_probe || states[index] != State::HalfOpen);
-        self.sent.push(Sent { door, at: self.now, estimated, tokens, under_way: true, probes });
+        self.sent.push(Sent {
+            door,
+            at: self.now,
+            estimated,
+            tokens,
+            under_way: true,
+            probes,
+            doubtful,
+        });
         let after = self.states(number);
         let tries = &self.journeys[number].tries;
         let is_last = !(0..after.len()).any(|other| {
