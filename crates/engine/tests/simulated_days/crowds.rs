@@ -77,3 +77,67 @@ fn a_crowd_that_is_refused_waits_no_longer_than_one() {
         }
     }
 }
+
+/// What became of a crowd that met one provider alone.
+#[derive(Debug, Default)]
+struct Told {
+    served: usize,
+    useless: usize,
+    /// How long those who were turned away had waited, in milliseconds.
+    waits: Vec<i64>,
+}
+
+/// A crowd meets a bucket of 20 in a minute, of which nothing is left; it says when to come back
+/// and no more. Replies take so long, in milliseconds.
+fn alone(crowd: usize, takes: i64) -> Told {
+    let mut world = World::new(plain(1));
+    let mut upstream = Upstream::limited(vec![Limit::requests(20, Span::Bucket)], true);
+    for _ in 0..20 {
+        upstream.ask(world.now, 1).unwrap();
+    }
+    let mut told = Told::default();
+    // When each is to be asked what it does next, or is answered.
+    let mut turns: Vec<_> = (0..crowd).map(|_| (NOON, world.request(), None)).collect();
+    while let Some(next) = (0..turns.len()).min_by_key(|&index| (turns[index].0, turns[index].1)) {
+        let (now, journey, reply) = turns.swap_remove(next);
+        world.now = at(now);
+        let is_news = reply.is_some();
+        match reply {
+            Some(Ok(())) => {
+                told.served += 1;
+                world.succeed(journey, None);
+            }
+            Some(Err(fault)) => {
+                told.useless += 1;
+                world.fail(journey, fault, Remedy::Repeat);
+                turns.push((now, journey, None));
+            }
+            None => match world.next(journey) {
+                Said::Try { .. } => {
+                    let reply = upstream.ask(world.now, 1);
+                    turns.push((now + takes, journey, Some(reply)));
+                    continue;
+                }
+                Said::Wait(then) => turns.push((then, journey, None)),
+                Said::Refuse(..) => told.waits.push(now - NOON),
+            },
+        }
+        if is_news {
+            // There is news for all who wait.
+            turns.iter_mut().filter(|(.., reply)| reply.is_none()).for_each(|turn| turn.0 = now);
+        }
+    }
+    told
+}
+
+#[test]
+fn a_crowd_before_one_provider_waits_its_turn_and_asks_seldom() {
+    for takes in [20, 300, 900] {
+        let told = alone(20, takes);
+        assert_eq!(told.served + told.waits.len(), 20);
+        assert!(told.served >= 3, "{takes}: {told:?}");
+        assert!(told.useless <= 20 + 8, "{takes}: {told:?}");
+        let patient = told.waits.iter().all(|wait| *wait >= 6 * SECOND);
+        assert!(patient, "{takes}: {told:?}");
+    }
+}
