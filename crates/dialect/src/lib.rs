@@ -24,6 +24,7 @@ mod quoted;
 mod role;
 mod rules;
 mod sent;
+mod shares;
 mod times;
 mod tree;
 mod withheld;

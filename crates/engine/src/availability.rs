@@ -216,7 +216,8 @@ fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gat
     for slot in deployment.scopes.all() {
         match ledger.cell(slot).gate(now) {
             Gate::Open => {}
-            Gate::HalfOpen => gates.half_open = true,
+            // After a stated time one goes first too, but nobody doubts that it may.
+            Gate::HalfOpen => gates.half_open |= ledger.cell(slot).was_guessed(),
             Gate::Probing(until) => {
                 let later = gates.probing.is_none_or(|other| later(until, other));
                 gates.probing = if later { Some(until) } else { gates.probing };
