@@ -1,7 +1,7 @@
 //! Limits that a sentence tells beside what is used of them: "Requests per Second (actual/limit):
 //! 2/2, Requests per Minute (actual/limit): 30/60".
 
-use engine::Window;
+use engine::{Ceiling, Dimension, Window};
 
 use crate::words;
 
@@ -21,8 +21,23 @@ pub(crate) fn spent(text: &str) -> Option<Window> {
     spent.filter_map(|pair| window(pair[0])).max_by_key(|window| window.length())
 }
 
+/// The limit on requests in the longest window of which it is used up.
+pub(crate) fn met(text: &str) -> Option<Ceiling> {
+    let parts: Vec<&str> = text.split(MARK).take(COUNT + 1).collect();
+    let spent = parts.windows(2).filter(|pair| {
+        is_spent(pair[1]) && words::dimension(own_words(pair[0])) == Dimension::Requests
+    });
+    let met = spent
+        .filter_map(|pair| Some(Ceiling { window: window(pair[0])?, most: figures(pair[1])?.1 }));
+    met.max_by_key(|ceiling| ceiling.window.length())
+}
+
 /// Whether the figures at the beginning are those of a limit that is used up.
 fn is_spent(tail: &str) -> bool {
+    figures(tail).is_some_and(|(used, limit)| used >= limit)
+}
+
+fn figures(tail: &str) -> Option<(u64, u64)> {
     let number = |text: &str| {
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text[..end].parse::<u64>().ok()
@@ -30,13 +45,17 @@ fn is_spent(tail: &str) -> bool {
     let tail = tail.trim_start_matches([':', ' ']);
     let used = number(tail);
     let limit = tail.split_once('/').and_then(|(_, limit)| number(limit.trim_start()));
-    used.zip(limit).is_some_and(|(used, limit)| used >= limit)
+    used.zip(limit)
 }
 
 /// The window that the words before a pair name; the figures of the pair before end at a comma.
 fn window(head: &str) -> Option<Window> {
-    let own = head.rsplit([',', ';', '\n']).next().unwrap_or(head);
+    let own = own_words(head);
     words::windows(|phrase| own.contains(phrase)).0
+}
+
+fn own_words(head: &str) -> &str {
+    head.rsplit([',', ';', '\n']).next().unwrap_or(head)
 }
 
 #[cfg(test)]

@@ -195,6 +195,7 @@ pub fn availability(
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
+        || ledger.is_too_large(deployment, demand, now)
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
     }

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::usage::{Spent, Told};
-use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
+use crate::{Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
 /// cannot spend the budget of a whole day.
@@ -29,7 +29,7 @@ pub struct Lease {
     pub foreign_model: bool,
     /// Whether it probes a scope whose guessed time is over.
     pub(crate) is_doubtful: bool,
-    demand: Demand,
+    pub(crate) demand: Demand,
     probed: [Option<ScopeSlot>; 5],
 }
 
@@ -85,6 +85,7 @@ impl Ledger {
     /// The provider has begun to answer: its faults are forgiven, its probe is over.
     pub fn answer(&mut self, registry: &Registry, lease: &mut Lease, now: Timestamp) {
         self.end_probes(lease);
+        self.forget_size(registry, lease);
         let deployment = &registry.deployments()[lease.deployment];
         self.forgive(deployment, lease.started, now);
         let today = self.is_today(lease.started);
@@ -155,6 +156,12 @@ impl Ledger {
         now: Timestamp,
     ) {
         self.strike(registry, lease, fault, patience, now);
+        self.learn_size(registry, lease, fault.kind, now);
+        if crate::policy::is_limit(fault.kind) {
+            for slot in registry.deployments()[lease.deployment].usages() {
+                self.usage_mut(slot).refused(lease.started);
+            }
+        }
         self.end(registry, lease, Some(Spent::default()));
     }
 
@@ -234,6 +241,21 @@ impl Ledger {
             refused_until,
             latest: lease.started.after(crate::policy::LONGEST_STATED),
         });
+    }
+
+    /// Takes how many requests a refusal says are taken in a window, and when the next one is, as
+    /// far as that was told.
+    pub fn learn_ceiling(
+        &mut self,
+        registry: &Registry,
+        lease: &Lease,
+        ceiling: Ceiling,
+        back_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let deployment = &registry.deployments()[lease.deployment];
+        let slot = deployment.reported_usage(&registry.provider_of(deployment).spec.limits);
+        self.usage_mut(slot).learn_ceiling(ceiling, back_at, now);
     }
 
     /// Whether the deployment's model or provider has had faults since its last success.

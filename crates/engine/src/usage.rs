@@ -4,6 +4,7 @@
 //! Quotas forecast, cooldowns know: a limit here only avoids a refusal that is certain; the
 //! refusal itself is the truth.
 
+mod ceilings;
 mod kept;
 mod learned;
 
@@ -16,6 +17,8 @@ use crate::pace::Pace;
 use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
+pub use ceilings::Ceiling;
+use ceilings::{Counted, Recent};
 pub(crate) use learned::Learned;
 
 /// Why a limit forbids another request, and until when.
@@ -56,6 +59,8 @@ pub(crate) struct Usage {
     limits: Limits,
     pub(crate) metered: Vec<Metered>,
     pub(crate) learned: Vec<Learned>,
+    recent: Recent,
+    ceilings: Vec<Counted>,
     /// What an earlier run counted, until the limits are known against which it counts.
     restored: Vec<KeptCount>,
 }
@@ -127,6 +132,7 @@ impl Usage {
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today = self.requests_today.saturating_add(1);
         self.pace.add(tokens, now);
+        self.count_sent(now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
@@ -215,6 +221,7 @@ impl Usage {
 
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
+        self.ceilings.clear();
     }
 
     pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {
@@ -225,7 +232,8 @@ impl Usage {
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
-        declared.chain(learned).max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
+        let told = declared.chain(learned).chain(self.reached(now));
+        told.max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
     /// Whether a request of `demand` can never pass within one minute, or finds no room in what

@@ -74,6 +74,13 @@ impl Rolling {
             .fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
+    /// When the oldest of what was counted leaves the span; `None` if nothing was.
+    pub(crate) fn first_leaves(&self) -> Option<Timestamp> {
+        let oldest = self.live_buckets().find(|(_, count)| *count > 0);
+        let leaves = |(bucket, _)| (bucket + self.counts.len() as i64 - 1) * self.bucket_millis;
+        oldest.map(leaves).map(Timestamp::from_millis)
+    }
+
     /// The first moment at which at most `allowed` are left in the span.
     pub(crate) fn falls_to(&self, allowed: u64) -> Timestamp {
         let counts = self.live_buckets().map(|(_, count)| count);

@@ -398,7 +398,8 @@ impl Model {
         let mend = goes(kind) == Goes::Mend && remedy == Remedy::Repair && tries.repairs < 4;
         tries.repeated |= repeat;
         tries.repairs += u32::from(mend);
-        let may_return = (is_limit(kind) || over.is_some()) && tries.count < 3;
+        let stated = over.is_some() && !is_own(kind);
+        let may_return = (is_limit(kind) || stated) && tries.count < 3;
         self.sent[sent].probes.clear();
         let place = scope_of(&door, scope).filter(|_| !is_own(kind));
         if let Some(place) = place {
