@@ -5,8 +5,8 @@ use engine::{Ceiling, Dimension, Fault, FaultKind, Window};
 
 use crate::evidence::Evidence;
 use crate::profile::Refill;
-use crate::tree::{scalar, walk};
 use crate::shares;
+use crate::tree::{scalar, walk};
 
 /// What stands before the figure.
 const BEFORE: &[(&str, Window)] = &[
