@@ -90,14 +90,19 @@ fn room(budget: &Budget, seen: &Evidence<'_>) -> Option<Resume> {
     }
 }
 
-/// The same, as far as the figures tell; never later than it is full.
+/// The same, as far as the figures tell and agree with one another; never later than it is full.
 fn room_at(budget: &Budget, seen: &Evidence<'_>) -> Option<Timestamp> {
     let full_at = budget.full_at.filter(|_| seen.profile.refill == Refill::Continuous)?;
-    let limit = budget.limit.filter(|limit| *limit > 0)?;
-    let nanos = budget.window.length()?.as_nanos().saturating_mul(lacks(budget, seen).into());
-    let nanos = nanos.div_ceil(limit.into());
-    let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-    (!wait.is_zero()).then(|| seen.now.after(wait).min(full_at))
+    let (limit, window) = (budget.limit.filter(|limit| *limit > 0)?, budget.window.length()?);
+    let span_of = |tokens: u64| {
+        let nanos = window.as_nanos().saturating_mul(tokens.into()).div_ceil(limit.into());
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    };
+    let full_in = seen.now.until(full_at);
+    let expected = span_of(limit.saturating_sub(budget.remaining.unwrap_or(0)));
+    let agrees = full_in.abs_diff(expected) <= expected / 5;
+    let wait = span_of(lacks(budget, seen));
+    (agrees && !wait.is_zero()).then(|| seen.now.after(wait).min(full_at))
 }
 
 /// The reset of the day: of what is spent if that is told, else of any daily budget, since they

@@ -18,5 +18,6 @@ mod lacking;
 mod limits;
 mod parameters;
 mod recorded;
+mod returns;
 mod shifted;
 mod waits;
