@@ -19,6 +19,10 @@ pub(crate) struct Rolling {
 }
 
 impl Rolling {
+    pub(crate) fn second() -> Self {
+        Self::new(50, 21)
+    }
+
     pub(crate) fn minute() -> Self {
         Self::new(1_000, 61)
     }

@@ -2,13 +2,14 @@
 //!
 //! What was sent in the last minute is counted of everyone, so that the figure helps from the
 //! moment at which it is told. How the allowance comes back is not told; when the refused request
-//! may come back tells which of three ways fits.
+//! may come back tells which of three ways fits. From then on no window, wherever it begins, ever
+//! holds more than the ceiling: that is safe in all three.
 
 use std::time::Duration;
 
 use super::{Usage, UsedUp};
 use crate::bucket::Bucket;
-use crate::window::{Count, Rolling};
+use crate::window::Rolling;
 use crate::{Dimension, Origin, Timestamp, Window};
 
 /// Plans change: after this time a refusal has to tell it again.
@@ -16,6 +17,9 @@ const BELIEVED: Duration = Duration::from_hours(24);
 
 /// Times are rounded to whole seconds, and so are the counts of a minute.
 const ROUNDING: Duration = Duration::from_secs(1);
+
+/// What is sent in the moment of a refusal is not sent after it.
+const INSTANT: Duration = Duration::from_millis(1);
 
 /// How many requests a refusal says are taken in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +34,24 @@ pub struct Ceiling {
 #[derive(Debug, Clone)]
 pub(super) struct Counted {
     ceiling: Ceiling,
-    count: Count,
+    window: Rolling,
+    /// Besides, as long as it may come back bit by bit from nothing.
+    bucket: Option<Bucket>,
     /// What was sent before does not count.
     since: Timestamp,
     /// After this moment it is not believed any more.
     expires: Timestamp,
+}
+
+impl Counted {
+    /// When there is room for another request, if there is none now.
+    fn free_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let most = self.ceiling.most;
+        let window = (self.window.used(now) >= most).then(|| self.window.falls_to(most - 1));
+        let bucket = self.bucket.as_ref().filter(|bucket| bucket.used(now) >= most);
+        let bucket = bucket.map(|bucket| bucket.falls_to(most - 1));
+        window.max(bucket).map(|at| at.max(now))
+    }
 }
 
 /// What was sent in the last minute.
@@ -56,42 +73,29 @@ impl Usage {
         now: Timestamp,
     ) {
         let is_short = matches!(ceiling.window, Window::Second | Window::Minute);
-        let Some(window) = ceiling.window.length().filter(|_| is_short && ceiling.most > 0) else {
+        let Some(length) = ceiling.window.length().filter(|_| is_short && ceiling.most > 0) else {
             return;
         };
-        let (count, since) = self.counted(ceiling, window, back_at, now);
-        let expires = now.after(BELIEVED);
+        let is_minute = ceiling.window == Window::Minute;
+        let slot = length / u32::try_from(ceiling.most).unwrap_or(u32::MAX);
+        let rolls_on = is_minute && back_at.is_none_or(|at| !self.is_before_any_leaves(at));
+        let back_at = back_at.unwrap_or_else(|| now.after(slot));
+        let is_next_part = !rolls_on && back_at <= now.after(slot.saturating_add(ROUNDING));
         self.ceilings.retain(|other| other.ceiling.window != ceiling.window);
-        self.ceilings.push(Counted { ceiling, count, since, expires });
+        self.ceilings.push(Counted {
+            ceiling,
+            window: match (is_minute, rolls_on) {
+                (true, true) => self.recent.0.clone(),
+                (true, false) => Rolling::minute(),
+                (false, _) => Rolling::second(),
+            },
+            bucket: is_next_part.then(|| Bucket::spent_until(back_at, ceiling.most, length)),
+            since: if rolls_on { Timestamp::default() } else { now.after(INSTANT) },
+            expires: now.after(BELIEVED),
+        });
     }
 
-    /// The count that explains that the next request is taken at `back_at`, and from when on it
-    /// counts.
-    fn counted(
-        &self,
-        ceiling: Ceiling,
-        window: Duration,
-        back_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> (Count, Timestamp) {
-        let slot = window / u32::try_from(ceiling.most).unwrap_or(u32::MAX);
-        match back_at {
-            // The next part of one that comes back bit by bit; at least, none is sent in vain.
-            Some(at) if at <= now.after(slot + ROUNDING) => (
-                Count::Bucket(Bucket::spent_until(at, ceiling.most, window)),
-                now.after(Duration::from_millis(1)),
-            ),
-            // Sooner than what was sent leaves the window: all of it ends there.
-            Some(at) if ceiling.window == Window::Minute && self.is_before_any_leaves(at) => {
-                (Count::Rolling(Rolling::minute()), now.after(Duration::from_millis(1)))
-            }
-            _ if ceiling.window == Window::Minute => {
-                (Count::Rolling(self.recent.0.clone()), Timestamp::default())
-            }
-            _ => (Count::Bucket(Bucket::spent_until(now.after(slot), ceiling.most, window)), now),
-        }
-    }
-
+    /// Whether a moment comes before anything that was sent leaves the last minute.
     fn is_before_any_leaves(&self, at: Timestamp) -> bool {
         let first = self.recent.0.first_leaves();
         first.is_none_or(|first| at.after(2 * ROUNDING) < first)
@@ -100,7 +104,10 @@ impl Usage {
     pub(super) fn count_sent(&mut self, now: Timestamp) {
         self.recent.0.add(now, 1);
         for counted in &mut self.ceilings {
-            counted.count.add(now, 1);
+            counted.window.add(now, 1);
+            if let Some(bucket) = &mut counted.bucket {
+                bucket.add(now, 1);
+            }
         }
     }
 
@@ -108,7 +115,10 @@ impl Usage {
     pub(crate) fn refused(&mut self, taken: Timestamp) {
         self.recent.0.replace(taken, 1, 0);
         for counted in self.ceilings.iter_mut().filter(|counted| counted.since <= taken) {
-            counted.count.replace(taken, 1, 0);
+            counted.window.replace(taken, 1, 0);
+            if let Some(bucket) = &mut counted.bucket {
+                bucket.replace(taken, 1, 0);
+            }
         }
     }
 
@@ -117,11 +127,11 @@ impl Usage {
         let believed = self.ceilings.iter().filter(move |counted| now < counted.expires);
         believed.filter_map(move |counted| {
             let Ceiling { window, most } = counted.ceiling;
-            (counted.count.used(now) >= most).then(|| UsedUp {
+            counted.free_at(now).map(|until| UsedUp {
                 dimension: Dimension::Requests,
                 window,
                 limit: Some(most),
-                until: Some(counted.count.falls_to(most - 1, now)),
+                until: Some(until),
                 origin: Origin::Learned,
             })
         })
