@@ -18,12 +18,12 @@ fn told(provider: &str, status: u16, headers: &[(&str, &str)], body: &Value) -> 
     failure(&reply, body.to_string().as_bytes()).ceiling
 }
 
-fn minute(most: u64) -> Option<Ceiling> {
-    Some(Ceiling { window: Window::Minute, most })
+fn minute(most: u64) -> Ceiling {
+    Ceiling { window: Window::Minute, most }
 }
 
-fn second(most: u64) -> Option<Ceiling> {
-    Some(Ceiling { window: Window::Second, most })
+fn second(most: u64) -> Ceiling {
+    Ceiling { window: Window::Second, most }
 }
 
 fn google(id: &str, value: &str) -> Value {
@@ -36,7 +36,7 @@ fn google(id: &str, value: &str) -> Value {
 #[test]
 fn a_quota_per_minute_is_read_from_its_fields() {
     let requests = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier";
-    assert_eq!(told("gemini", 429, &[], &google(requests, "15")), minute(15));
+    assert_eq!(told("gemini", 429, &[], &google(requests, "15")), Some(minute(15)));
     for (id, value) in [
         ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "20"),
         ("GenerateContentInputTokensPerModelPerMinute-FreeTier", "16000"),
@@ -56,7 +56,7 @@ fn a_headers_limit_is_of_the_window_that_the_text_names() {
             "X-RateLimit-Reset": "1795323630000"}}}})
     };
     let minutes = body("Rate limit exceeded: free-models-per-min. ");
-    assert_eq!(told("openrouter", 429, &[], &minutes), minute(20));
+    assert_eq!(told("openrouter", 429, &[], &minutes), Some(minute(20)));
     let days = body("Rate limit exceeded: free-models-per-day. ");
     assert_eq!(told("openrouter", 429, &[], &days), None);
 }
@@ -65,14 +65,14 @@ fn a_headers_limit_is_of_the_window_that_the_text_names() {
 fn a_sentence_tells_it() {
     let moonshot = json!({"error": {"message": "Your account org-abc request reached organization \
         max RPM: 20, please try again after 3 seconds", "type": "rate_limit_reached_error"}});
-    assert_eq!(told("moonshot", 429, &[], &moonshot), minute(20));
+    assert_eq!(told("moonshot", 429, &[], &moonshot), Some(minute(20)));
     let cohere = json!({"message": "You are using a Trial key, which is limited to 20 API calls / \
         minute."});
-    assert_eq!(told("cohere", 429, &[], &cohere), minute(20));
+    assert_eq!(told("cohere", 429, &[], &cohere), Some(minute(20)));
     let xai = json!({"code": "Some resource has been exhausted", "error": "Too many requests for \
         team x and model grok-4. Your team's rate limit is - Requests per Second (actual/limit): \
         2/2, Requests per Minute (actual/limit): 30/60."});
-    assert_eq!(told("xai", 429, &[], &xai), second(2));
+    assert_eq!(told("xai", 429, &[], &xai), Some(second(2)));
     let nothing = json!({"error": {"message": "Too many requests per minute"}});
     assert_eq!(told("", 429, &[], &nothing), None);
     let spent = json!({"error": {"message": "Insufficient balance for 20 requests per minute"}});
@@ -85,7 +85,7 @@ fn a_provider_that_counts_seconds_has_its_minutes_share() {
         "code": "1300"});
     let left =
         |left| [("x-ratelimit-limit-req-minute", "60"), ("x-ratelimit-remaining-req-minute", left)];
-    assert_eq!(told("mistral", 429, &left("40"), &body), second(1));
+    assert_eq!(told("mistral", 429, &left("40"), &body), Some(second(1)));
     assert_eq!(told("mistral", 429, &left("0"), &body), None);
     assert_eq!(told("", 429, &left("40"), &body), None);
 }

@@ -190,8 +190,8 @@ pub fn availability(
     if ledger.usage(deployment.key_usage).is_full(limits.concurrent) {
         return closed(Reason::Busy, None, Origin::Declared);
     }
-    if let Some(until) = gates.probing {
-        return closed(Reason::Probing, until, Origin::Guessed);
+    if gates.probing {
+        return closed(Reason::Probing, gates.over, Origin::Guessed);
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
@@ -207,8 +207,9 @@ pub fn availability(
 struct Gates<'a> {
     /// The one that is shut the longest.
     shut: Option<&'a Shut>,
-    /// Until when a probe is waited for, if one is; `None` in it is until it ends.
-    probing: Option<Option<Timestamp>>,
+    probing: bool,
+    /// Until when the probes are waited for, if that is not until they end.
+    over: Option<Timestamp>,
     half_open: bool,
 }
 
@@ -219,9 +220,10 @@ fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gat
             Gate::Open => {}
             // After a stated time one goes first too, but nobody doubts that it may.
             Gate::HalfOpen => gates.half_open |= ledger.cell(slot).was_guessed(),
-            Gate::Probing(until) => {
-                let later = gates.probing.is_none_or(|other| later(until, other));
-                gates.probing = if later { Some(until) } else { gates.probing };
+            Gate::Probing(over) => {
+                let is_later = !gates.probing || later(over, gates.over);
+                gates.over = if is_later { over } else { gates.over };
+                gates.probing = true;
             }
             Gate::Shut(shut) => {
                 if gates.shut.is_none_or(|other| later(shut.until, other.until)) {

@@ -44,8 +44,10 @@ impl Model {
         let patience = self.patience.max_wait.as_millis() as i64 - waited;
         let latest = (now + patience).min(deadline);
         let wait = |&index: &usize| match states[index] {
+            State::Closed(Cause::Probing | Cause::Busy, until) => {
+                (patience > 0).then_some(until.map_or(latest, |until| until.min(latest)))
+            }
             State::Closed(_, Some(until)) => (until < deadline).then_some(until),
-            State::Closed(Cause::Probing | Cause::Busy, None) => (patience > 0).then_some(latest),
             State::Closed(..) | State::Open | State::HalfOpen => None,
         };
         let soonest = unspent.iter().filter_map(wait).min();
