@@ -107,7 +107,7 @@ impl Usage {
             let kept = old.iter().position(|metered| {
                 metered.dimension == dimension
                     && metered.window == window
-                    && (same_day || window == Window::Minute)
+                    && (same_day || window != Window::Day)
             });
             let kept = kept.map(|index| old.swap_remove(index)).and_then(|old| {
                 let now_otherwise = || old.kept().for_limits(limit, limits);
@@ -281,8 +281,9 @@ impl Metered {
     }
 }
 
-fn declared(limits: &Limits) -> [(Dimension, Window, Option<u64>); 4] {
+fn declared(limits: &Limits) -> [(Dimension, Window, Option<u64>); 5] {
     [
+        (Dimension::Requests, Window::Second, limits.requests_per_second),
         (Dimension::Requests, Window::Minute, limits.requests_per_minute),
         (Dimension::Requests, Window::Day, limits.requests_per_day),
         (Dimension::Tokens, Window::Minute, limits.tokens_per_minute),

@@ -19,8 +19,9 @@ pub(crate) struct Rolling {
 }
 
 impl Rolling {
+    /// A second and a quarter: one request takes longer to arrive than another.
     pub(crate) fn second() -> Self {
-        Self::new(50, 21)
+        Self::new(50, 26)
     }
 
     pub(crate) fn minute() -> Self {
@@ -224,14 +225,15 @@ impl Count {
         }
     }
 
-    /// An empty count against the limit of a minute or a day. A day that the configuration lets
+    /// An empty count against the limit of a second, a minute or a day. A day that the configuration lets
     /// begin at an instant does so, however the provider gives back the rest.
     pub(crate) fn new(window: Window, limit: u64, limits: &Limits) -> Self {
         match (&limits.day, window.length()) {
-            (Some(start), _) if window != Window::Minute => {
+            (Some(start), _) if window == Window::Day => {
                 Self::Calendar(Calendar::new(start.clone()))
             }
             (_, Some(length)) if limits.refills => Self::Bucket(Bucket::new(limit, length)),
+            _ if window == Window::Second => Self::Rolling(Rolling::second()),
             _ if window == Window::Minute => Self::Rolling(Rolling::minute()),
             _ => Self::Rolling(Rolling::day()),
         }

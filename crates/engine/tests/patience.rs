@@ -386,6 +386,20 @@ fn what_one_provider_does_not_take_is_not_the_requests_fault_while_another_may_t
     }
 }
 
+#[test]
+fn a_declared_second_holds_what_is_said_and_no_more() {
+    let mut specs = plain(2);
+    specs[0].limits = Limits { requests_per_second: Some(2), ..Limits::default() };
+    let mut world = World::new(specs);
+    let mut doors = Vec::new();
+    for _ in 0..8 {
+        doors.push(world.served_by().unwrap());
+        world.pass(200);
+    }
+    let by_first: Vec<bool> = doors.iter().map(|door| door.starts_with("p0")).collect();
+    assert_eq!(by_first, [true, true, false, false, false, false, false, true]);
+}
+
 /// One request of so many tokens; the doors that it came to, of which the first provider's says
 /// that it is too large.
 fn doors_of(world: &mut World, tokens: u64, kind: FaultKind) -> Vec<String> {
