@@ -18,6 +18,12 @@ use crate::{fields, limits, words};
 /// while the quota is back at midnight.
 const HINT: Duration = Duration::from_mins(5);
 
+/// Some cut their times to whole seconds.
+const ROUNDING: Duration = Duration::from_secs(1);
+
+/// The first guess where a wait of no time at all is stated.
+const SOON: Duration = Duration::from_secs(1);
+
 /// How the end of a fault is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clock {
@@ -50,9 +56,12 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
         Clock::Never => None,
         Clock::Stated => stated(seen),
         Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
-        Clock::Limit => limit(seen).or_else(|| told::unspent(seen)).or_else(|| named(seen)),
+        Clock::Limit => {
+            let known = limit(seen).or_else(|| told::unspent(seen)).or_else(|| at_once(seen));
+            known.or_else(|| named(seen))
+        }
         Clock::LimitOr(secs) => {
-            let known = limit(seen).or_else(|| named(seen));
+            let known = limit(seen).or_else(|| at_once(seen)).or_else(|| named(seen));
             known.or_else(|| computed(Some(after(seen, secs))))
         }
         Clock::LimitOrGuess(secs) => {
@@ -67,13 +76,37 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
 
 /// A time that the body states in a field or in prose.
 pub(crate) fn written(seen: &Evidence<'_>) -> Option<Timestamp> {
-    fields::retry(&seen.body.value, seen.now).or_else(|| retry_in_prose(seen.text(), seen.now))
+    let prose = || retry_in_prose(seen.text(), seen.now);
+    match fields::retry(&seen.body.value, seen.now) {
+        Some(field) => Some(unrounded(field, prose, seen.now)),
+        None => prose(),
+    }
 }
 
 fn stated(seen: &Evidence<'_>) -> Option<Resume> {
     let told = |at| Resume { at, origin: Origin::Stated };
-    let header = seen.headers.retry_after(seen.now).map(told);
+    let header = seen.headers.retry_after(seen.now);
+    let header = header.map(|at| told(unrounded(at, || written(seen), seen.now)));
     header.or_else(|| Some(unzoned(written(seen)?, seen)))
+}
+
+/// A time in whole seconds, or another one that tells the same with its fraction: some cut it
+/// off, and the request would come too early.
+fn unrounded(
+    at: Timestamp,
+    other: impl FnOnce() -> Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let is_whole = now.until(at).subsec_nanos() == 0;
+    let finer = |other: &Timestamp| is_whole && *other > at && at.until(*other) < ROUNDING;
+    other().filter(finer).unwrap_or(at)
+}
+
+/// Soon, if a header states a wait of no time at all: it is no reason to stay away for long, and
+/// who comes back at once is refused at once.
+fn at_once(seen: &Evidence<'_>) -> Option<Resume> {
+    let is_zero = seen.headers.states_no_wait();
+    is_zero.then(|| Resume { at: seen.now.after(SOON), origin: Origin::Guessed })
 }
 
 /// A written time, or its other reading where the provider names no zone and may mean its own: the

@@ -15,7 +15,7 @@ use crate::pairs::Pairs;
 use crate::profile::{self, Bucket, Profile};
 use crate::sent::Sent;
 use crate::withheld::Shared;
-use crate::{detail, limits, words};
+use crate::{detail, limits, shares, words};
 
 pub(crate) use signs::Sign;
 
@@ -118,6 +118,9 @@ impl<'a> Evidence<'a> {
     /// one are all met.
     pub(crate) fn window(&self) -> Option<Window> {
         *self.window.get_or_init(|| {
+            if let Some(spent) = shares::spent(self.claim()) {
+                return Some(spent);
+            }
             let is_said = |phrase: &str| self.holds(self.claim(), phrase) && self.is_own(phrase);
             let (longest, shorter) = words::windows(is_said);
             let is_listed = matches!(longest, Some(Window::Day | Window::Month))

@@ -47,6 +47,15 @@ impl<'r> Headers<'r> {
     }
 }
 
+impl Headers<'_> {
+    /// Whether a header says to come back after no time at all.
+    pub(crate) fn states_no_wait(&self) -> bool {
+        let waits = ["retry-after-ms", "retry-after"].into_iter().filter_map(|name| self.get(name));
+        let mut waits = waits.filter_map(|text| number(text.trim()));
+        waits.any(|(billionths, rest)| billionths == 0 && rest.is_empty())
+    }
+}
+
 /// Reads a count of milliseconds, whole or not.
 pub(crate) fn in_millis(text: &str, now: Timestamp) -> Option<Timestamp> {
     let (billionths, rest) = number(text.trim())?;

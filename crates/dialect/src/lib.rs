@@ -6,6 +6,7 @@
 mod ability;
 mod beside;
 mod body;
+mod ceiling;
 mod clock;
 mod context;
 mod detail;
@@ -25,12 +26,13 @@ mod quoted;
 mod role;
 mod rules;
 mod sent;
+mod shares;
 mod times;
 mod tree;
 mod withheld;
 mod words;
 
-use engine::{Abilities, Budget, Fault, FaultKind, Scope, Timestamp};
+use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
 use http::HeaderMap;
 
 use body::{ErrorBody, Form};
@@ -65,6 +67,8 @@ pub struct Reading {
     /// What is left by the words of a refusal, such as "Limit 200, Used 200, Requested 1", of a
     /// provider that gives back bit by bit. `None` for any other, and without all of these figures.
     pub budget: Option<Budget>,
+    /// How many requests are taken in a minute or a second, if the refusal tells and no `budget`.
+    pub ceiling: Option<Ceiling>,
     /// What a [`FaultKind::CapabilityMissing`] says that the model lacks as such, whatever the
     /// request: some of it may be what the request does not ask for. Empty for any other fault.
     pub lacks: Abilities,
@@ -72,7 +76,7 @@ pub struct Reading {
 
 impl From<Fault> for Reading {
     fn from(fault: Fault) -> Self {
-        Self { fault, budget: None, lacks: Abilities::default() }
+        Self { fault, budget: None, ceiling: None, lacks: Abilities::default() }
     }
 }
 
@@ -189,7 +193,8 @@ fn reading(seen: &Evidence<'_>) -> Reading {
     } else {
         Abilities::default()
     };
-    Reading { fault, budget, lacks }
+    let ceiling = ceiling::told(seen, &fault);
+    Reading { fault, budget, ceiling, lacks }
 }
 
 fn fault(seen: &Evidence<'_>) -> Fault {

@@ -38,6 +38,8 @@ pub(crate) struct Profile {
     pub(crate) reset_is_retry: bool,
     /// Where its dates without a zone may be from, if they may be from elsewhere than UTC.
     pub(crate) home: Option<&'static str>,
+    /// Whether it limits requests by the second too, of which no header tells.
+    pub(crate) limits_seconds: bool,
     /// Whether it passes requests on, so that an outage is one model's and not its own.
     pub(crate) passes_on: bool,
 }
@@ -51,6 +53,7 @@ const PLAIN: Profile = Profile {
     shared_class: None,
     reset_is_retry: false,
     home: None,
+    limits_seconds: false,
     passes_on: false,
 };
 
@@ -80,6 +83,7 @@ const PROFILES: &[Profile] = &[
     Profile { id: "anthropic", requests: Window::Minute, tokens: Window::Minute, ..PLAIN },
     Profile { id: "openrouter", shared_class: Some(":free"), passes_on: true, ..PLAIN },
     Profile { id: "huggingface", passes_on: true, ..PLAIN },
+    Profile { id: "mistral", limits_seconds: true, ..PLAIN },
     Profile { id: "nvidia", bucket: Bucket::Key, ..PLAIN },
     Profile { id: "deepseek", bucket: Bucket::Key, ..PLAIN },
     Profile { id: "cloudflare", bucket: Bucket::Key, ..PLAIN },

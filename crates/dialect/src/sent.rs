@@ -8,6 +8,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 const BEGINNING: usize = 1 << 20;
 const END: usize = 64 << 10;
 
+/// What says how many tokens an answer may have.
+const MOST: [&[u8]; 2] = [b"\"max_completion_tokens\"", b"\"max_tokens\""];
+
 /// No name is longer.
 const LONGEST_NAME: usize = 256;
 
@@ -31,6 +34,16 @@ impl<'a> Sent<'a> {
     /// All of it, as it came.
     pub(crate) const fn body(&self) -> &'a [u8] {
         self.body
+    }
+
+    /// How many tokens the request allows for the answer, if it says so; else 0.
+    pub(crate) fn most_for_answer(&self) -> u64 {
+        let end = &self.body[self.body.len() - END.min(self.body.len())..];
+        let beginning = &self.body[..END.min(self.body.len())];
+        let parts = [beginning, end];
+        let mut found =
+            MOST.iter().flat_map(|name| parts.iter().filter_map(|part| count_after(name, part)));
+        found.next().unwrap_or(0)
     }
 
     /// Whether a phrase in lower case stands in the request, in whatever case and escaped or not.
@@ -64,6 +77,15 @@ impl<'a> Sent<'a> {
     pub(crate) fn text(&self) -> &str {
         self.text.get_or_init(|| plain(self.body))
     }
+}
+
+/// The whole number that a member of an object has. A name within a text stands behind a
+/// backslash and ends with one.
+fn count_after(name: &[u8], json: &[u8]) -> Option<u64> {
+    let at = json.windows(name.len()).position(|window| window == name)?;
+    let tail = json[at + name.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let end = tail.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(tail.len());
+    str::from_utf8(&tail[..end]).ok()?.parse().ok()
 }
 
 fn digest(text: &str) -> u64 {
@@ -138,6 +160,18 @@ mod tests {
         }
         assert!(Sent::new(br#""\u4f59\u989d\u4e0d\u8db3""#).holds("余额不足"));
         assert!(!Sent::new(b"").holds("invalid api key"));
+    }
+
+    #[test]
+    fn what_an_answer_may_have_is_found_beside_the_words_of_the_request() {
+        for (body, most) in [
+            (r#"{"max_tokens": 100,"messages":[]}"#, 100),
+            (r#"{"messages":[{"content":"\"max_tokens\":9"}],"max_completion_tokens":7}"#, 7),
+            (r#"{"messages":[{"content":"\"max_tokens\":9"}],"max_tokens":null}"#, 0),
+            ("", 0),
+        ] {
+            assert_eq!(Sent::new(body.as_bytes()).most_for_answer(), most, "{body}");
+        }
     }
 
     #[test]

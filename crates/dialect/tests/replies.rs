@@ -23,6 +23,8 @@ struct Case {
     status: u16,
     #[serde(default)]
     headers: serde_json::Map<String, Value>,
+    #[serde(default)]
+    request: String,
     body: Value,
     kind: Option<String>,
     scope: Option<String>,
@@ -63,7 +65,8 @@ impl Case {
         let headers = self.headers();
         let now = at(&self.now);
         let (provider, model, status) = (self.provider.as_str(), self.model.as_str(), self.status);
-        let reply = Reply { provider, model, status, headers: &headers, request: b"", now };
+        let request = self.request.as_bytes();
+        let reply = Reply { provider, model, status, headers: &headers, request, now };
         if status < 400 {
             return error_in_success(&reply, &self.bytes()).map(|read| read.fault);
         }
@@ -126,4 +129,9 @@ fn each_constructed_reply_means_what_its_fingerprint_says() {
 #[test]
 fn a_reply_that_names_a_date_in_words_means_that_date() {
     check(include_str!("fixtures/dated.json"));
+}
+
+#[test]
+fn a_wait_is_as_long_as_the_reply_tells_in_all_its_parts() {
+    check(include_str!("fixtures/waits.json"));
 }

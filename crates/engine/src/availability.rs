@@ -47,7 +47,7 @@ pub enum Reason {
         /// The provider's own words.
         detail: String,
     },
-    /// The time of a guess is over and another request is probing.
+    /// Its time is over and other requests are trying whether it is back.
     Probing,
     /// A person switched it off.
     Disabled,
@@ -191,10 +191,11 @@ pub fn availability(
         return closed(Reason::Busy, None, Origin::Declared);
     }
     if gates.probing {
-        return closed(Reason::Probing, None, Origin::Guessed);
+        return closed(Reason::Probing, gates.over, Origin::Guessed);
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
+        || ledger.is_too_large(deployment, demand, now)
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
     }
@@ -207,6 +208,8 @@ struct Gates<'a> {
     /// The one that is shut the longest.
     shut: Option<&'a Shut>,
     probing: bool,
+    /// Until when the probes are waited for, if that is not until they end.
+    over: Option<Timestamp>,
     half_open: bool,
 }
 
@@ -215,8 +218,13 @@ fn gates<'a>(ledger: &'a Ledger, deployment: &Deployment, now: Timestamp) -> Gat
     for slot in deployment.scopes.all() {
         match ledger.cell(slot).gate(now) {
             Gate::Open => {}
-            Gate::HalfOpen => gates.half_open = true,
-            Gate::Probing => gates.probing = true,
+            // After a stated time one goes first too, but nobody doubts that it may.
+            Gate::HalfOpen => gates.half_open |= ledger.cell(slot).was_guessed(),
+            Gate::Probing(over) => {
+                let is_later = !gates.probing || later(over, gates.over);
+                gates.over = if is_later { over } else { gates.over };
+                gates.probing = true;
+            }
             Gate::Shut(shut) => {
                 if gates.shut.is_none_or(|other| later(shut.until, other.until)) {
                     gates.shut = Some(shut);

@@ -26,6 +26,14 @@ impl Bucket {
         Self { limit, window, level: 0, at: Timestamp::default() }
     }
 
+    /// One of which nothing is left until `at`, when one is back.
+    pub(crate) fn spent_until(at: Timestamp, limit: u64, window: Duration) -> Self {
+        let mut bucket = Self::new(limit, window);
+        let slot = window / u32::try_from(limit.max(1)).unwrap_or(u32::MAX);
+        bucket.add(at.before(slot.saturating_add(ARRIVAL)), limit);
+        bucket
+    }
+
     pub(crate) const fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }

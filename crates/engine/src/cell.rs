@@ -3,7 +3,8 @@
 //! A cooldown is a deadline, not a timer: nothing has to wake up to open it again. Its laws:
 //!
 //! * A deadline only moves later while it runs; of two, the later one stays with its own reason.
-//! * A time that the provider stated is believed: when it has passed, the scope is open.
+//! * A time that the provider stated is believed: when it has passed, the scope opens, to one
+//!   request at first and with each answer to more.
 //! * A time that was guessed is probed: when it has passed, one request goes through, and the
 //!   others go elsewhere until it has succeeded.
 //! * Requests that were under way together strike once, not once each, and none of them puts a
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kept::{KeptCell, believed};
 use crate::policy::{self, SetAside};
+use crate::trials::{Trials, Turn};
 use crate::{Fault, FaultKind, Origin, Scope, Timestamp};
 
 /// Why and until when a scope is shut.
@@ -63,10 +65,11 @@ const BRIEF: Duration = Duration::from_secs(30);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Gate<'a> {
     Open,
-    /// A guessed time has passed: one request may probe.
+    /// The time has passed: one request may probe.
     HalfOpen,
-    /// A guessed time has passed and its probe is under way.
-    Probing,
+    /// The time has passed and the probe is under way; unless the time was guessed, it is waited
+    /// for until this moment at most.
+    Probing(Option<Timestamp>),
     Shut(&'a Shut),
 }
 
@@ -78,7 +81,7 @@ pub(crate) struct Cell {
     strikes: u32,
     /// Breaker faults in a row.
     faults: u32,
-    probing: bool,
+    trials: Trials,
 }
 
 impl Cell {
@@ -86,14 +89,25 @@ impl Cell {
         match &self.shut {
             None => Gate::Open,
             Some(shut) if shut.runs_at(now) => Gate::Shut(shut),
-            Some(shut) if shut.origin != Origin::Guessed => Gate::Open,
-            Some(_) if self.probing => Gate::Probing,
+            Some(Shut { origin, since, until: Some(until), .. }) if *origin != Origin::Guessed => {
+                match self.trials.turn(since.until(*until), now) {
+                    Turn::All => Gate::Open,
+                    Turn::One => Gate::HalfOpen,
+                    Turn::After(over) => Gate::Probing(Some(over)),
+                }
+            }
+            Some(_) if self.trials.is_any_under_way() => Gate::Probing(None),
             Some(_) => Gate::HalfOpen,
         }
     }
 
     pub(crate) fn kept(&self) -> KeptCell {
-        KeptCell { shut: self.shut.clone(), strikes: self.strikes, faults: self.faults }
+        KeptCell {
+            shut: self.shut.clone(),
+            strikes: self.strikes,
+            faults: self.faults,
+            answers: self.trials.step(),
+        }
     }
 
     pub(crate) fn restored(kept: &KeptCell, now: Timestamp) -> Self {
@@ -102,7 +116,12 @@ impl Cell {
             since: shut.since.min(now),
             ..shut
         });
-        Self { shut, strikes: kept.strikes, faults: kept.faults, probing: false }
+        Self {
+            shut,
+            strikes: kept.strikes,
+            faults: kept.faults,
+            trials: Trials::after(kept.answers),
+        }
     }
 
     /// Whether nothing is remembered.
@@ -122,12 +141,17 @@ impl Cell {
         self.faults > 0
     }
 
-    pub(crate) const fn start_probe(&mut self) {
-        self.probing = true;
+    /// Whether the time that has passed was only guessed.
+    pub(crate) fn was_guessed(&self) -> bool {
+        self.shut.as_ref().is_some_and(|shut| shut.origin == Origin::Guessed)
+    }
+
+    pub(crate) fn start_probe(&mut self, now: Timestamp) {
+        self.trials.begin(now);
     }
 
     pub(crate) const fn end_probe(&mut self) {
-        self.probing = false;
+        self.trials.end();
     }
 
     /// Remembers a breaker fault that is repeated in place at once.
@@ -217,7 +241,10 @@ impl Cell {
     pub(crate) fn shut_until(&mut self, shut: Shut, now: Timestamp) {
         match &self.shut {
             Some(current) if current.runs_at(now) && current.ends_after(&shut) => {}
-            _ => self.shut = Some(shut),
+            _ => {
+                self.shut = Some(shut);
+                self.trials.restart();
+            }
         }
     }
 
@@ -226,14 +253,21 @@ impl Cell {
         let newer_fault = self.shut.as_ref().is_some_and(|shut| {
             shut.is_newer(started) || (shut.runs_at(now) && shut.origin != Origin::Guessed)
         });
-        if !newer_fault {
+        if newer_fault {
+            return;
+        }
+        let was_stated = self.shut.is_some() && !self.was_guessed();
+        if was_stated && !self.trials.succeed() {
+            (self.strikes, self.faults) = (0, 0);
+        } else {
             self.reset();
         }
     }
 
-    /// Forgets everything but a probe under way.
+    /// Forgets everything but who is under way.
     pub(crate) fn reset(&mut self) {
-        *self = Self { probing: self.probing, ..Self::default() };
+        self.trials.restart();
+        *self = Self { trials: self.trials, ..Self::default() };
     }
 }
 
@@ -274,7 +308,7 @@ mod tests {
         let mut cell = Cell::default();
         cell.strike(&limited(Some(17)), at(0), at(0), MINUTE);
         assert!(matches!(cell.gate(at(16)), Gate::Shut(_)));
-        assert_eq!(cell.gate(at(17)), Gate::Open);
+        assert_eq!(cell.gate(at(17)), Gate::HalfOpen);
     }
 
     #[test]
@@ -283,11 +317,71 @@ mod tests {
         cell.strike(&limited(None), at(0), at(0), MINUTE);
         assert!(matches!(cell.gate(at(59_999)), Gate::Shut(_)));
         assert_eq!(cell.gate(at(60_000)), Gate::HalfOpen);
-        cell.start_probe();
-        assert_eq!(cell.gate(at(60_000)), Gate::Probing);
+        cell.start_probe(at(60_000));
+        assert_eq!(cell.gate(at(60_000)), Gate::Probing(None));
         cell.end_probe();
         cell.forgive(at(60_000), at(60_100));
         assert_eq!(cell.gate(at(60_100)), Gate::Open);
+    }
+
+    /// How many are let through at a moment, and stay under way.
+    fn let_through(cell: &mut Cell, now: i64) -> usize {
+        let may = |cell: &Cell| matches!(cell.gate(at(now)), Gate::HalfOpen | Gate::Open);
+        (0..40)
+            .take_while(|_| {
+                let may = may(cell);
+                if may {
+                    cell.start_probe(at(now));
+                }
+                may
+            })
+            .count()
+    }
+
+    #[test]
+    fn after_a_stated_time_one_goes_first_and_each_answer_lets_more_through() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(5_000)), at(0), at(0), MINUTE);
+        for (now, most) in [(5_000, 1), (5_100, 2), (5_200, 4), (5_300, 8), (5_400, 40)] {
+            let taken = let_through(&mut cell, now);
+            assert_eq!(taken, most, "at {now}");
+            (0..taken).for_each(|_| cell.end_probe());
+            cell.forgive(at(now), at(now + 50));
+        }
+    }
+
+    #[test]
+    fn a_trial_that_takes_long_holds_the_others_back_for_a_second_at_most() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(5_000)), at(0), at(0), MINUTE);
+        assert_eq!(let_through(&mut cell, 5_000), 1);
+        assert_eq!(cell.gate(at(5_999)), Gate::Probing(Some(at(6_000))));
+        let taken = [6_000, 7_000, 8_000, 9_000].map(|now| let_through(&mut cell, now));
+        assert_eq!(taken, [1, 2, 4, 40]);
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(20)), at(0), at(0), MINUTE);
+        assert_eq!(let_through(&mut cell, 20), 1);
+        assert_eq!(
+            cell.gate(at(20)),
+            Gate::Probing(Some(at(40))),
+            "nor for longer than it was shut"
+        );
+    }
+
+    #[test]
+    fn a_trial_that_is_refused_begins_anew() {
+        let mut cell = Cell::default();
+        cell.strike(&limited(Some(5_000)), at(0), at(0), MINUTE);
+        assert_eq!(let_through(&mut cell, 5_000), 1);
+        cell.end_probe();
+        cell.forgive(at(5_000), at(5_100));
+        assert_eq!(let_through(&mut cell, 5_100), 2);
+        cell.end_probe();
+        cell.strike(&limited(Some(9_000)), at(5_100), at(5_200), MINUTE);
+        cell.end_probe();
+        cell.forgive(at(5_100), at(5_300));
+        assert!(matches!(cell.gate(at(8_999)), Gate::Shut(_)));
+        assert_eq!(let_through(&mut cell, 9_000), 1);
     }
 
     #[test]
@@ -302,7 +396,7 @@ mod tests {
         }
         let stated = limited(Some(90_000));
         cell.strike(&stated, at(35_000), at(35_000), MINUTE);
-        assert_eq!(cell.gate(at(90_000)), Gate::Open);
+        assert!(!cell.was_guessed());
     }
 
     #[test]
@@ -321,18 +415,18 @@ mod tests {
         cell.strike(&limited(Some(60_000)), at(0), at(10), MINUTE);
         cell.strike(&limited(None), at(0), at(20), MINUTE);
         assert_eq!(until(&cell), Some(60_000));
-        assert_eq!(cell.gate(at(60_000)), Gate::Open);
+        assert!(!cell.was_guessed());
     }
 
     #[test]
     fn a_person_who_forgives_does_not_let_a_second_probe_in() {
         let mut cell = Cell::default();
         cell.strike(&limited(None), at(0), at(0), MINUTE);
-        cell.start_probe();
+        cell.start_probe(at(60_000));
         cell.reset();
         assert_eq!(cell.gate(at(1)), Gate::Open);
         cell.strike(&limited(None), at(2), at(3), MINUTE);
-        assert_eq!(cell.gate(at(90_000)), Gate::Probing);
+        assert_eq!(cell.gate(at(90_000)), Gate::Probing(None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::usage::{Spent, Told};
-use crate::{Budget, Fault, FaultKind, Scope, Timestamp};
+use crate::{Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
 /// cannot spend the budget of a whole day.
@@ -27,12 +27,14 @@ pub struct Lease {
     pub started: Timestamp,
     /// Whether the model asked for is not one that the configuration lists.
     pub foreign_model: bool,
-    demand: Demand,
+    /// Whether it probes a scope whose guessed time is over.
+    pub(crate) is_doubtful: bool,
+    pub(crate) demand: Demand,
     probed: [Option<ScopeSlot>; 5],
 }
 
 impl Lease {
-    /// Whether this request probes a scope whose guessed time is over.
+    /// Whether others wait for what comes of this request: it tries a scope whose time is over.
     pub fn is_probe(&self) -> bool {
         self.probed.iter().any(Option::is_some)
     }
@@ -64,9 +66,11 @@ impl Ledger {
         self.roll_day(now);
         let chosen = &registry.deployments()[deployment];
         let mut probed = [None; 5];
+        let mut is_doubtful = false;
         for (claim, slot) in probed.iter_mut().zip(chosen.scopes.all()) {
-            if self.cell(slot).gate(now) == crate::cell::Gate::HalfOpen {
-                self.cell_mut(slot).start_probe();
+            if self.cell(slot).gate(now) == Gate::HalfOpen {
+                is_doubtful |= self.cell(slot).was_guessed();
+                self.cell_mut(slot).start_probe(now);
                 *claim = Some(slot);
             }
         }
@@ -75,12 +79,13 @@ impl Ledger {
         }
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
-        Lease { deployment, candidate, started: now, foreign_model, demand, probed }
+        Lease { deployment, candidate, started: now, foreign_model, is_doubtful, demand, probed }
     }
 
     /// The provider has begun to answer: its faults are forgiven, its probe is over.
     pub fn answer(&mut self, registry: &Registry, lease: &mut Lease, now: Timestamp) {
         self.end_probes(lease);
+        self.forget_size(registry, lease);
         let deployment = &registry.deployments()[lease.deployment];
         self.forgive(deployment, lease.started, now);
         let today = self.is_today(lease.started);
@@ -151,6 +156,12 @@ impl Ledger {
         now: Timestamp,
     ) {
         self.strike(registry, lease, fault, patience, now);
+        self.learn_size(registry, lease, fault.kind, now);
+        if crate::policy::is_limit(fault.kind) {
+            for slot in registry.deployments()[lease.deployment].usages() {
+                self.usage_mut(slot).refused(lease.started);
+            }
+        }
         self.end(registry, lease, Some(Spent::default()));
     }
 
@@ -253,6 +264,21 @@ impl Ledger {
             }
         };
         self.usage_mut(slot).refuse(lease.started, until, now);
+    }
+
+    /// Takes how many requests a refusal says are taken in a window, and when the next one is, as
+    /// far as that was told.
+    pub fn learn_ceiling(
+        &mut self,
+        registry: &Registry,
+        lease: &Lease,
+        ceiling: Ceiling,
+        back_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let deployment = &registry.deployments()[lease.deployment];
+        let slot = deployment.reported_usage(&registry.provider_of(deployment).spec.limits);
+        self.usage_mut(slot).learn_ceiling(ceiling, back_at, now);
     }
 
     /// Whether the deployment's model or provider has had faults since its last success.

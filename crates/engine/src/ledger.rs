@@ -15,6 +15,7 @@ use crate::cell::Cell;
 use crate::kept::{KeptIdentity, KeptKind, KeptTally};
 use crate::limits::Limits;
 use crate::registry::{Deployment, Registry, Scopes};
+use crate::sizes::Sizes;
 use crate::table::Table;
 use crate::usage::Usage;
 
@@ -106,6 +107,7 @@ pub struct Ledger {
     pub(crate) tallies: Table<ProviderTally>,
     /// What providers' models were seen not to take, by the scope of the model.
     lacks: HashMap<ScopeSlot, Abilities>,
+    pub(crate) sizes: Sizes,
     local_day: DayStart,
     pub(crate) today: Day,
     /// Whether a store has to learn of another day than that of the clock.
@@ -123,6 +125,7 @@ impl Ledger {
             usages: Table::default(),
             tallies: Table::default(),
             lacks: HashMap::new(),
+            sizes: Sizes::default(),
             local_day,
             today,
             today_changed: false,
@@ -182,6 +185,7 @@ impl Ledger {
         );
         let cells = &self.cells;
         self.lacks.retain(|slot, _| !concerns(cells.identity(slot.0)));
+        self.sizes.retain(|slot| !concerns(cells.identity(slot.0)));
         self.is_urgent |= found;
         found
     }
@@ -216,6 +220,7 @@ impl Ledger {
     /// later starts afresh. Its counts stay in memory, but are no longer kept.
     pub(crate) fn keep_only(&mut self, registry: &Registry) {
         self.lacks.clear();
+        self.sizes = Sizes::default();
         let mut cells = vec![false; self.cells.len()];
         let mut usages = vec![false; self.usages.len()];
         let mut tallies = vec![false; self.tallies.len()];

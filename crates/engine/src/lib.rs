@@ -24,8 +24,10 @@ pub mod policy;
 mod refusal;
 mod registry;
 mod rotation;
+mod sizes;
 mod table;
 mod time;
+mod trials;
 mod usage;
 mod view;
 mod window;
@@ -53,5 +55,5 @@ pub use registry::{
 };
 pub use rotation::{Attempt, Remedy, Rotation, Step, Tried, Verdict};
 pub use time::Timestamp;
-pub use usage::UsedUp;
+pub use usage::{Ceiling, UsedUp};
 pub use view::{DeploymentView, ProviderView, view};

@@ -5,6 +5,8 @@ use crate::DayStart;
 /// The limits that the configuration declares for each key and model of a provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
+    /// Requests per second.
+    pub requests_per_second: Option<u64>,
     /// Requests per minute.
     pub requests_per_minute: Option<u64>,
     /// Requests per day.

@@ -225,12 +225,16 @@ impl Rotation {
         (0..self.chain.len())
             .filter(|&index| !self.progress(index).spent)
             .filter_map(|index| match self.availability(index, registry, ledger, now) {
+                // A probe or a request under way ends at no known time: wait for news of it.
+                Availability::Closed(Closed {
+                    reason: Reason::Probing | Reason::Busy,
+                    until,
+                    ..
+                }) => {
+                    (!patience.is_zero()).then(|| until.map_or(latest, |until| until.min(latest)))
+                }
                 Availability::Closed(Closed { until: Some(until), .. }) => {
                     (until < self.deadline).then_some(until)
-                }
-                // A probe or a request under way ends at no known time: wait for news of it.
-                Availability::Closed(Closed { reason: Reason::Probing | Reason::Busy, .. }) => {
-                    (!patience.is_zero()).then_some(latest)
                 }
                 Availability::Open | Availability::HalfOpen | Availability::Closed(_) => None,
             })
@@ -328,7 +332,7 @@ impl Rotation {
         now: Timestamp,
     ) -> Verdict {
         let suspect = ledger.is_suspect(&registry.deployments()[lease.deployment]);
-        let unexpected = !suspect && !lease.is_probe() && fault.resume.is_none();
+        let unexpected = !suspect && !lease.is_doubtful && fault.resume.is_none();
         let quick = lease.started.until(now) < QUICK;
         let progress = self.progress_mut(lease.candidate);
         let then = policy::rule(fault.kind).then;

@@ -4,6 +4,7 @@
 //! Quotas forecast, cooldowns know: a limit here only avoids a refusal that is certain; the
 //! refusal itself is the truth.
 
+mod ceilings;
 mod kept;
 mod learned;
 mod paced;
@@ -17,6 +18,8 @@ use crate::pace::Pace;
 use crate::window::Count;
 use crate::{Budget, Dimension, Origin, Timestamp, Window};
 
+pub use ceilings::Ceiling;
+use ceilings::{Counted, Recent};
 pub(crate) use learned::Learned;
 use paced::Paced;
 
@@ -59,11 +62,11 @@ pub(crate) struct Usage {
     pub(crate) metered: Vec<Metered>,
     pub(crate) learned: Vec<Learned>,
     paced: Paced,
+    recent: Recent,
+    ceilings: Vec<Counted>,
     /// What an earlier run counted, until the limits are known against which it counts.
     restored: Vec<KeptCount>,
 }
-
-const EPOCH: Timestamp = Timestamp::from_millis(0);
 
 /// What a reply told, and whom it answered.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +110,7 @@ impl Usage {
             let kept = old.iter().position(|metered| {
                 metered.dimension == dimension
                     && metered.window == window
-                    && (same_day || window == Window::Minute)
+                    && (same_day || window != Window::Day)
             });
             let kept = kept.map(|index| old.swap_remove(index)).and_then(|old| {
                 let now_otherwise = || old.kept().for_limits(limit, limits);
@@ -133,6 +136,7 @@ impl Usage {
         self.requests_today = self.requests_today.saturating_add(1);
         self.pace.add(tokens, now);
         self.paced.take(now);
+        self.count_sent(now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
         }
@@ -188,7 +192,7 @@ impl Usage {
                 new.refused_until(at, told.demand);
             } else {
                 let dimension = new.budget.dimension;
-                new.reserve(self.under_way_besides(told.demand, dimension), EPOCH);
+                new.reserve_under_way(self.under_way_besides(told.demand, dimension));
             }
             self.take_newer(new);
         }
@@ -227,6 +231,7 @@ impl Usage {
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
         self.paced = Paced::default();
+        self.ceilings.clear();
     }
 
     pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {
@@ -237,7 +242,7 @@ impl Usage {
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
-        let all = declared.chain(learned).chain(self.paced.used_up(now));
+        let all = declared.chain(learned).chain(self.paced.used_up(now)).chain(self.reached(now));
         all.max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 
@@ -286,8 +291,9 @@ impl Metered {
     }
 }
 
-fn declared(limits: &Limits) -> [(Dimension, Window, Option<u64>); 4] {
+fn declared(limits: &Limits) -> [(Dimension, Window, Option<u64>); 5] {
     [
+        (Dimension::Requests, Window::Second, limits.requests_per_second),
         (Dimension::Requests, Window::Minute, limits.requests_per_minute),
         (Dimension::Requests, Window::Day, limits.requests_per_day),
         (Dimension::Tokens, Window::Minute, limits.tokens_per_minute),

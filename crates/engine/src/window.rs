@@ -19,6 +19,11 @@ pub(crate) struct Rolling {
 }
 
 impl Rolling {
+    /// A second and a quarter: one request takes longer to arrive than another.
+    pub(crate) fn second() -> Self {
+        Self::new(50, 26)
+    }
+
     pub(crate) fn minute() -> Self {
         Self::new(1_000, 61)
     }
@@ -72,6 +77,13 @@ impl Rolling {
         self.live_buckets()
             .filter(|(bucket, _)| *bucket >= oldest)
             .fold(0, |sum, (_, count)| sum.saturating_add(count))
+    }
+
+    /// When the oldest of what was counted leaves the span; `None` if nothing was.
+    pub(crate) fn first_leaves(&self) -> Option<Timestamp> {
+        let oldest = self.live_buckets().find(|(_, count)| *count > 0);
+        let leaves = |(bucket, _)| (bucket + self.counts.len() as i64 - 1) * self.bucket_millis;
+        oldest.map(leaves).map(Timestamp::from_millis)
     }
 
     /// The first moment at which at most `allowed` are left in the span.
@@ -213,14 +225,15 @@ impl Count {
         }
     }
 
-    /// An empty count against the limit of a minute or a day. A day that the configuration lets
+    /// An empty count against the limit of a second, a minute or a day. A day that the configuration lets
     /// begin at an instant does so, however the provider gives back the rest.
     pub(crate) fn new(window: Window, limit: u64, limits: &Limits) -> Self {
         match (&limits.day, window.length()) {
-            (Some(start), _) if window != Window::Minute => {
+            (Some(start), _) if window == Window::Day => {
                 Self::Calendar(Calendar::new(start.clone()))
             }
             (_, Some(length)) if limits.refills => Self::Bucket(Bucket::new(limit, length)),
+            _ if window == Window::Second => Self::Rolling(Rolling::second()),
             _ if window == Window::Minute => Self::Rolling(Rolling::minute()),
             _ => Self::Rolling(Rolling::day()),
         }

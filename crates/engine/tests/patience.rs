@@ -385,3 +385,73 @@ fn what_one_provider_does_not_take_is_not_the_requests_fault_while_another_may_t
         assert_eq!(world.next(journey), Said::Refuse(Why::MixedFaults, None));
     }
 }
+
+#[test]
+fn a_declared_second_holds_what_is_said_and_no_more() {
+    let mut specs = plain(2);
+    specs[0].limits = Limits { requests_per_second: Some(2), ..Limits::default() };
+    let mut world = World::new(specs);
+    let mut doors = Vec::new();
+    for _ in 0..8 {
+        doors.push(world.served_by().unwrap());
+        world.pass(200);
+    }
+    let by_first: Vec<bool> = doors.iter().map(|door| door.starts_with("p0")).collect();
+    assert_eq!(by_first, [true, true, false, false, false, false, false, true]);
+}
+
+/// One request of so many tokens; the doors that it came to, of which the first provider's says
+/// that it is too large.
+fn doors_of(world: &mut World, tokens: u64, kind: FaultKind) -> Vec<String> {
+    let journey = world.begin(Needs { tokens, ..Needs::default() }, 300 * SECOND);
+    let mut doors = Vec::new();
+    while let Some(door) = world.next_door(journey) {
+        doors.push(door);
+        if !doors.last().unwrap().starts_with("p0") {
+            world.succeed(journey, None);
+            break;
+        }
+        world.fail(journey, fault(kind, Scope::Request), Remedy::None);
+    }
+    doors
+}
+
+#[test]
+fn what_was_too_large_for_a_model_is_not_sent_there_again_for_an_hour() {
+    for kind in [FaultKind::RequestTooLarge, FaultKind::ContextTooLong] {
+        let mut world = World::new(plain(2));
+        assert_eq!(doors_of(&mut world, 9_000, kind), ["p0/k/m", "p1/k/m"]);
+        assert_eq!(doors_of(&mut world, 9_000, kind), ["p1/k/m"]);
+        assert_eq!(doors_of(&mut world, 20_000, kind), ["p1/k/m"]);
+        assert_eq!(doors_of(&mut world, 8_000, kind), ["p0/k/m", "p1/k/m"], "it may fit");
+        assert_eq!(doors_of(&mut world, 8_500, kind), ["p1/k/m"]);
+        world.pass(61 * MINUTE);
+        assert_eq!(doors_of(&mut world, 9_000, kind), ["p0/k/m", "p1/k/m"]);
+        world.ledger.reset(Some("p0"));
+        assert_eq!(doors_of(&mut world, 9_000, kind), ["p0/k/m", "p1/k/m"]);
+        world.reload(plain(2));
+        assert_eq!(doors_of(&mut world, 9_000, kind), ["p0/k/m", "p1/k/m"]);
+    }
+}
+
+#[test]
+fn a_small_request_that_is_called_too_large_says_nothing_of_sizes() {
+    let mut world = World::new(plain(2));
+    for _ in 0..2 {
+        let doors = doors_of(&mut world, 500, FaultKind::RequestTooLarge);
+        assert_eq!(doors, ["p0/k/m", "p1/k/m"]);
+    }
+}
+
+#[test]
+fn who_seemed_too_small_is_tried_last_and_believed_if_it_answers() {
+    let mut world = World::new(plain(2));
+    assert_eq!(doors_of(&mut world, 9_000, FaultKind::ContextTooLong).len(), 2);
+    world.ledger.set_disabled("p1", true);
+    let journey = world.begin(Needs { tokens: 9_000, ..Needs::default() }, 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+    world.succeed(journey, None);
+    world.ledger.set_disabled("p1", false);
+    let journey = world.begin(Needs { tokens: 9_000, ..Needs::default() }, 300 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+}

@@ -9,13 +9,17 @@
 )]
 
 mod common;
+#[path = "simulated_days/crowds.rs"]
+mod crowds;
 #[path = "simulated_days/languages.rs"]
 mod languages;
 #[path = "simulated_days/upstream.rs"]
 mod upstream;
 
 use common::{Dice, HOUR, MINUTE, NOON, SECOND, Said, World, at, plain, zone};
-use engine::{DayStart, FaultKind, Limits, Needs, ProviderSpec, Remedy, Scope};
+use engine::{
+    Ceiling, DayStart, Fault, FaultKind, Limits, Needs, ProviderSpec, Remedy, Scope, Window,
+};
 use upstream::{Limit, Span, Upstream};
 
 const DAY: i64 = 24 * HOUR;
@@ -36,6 +40,8 @@ struct City {
     upstreams: Vec<Upstream>,
     /// Whether the upstreams tell with each answer that nothing is left.
     reports: bool,
+    /// How many requests in a minute the refusals of the first one say are taken.
+    ceiling: Option<u64>,
     day: i64,
     /// Attempts and answers of the present UTC day, for each upstream.
     today: Vec<(u64, u64)>,
@@ -46,7 +52,14 @@ impl City {
         assert_eq!(specs.len(), upstreams.len());
         let mut world = World::new(specs);
         world.now = at(start);
-        Self { world, reports: false, day: 0, today: vec![(0, 0); upstreams.len()], upstreams }
+        Self {
+            world,
+            reports: false,
+            ceiling: None,
+            day: 0,
+            today: vec![(0, 0); upstreams.len()],
+            upstreams,
+        }
     }
 
     /// Sends one request; the upstream that served it.
@@ -71,6 +84,7 @@ impl City {
                             break Some(index);
                         }
                         Err(fault) => {
+                            self.tell_ceiling(index, journey, &fault);
                             self.world.fail(journey, fault, Remedy::Repeat);
                         }
                     }
@@ -86,6 +100,13 @@ impl City {
         let now = self.world.now.as_millis();
         if let (true, Some(until)) = (self.reports, self.upstreams[index].spent_until(now, 1)) {
             self.world.learn(journey, 0, at(until));
+        }
+    }
+
+    fn tell_ceiling(&mut self, index: usize, journey: usize, fault: &Fault) {
+        if let (0, Some(most)) = (index, self.ceiling) {
+            let ceiling = Ceiling { window: Window::Minute, most };
+            self.world.learn_ceiling(journey, ceiling, fault.known_end());
         }
     }
 
@@ -278,6 +299,34 @@ fn what_never_works_is_asked_once_or_once_a_day() {
             city.world.pass(10 * MINUTE);
         }
         assert!(city.upstreams[0].refused() <= most, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_ceiling_that_a_refusal_told_is_met_once_a_day() {
+    for (seed, span) in [Span::ClockMinute, Span::Bucket, Span::LastMinute].into_iter().enumerate()
+    {
+        for most in [2, 15] {
+            let start = instant(STARTS[seed]);
+            let limits = vec![Limit::requests(most, span.clone())];
+            let upstreams = vec![Upstream::limited(limits, true), Upstream::default()];
+            let mut city = City::new(plain(2), upstreams, start);
+            city.ceiling = Some(most);
+            let mut dice = Dice(seed as u64 + most);
+            while city.world.now < at(start + 2 * DAY) {
+                assert!(city.request(1).is_some());
+                let busy = dice.below(300) > 0;
+                city.world.pass(dice.below(if busy { 60_000 / most } else { 900_000 }) as i64);
+            }
+            let seen = city.upstreams[0].seen.len();
+            let refused = city.upstreams[0].refused();
+            let away = city.upstreams[1].seen.len();
+            println!("{most} in a minute, {span:?}: {refused} of {seen} refused, {away} elsewhere");
+            assert!(seen > 2_000, "idle");
+            assert!(refused <= 2 + 2, "{most} in a minute, {span:?}: {refused} of {seen}");
+            // Half of what is asked for is more than it takes.
+            assert!(seen * 4 > away, "{most} in a minute, {span:?}: hardly used, {seen} of {away}");
+        }
     }
 }
 

@@ -304,6 +304,19 @@ impl Held {
         ledger.learn(&self.world.registry, lease, budgets, refused_until);
     }
 
+    /// Takes how many requests a refusal says are taken in a window.
+    pub(crate) fn learn_ceiling(
+        &self,
+        ceiling: engine::Ceiling,
+        back_at: Option<engine::Timestamp>,
+    ) {
+        if let Some(lease) = &self.lease {
+            let now = self.app.clock.now();
+            let mut ledger = self.app.ledger();
+            ledger.learn_ceiling(&self.world.registry, lease, ceiling, back_at, now);
+        }
+    }
+
     /// The answer is over.
     pub(crate) fn finished(mut self, tokens: Option<u64>) {
         if let Some(mut lease) = self.lease.take() {

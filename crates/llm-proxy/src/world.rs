@@ -280,6 +280,7 @@ fn lacks(provider: &Provider, model: &str) -> Abilities {
 fn limits(provider: &Provider) -> Limits {
     let declared = &provider.limits;
     Limits {
+        requests_per_second: declared.rps,
         requests_per_minute: declared.rpm,
         requests_per_day: declared.rpd,
         tokens_per_minute: declared.tpm,

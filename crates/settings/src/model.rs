@@ -256,6 +256,8 @@ pub enum ModelChoice {
 /// What a provider allows, as far as it was declared; all numbers are at least 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
+    /// Requests in a second.
+    pub rps: Option<u64>,
     /// Requests in a minute.
     pub rpm: Option<u64>,
     /// Requests in a day.

@@ -12,9 +12,12 @@ use crate::profile::Refill;
 const BYTES_OF_A_TOKEN: u64 = 4;
 
 /// The reset of what is spent, the latest of several. Headers that never say what is left are
-/// taken to speak of the limit that was met, unless the text means another. How many tokens the
-/// next request takes is not known, so a bucket of tokens is waited for until it is full.
+/// taken to speak of the limit that was met, unless the text means another. Tokens that come back
+/// bit by bit are waited for until this request has room, any others until all are back.
 pub(super) fn spent(seen: &Evidence<'_>) -> Option<Resume> {
+    if let Some(at) = suggested(seen) {
+        return Some(Resume { at, origin: Origin::Stated });
+    }
     let counts = seen.budgets.iter().any(|budget| budget.remaining.is_some());
     let may_be_met = |budget: &Budget| budget.full_at.is_some() && !is_another(budget, seen);
     let is_met = |budget: &&Budget| {
@@ -23,12 +26,18 @@ pub(super) fn spent(seen: &Evidence<'_>) -> Option<Resume> {
     let latest = seen.budgets.iter().filter(is_met);
     let back = |budget: &Budget| match budget.dimension {
         Dimension::Requests => budget.next_at,
-        Dimension::Tokens => budget.next_at.max(budget.full_at),
+        Dimension::Tokens => room_at(budget, seen).or(budget.next_at.max(budget.full_at)),
     };
     let latest = latest.filter_map(|budget| Some((back(budget)?, budget.full_at)));
     let latest = latest.filter(|(at, _)| *at > seen.now).max()?;
     let origin = if latest.1 == Some(latest.0) { Origin::Stated } else { Origin::Computed };
     Some(Resume { at: latest.0, origin })
+}
+
+/// When to try again, of a provider whose reset header says that, whatever limit was met.
+fn suggested(seen: &Evidence<'_>) -> Option<Timestamp> {
+    let resets = seen.budgets.iter().filter_map(|budget| budget.full_at);
+    resets.max().filter(|at| seen.profile.reset_is_retry && *at > seen.now)
 }
 
 /// The reset of a window that has something left, but too little for the request: of what cannot
@@ -61,26 +70,39 @@ fn is_another(budget: &Budget, seen: &Evidence<'_>) -> bool {
     !(is_counted && seen.window().is_none_or(is_window))
 }
 
-/// How many tokens the prompt needs beyond what is left, as far as its length tells.
+/// How many tokens the request needs beyond what is left: its prompt, as far as the length
+/// tells, and what it allows for the answer.
 fn lacks(budget: &Budget, seen: &Evidence<'_>) -> u64 {
     let prompt = seen.sent.body().len() as u64 / BYTES_OF_A_TOKEN;
+    let wanted = prompt.saturating_add(seen.sent.most_for_answer());
     let left = budget.remaining.filter(|_| budget.dimension == Dimension::Tokens);
-    left.map_or(0, |left| prompt.saturating_sub(left))
+    left.map_or(0, |left| wanted.saturating_sub(left))
 }
 
-/// When a bucket of tokens that refills bit by bit has room for the prompt; when it is full if
-/// the text means it and the prompt alone does not explain it.
+/// When a bucket of tokens that refills bit by bit has room for the request; when it is full if
+/// the text means it and the request's size does not explain it.
 fn room(budget: &Budget, seen: &Evidence<'_>) -> Option<Resume> {
     let full_at = budget.full_at.filter(|_| budget.dimension == Dimension::Tokens)?;
-    let (limit, window) = (budget.limit.unwrap_or(0), budget.window.length()?);
-    let nanos = window.as_nanos().saturating_mul(lacks(budget, seen).into());
-    let nanos = nanos.checked_div(limit.into()).unwrap_or(0);
-    let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-    let computed = seen.now.after(wait);
-    if wait.is_zero() || computed >= full_at {
-        return seen.names_tokens().then_some(Resume { at: full_at, origin: Origin::Stated });
+    budget.window.length()?;
+    match room_at(budget, seen).filter(|at| *at < full_at) {
+        Some(at) => Some(Resume { at, origin: Origin::Computed }),
+        None => seen.names_tokens().then_some(Resume { at: full_at, origin: Origin::Stated }),
     }
-    Some(Resume { at: computed, origin: Origin::Computed })
+}
+
+/// The same, as far as the figures tell and agree with one another; never later than it is full.
+fn room_at(budget: &Budget, seen: &Evidence<'_>) -> Option<Timestamp> {
+    let full_at = budget.full_at.filter(|_| seen.profile.refill == Refill::Continuous)?;
+    let (limit, window) = (budget.limit.filter(|limit| *limit > 0)?, budget.window.length()?);
+    let span_of = |tokens: u64| {
+        let nanos = window.as_nanos().saturating_mul(tokens.into()).div_ceil(limit.into());
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    };
+    let full_in = seen.now.until(full_at);
+    let expected = span_of(limit.saturating_sub(budget.remaining.unwrap_or(0)));
+    let agrees = full_in.abs_diff(expected) <= expected / 5;
+    let wait = span_of(lacks(budget, seen));
+    (agrees && !wait.is_zero()).then(|| seen.now.after(wait).min(full_at))
 }
 
 /// The reset of the day: of what is spent if that is told, else of any daily budget, since they

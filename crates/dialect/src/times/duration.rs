@@ -70,7 +70,7 @@ pub(crate) fn span(text: &str) -> Option<Duration> {
 /// Reads the span at the beginning of a text, and what follows it. A number without a unit
 /// counts seconds, if no word follows that could be another unit.
 pub(crate) fn leading(text: &str) -> Option<(Duration, &str)> {
-    if let Some(shown) = by_clock(text) {
+    if let Some(shown) = by_days(text).or_else(|| by_clock(text)) {
         return Some(shown);
     }
     let mut total: u128 = 0;
@@ -97,6 +97,15 @@ fn by_clock(text: &str) -> Option<(Duration, &str)> {
     let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':');
     let span = Duration::from_secs(hours * 3600 + two(minutes)? * 60 + two(seconds)?);
     ends.then_some((span, rest))
+}
+
+/// Reads `6.12:34:56`, as days and what a clock shows.
+fn by_days(text: &str) -> Option<(Duration, &str)> {
+    let (days, rest) = digits(text);
+    let (clock, rest) = by_clock(rest.strip_prefix('.')?)?;
+    let days = days.parse::<u64>().ok().filter(|_| days.len() <= 3)?;
+    let days = Duration::from_hours(24 * days);
+    (clock < Duration::from_hours(24)).then(|| (days + clock, rest))
 }
 
 fn digits(text: &str) -> (&str, &str) {

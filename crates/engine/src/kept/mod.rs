@@ -54,6 +54,8 @@ pub struct KeptCell {
     pub strikes: u32,
     /// Faults in a row of the kind that only benches when it repeats.
     pub faults: u32,
+    /// Answers since its stated time was over, as far as they count for how many may go through.
+    pub answers: u32,
 }
 
 /// The use of one deployment or key.

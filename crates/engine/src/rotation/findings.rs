@@ -41,8 +41,10 @@ impl Rotation {
 }
 
 /// Whether the deployment may be tried once more for the same request when its cooldown is over:
-/// a limit passes with time, a fault or a silence is not paid for twice.
+/// a limit passes with time, a fault or a silence is not paid for twice, and the request's own
+/// fault stays.
 pub(super) fn may_return(fault: &Fault, tries: u32) -> bool {
-    let waits = policy::is_limit(fault.kind) || fault.resume.is_some();
+    let is_stated = fault.resume.is_some() && !policy::is_requests_own(fault.kind);
+    let waits = policy::is_limit(fault.kind) || is_stated;
     waits && tries < TRIES_PER_DEPLOYMENT
 }

@@ -96,11 +96,24 @@ impl Learned {
         }
     }
 
-    /// Counts `used` as gone before the provider reports it.
+    /// Counts `used`, which is sent now, as gone before the provider reports it.
     pub(super) fn reserve(&mut self, used: u64, now: Timestamp) {
         self.budget.remaining = self.budget.remaining.map(|left| left.saturating_sub(used));
         if let (Some(full_at), Some(span)) = (self.budget.full_at, self.span_of(used)) {
-            self.budget.full_at = Some(full_at.max(now).after(span));
+            // Nothing is emptier than empty, from which all of it comes back in one refill.
+            let empty = self.refill.map_or(full_at, |refill| now.after(refill)).max(full_at);
+            self.budget.full_at = Some(full_at.max(now).after(span).min(empty));
+        }
+    }
+
+    /// Counts `used`, which was under way when this was told, as gone: at most what is left, since
+    /// whatever finds no room is refused, and then costs nothing.
+    pub(super) fn reserve_under_way(&mut self, used: u64) {
+        let most = self.budget.remaining.unwrap_or(used);
+        let gone = used.min(most);
+        self.budget.remaining = self.budget.remaining.map(|left| left - gone);
+        if let (Some(full_at), Some(span)) = (self.budget.full_at, self.span_of(gone)) {
+            self.budget.full_at = Some(full_at.after(span));
         }
     }
 

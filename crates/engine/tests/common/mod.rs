@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::{
-    Availability, Budget, DayStart, Dimension, Fault, FaultKind, Lease, Ledger, Needs, Origin,
-    Patience, ProviderSpec, Registry, RegistrySpec, Remedy, Rotation, Scope, Step, Timestamp,
-    UnknownModel, Verdict, Why, Window,
+    Availability, Budget, Ceiling, DayStart, Dimension, Fault, FaultKind, Lease, Ledger, Needs,
+    Origin, Patience, ProviderSpec, Registry, RegistrySpec, Remedy, Rotation, Scope, Step,
+    Timestamp, UnknownModel, Verdict, Why, Window,
 };
 use jiff::tz::TimeZone;
 
@@ -227,6 +227,18 @@ impl World {
         let journey = &self.journeys[journey];
         let lease = journey.lease.as_ref().unwrap();
         self.ledger.learn(&journey.registry, lease, budgets, None);
+    }
+
+    /// A refusal tells how many requests are taken in a window.
+    pub(crate) fn learn_ceiling(
+        &mut self,
+        journey: usize,
+        ceiling: Ceiling,
+        back_at: Option<Timestamp>,
+    ) {
+        let journey = &self.journeys[journey];
+        let lease = journey.lease.as_ref().unwrap();
+        self.ledger.learn_ceiling(&journey.registry, lease, ceiling, back_at, self.now);
     }
 
     /// One whole request that is answered at once; the door that served it.

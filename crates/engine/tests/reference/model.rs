@@ -53,6 +53,9 @@ struct Memory {
     shut: Option<Shut>,
     guesses: u32,
     faults: u32,
+    /// Steps of opening again, and when the newest trial began.
+    steps: u32,
+    newest: i64,
 }
 
 /// One attempt that was ever sent.
@@ -65,6 +68,8 @@ struct Sent {
     tokens: u64,
     under_way: bool,
     probes: Vec<String>,
+    /// Whether one of them is of a guess.
+    doubtful: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -165,6 +170,30 @@ impl Model {
         self.left.retain(|(door, ..)| !door.starts_with(&prefix));
     }
 
+    /// How many try a place now.
+    fn trials(&self, place: &String) -> usize {
+        self.sent.iter().filter(|sent| sent.probes.contains(place)).count()
+    }
+
+    /// After its time is over: whether a place is open to one, or shut to all until when.
+    fn turn(&self, place: &String) -> State {
+        let memory = self.memory(place);
+        let Some(shut) = memory.shut.as_ref().filter(|shut| shut.until <= self.now) else {
+            return State::Open;
+        };
+        let trials = self.trials(place);
+        let over = memory.newest + (shut.until - shut.since).min(SECOND);
+        if shut.guessed {
+            if trials == 0 { State::HalfOpen } else { State::Closed(Cause::Probing, None) }
+        } else if memory.steps >= 4 {
+            State::Open
+        } else if trials < 1 << memory.steps || self.now >= over {
+            State::HalfOpen
+        } else {
+            State::Closed(Cause::Probing, Some(over))
+        }
+    }
+
     pub(crate) fn begin(&mut self, needs: Needs, deadline: i64) {
         let chain = self.doors();
         self.journeys.push(Journey {
@@ -197,7 +226,7 @@ impl Model {
         if needs.free_only && door.paid {
             return State::Closed(Cause::Paid, None);
         }
-        let (mut half_open, mut probing) = (false, false);
+        let (mut half_open, mut probing) = (false, None::<Option<i64>>);
         let mut longest: Option<(i64, Cause)> = None;
         for place in door.places() {
             let Some(shut) = self.memory(&place).shut else {
@@ -208,9 +237,17 @@ impl Model {
                 if longest.is_none_or(|(until, _)| shut.until > until) {
                     longest = Some((shut.until, Cause::Fault { kind, guessed }));
                 }
-            } else if guessed {
-                let probed = self.sent.iter().any(|sent| sent.probes.contains(&place));
-                (half_open, probing) = (half_open || !probed, probing || probed);
+                continue;
+            }
+            match self.turn(&place) {
+                State::HalfOpen => half_open = true,
+                State::Closed(_, until) => {
+                    let end = |until: Option<i64>| until.unwrap_or(FOREVER);
+                    if probing.is_none_or(|other| end(until) > end(other)) {
+                        probing = Some(until);
+                    }
+                }
+                State::Open => {}
             }
         }
         if let Some(until) = self.limit_until(door, needs.tokens)
@@ -227,8 +264,8 @@ impl Model {
         if door.limits.concurrent.is_some_and(|limit| busy >= limit) {
             return State::Closed(Cause::Busy, None);
         }
-        if probing {
-            return State::Closed(Cause::Probing, None);
+        if let Some(until) = probing {
+            return State::Closed(Cause::Probing, until);
         }
         let holds = [door.limits.context, door.limits.tokens_per_minute];
         if holds.into_iter().flatten().any(|most| needs.tokens > most) {
@@ -330,9 +367,14 @@ impl Model {
             let stays = memory.shut.is_some_and(|shut| {
                 started <= shut.since || (!shut.guessed && self.now < shut.until)
             });
-            if !stays {
-                self.remember(&place, Memory::default());
+            if stays {
+                continue;
             }
+            let memory = self.memory(&place);
+            let steps = memory.steps + 1;
+            let goes_on = steps < 4 && memory.shut.as_ref().is_some_and(|shut| !shut.guessed);
+            let kept = Memory { guesses: 0, faults: 0, steps, ..memory };
+            self.remember(&place, if goes_on { kept } else { Memory::default() });
         }
     }
 
@@ -348,7 +390,7 @@ impl Model {
         let (index, sent) = self.journeys[number].trying.take().unwrap();
         let door = self.sent[sent].door.clone();
         let calm = door.places().iter().all(|p| self.memory(p).faults == 0);
-        let first = calm && self.sent[sent].probes.is_empty() && over.is_none();
+        let first = calm && !self.sent[sent].doubtful && over.is_none();
         let quick = self.now - self.sent[sent].at < 1_500;
         let tries = &mut self.journeys[number].tries[index];
         let once = goes(kind) == Goes::Once && remedy == Remedy::Repeat;
@@ -356,7 +398,8 @@ impl Model {
         let mend = goes(kind) == Goes::Mend && remedy == Remedy::Repair && tries.repairs < 4;
         tries.repeated |= repeat;
         tries.repairs += u32::from(mend);
-        let may_return = (is_limit(kind) || over.is_some()) && tries.count < 3;
+        let stated = over.is_some() && !is_own(kind);
+        let may_return = (is_limit(kind) || stated) && tries.count < 3;
         self.sent[sent].probes.clear();
         let place = scope_of(&door, scope).filter(|_| !is_own(kind));
         if let Some(place) = place {
@@ -424,5 +467,6 @@ impl Model {
             }
         }
         memory.shut = Some(Shut { until, kind, guessed, since: now });
+        memory.steps = 0;
     }
 }

@@ -31,7 +31,8 @@ impl Model {
             match states[index] {
                 State::Open | State::HalfOpen => return self.take(number, index, &states),
                 State::Closed(cause, Some(until)) => {
-                    let guessed = matches!(cause, Cause::Fault { guessed: true, .. });
+                    let guessed =
+                        matches!(cause, Cause::Fault { guessed: true, .. } | Cause::Probing);
                     if !guessed && waited + until - now <= in_place && until < deadline {
                         journey.waiting_since = Some(now);
                         return Said::Wait(until);
@@ -43,8 +44,10 @@ impl Model {
         let patience = self.patience.max_wait.as_millis() as i64 - waited;
         let latest = (now + patience).min(deadline);
         let wait = |&index: &usize| match states[index] {
+            State::Closed(Cause::Probing | Cause::Busy, until) => {
+                (patience > 0).then_some(until.map_or(latest, |until| until.min(latest)))
+            }
             State::Closed(_, Some(until)) => (until < deadline).then_some(until),
-            State::Closed(Cause::Probing | Cause::Busy, None) => (patience > 0).then_some(latest),
             State::Closed(..) | State::Open | State::HalfOpen => None,
         };
         let soonest = unspent.iter().filter_map(wait).min();
@@ -72,14 +75,26 @@ impl Model {
             *left = left.saturating_sub(1);
         }
         let mut probes = door.places();
-        probes.retain(|place| {
-            let shut = self.memory(place).shut;
-            shut.is_some_and(|shut| shut.guessed && shut.until <= self.now)
-                && !self.sent.iter().any(|sent| sent.probes.contains(place))
-        });
+        probes.retain(|place| self.turn(place) == State::HalfOpen);
         let is_probe = !probes.is_empty();
+        let mut doubtful = false;
+        for place in &probes {
+            let mut memory = self.memory(place);
+            doubtful |= memory.shut.as_ref().is_some_and(|shut| shut.guessed);
+            memory.steps += u32::from(self.trials(place) >= 1 << memory.steps);
+            memory.newest = self.now;
+            self.remember(place, memory);
+        }
         debug_assert!(is_probe || states[index] != State::HalfOpen);
-        self.sent.push(Sent { door, at: self.now, estimated, tokens, under_way: true, probes });
+        self.sent.push(Sent {
+            door,
+            at: self.now,
+            estimated,
+            tokens,
+            under_way: true,
+            probes,
+            doubtful,
+        });
         let after = self.states(number);
         let tries = &self.journeys[number].tries;
         let is_last = !(0..after.len()).any(|other| {

@@ -1,6 +1,8 @@
 //! Simulated providers with true limits, as pure state machines: they count for themselves and
 //! know nothing of the rules that they test.
 
+use std::collections::VecDeque;
+
 use engine::{Budget, Dimension, Fault, FaultKind, Origin, Scope, Timestamp, Window};
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
@@ -16,6 +18,8 @@ pub(crate) enum Span {
     Day(TimeZone),
     /// A bucket that refills continuously, full in a minute.
     Bucket,
+    /// The last sixty seconds.
+    LastMinute,
 }
 
 /// One limit of a provider.
@@ -28,11 +32,13 @@ pub(crate) struct Limit {
     used: i64,
     /// When the present window ends; for a bucket, when it was last looked at.
     mark: i64,
+    /// What was taken in the last minute: when, and how much.
+    taken: VecDeque<(i64, i64)>,
 }
 
 impl Limit {
     pub(crate) fn requests(most: u64, span: Span) -> Self {
-        Self { span, most, counts_tokens: false, used: 0, mark: 0 }
+        Self { span, most, counts_tokens: false, used: 0, mark: 0, taken: VecDeque::new() }
     }
 
     pub(crate) fn tokens(most: u64, span: Span) -> Self {
@@ -53,6 +59,11 @@ impl Limit {
                 let refilled = (now - self.mark).saturating_mul(self.most as i64);
                 self.used = self.used.saturating_sub(refilled).max(0);
                 self.mark = now;
+            }
+            Span::LastMinute => {
+                while self.taken.front().is_some_and(|(then, _)| then + MINUTE <= now) {
+                    self.used -= self.taken.pop_front().map_or(0, |(_, amount)| amount);
+                }
             }
             Span::ClockMinute | Span::Day(_) if now < self.mark => {}
             Span::ClockMinute => {
@@ -75,6 +86,7 @@ impl Limit {
         }
         Some(match self.span {
             Span::Bucket => now + (over as u64).div_ceil(self.most) as i64,
+            Span::LastMinute => self.taken.front().map_or(now, |(then, _)| then + MINUTE),
             Span::ClockMinute | Span::Day(_) => self.mark,
         })
     }
@@ -90,6 +102,7 @@ impl Limit {
                 let full = (self.used as u64).div_ceil(self.most) as i64;
                 (full.min(MINUTE / self.most as i64 + 1), full)
             }
+            Span::LastMinute => (MINUTE, MINUTE),
             Span::ClockMinute | Span::Day(_) => (self.mark - now, self.mark - now),
         };
         Budget {
@@ -175,7 +188,12 @@ impl Upstream {
             return Err(fault);
         }
         for limit in &mut self.limits {
-            limit.used += limit.wanted(tokens);
+            let wanted = limit.wanted(tokens);
+            limit.used += wanted;
+            limit.taken.push_back((now, wanted));
+            if !matches!(limit.span, Span::LastMinute) {
+                limit.taken.clear();
+            }
         }
         Ok(())
     }

@@ -78,13 +78,14 @@ fn why(step: &Value) -> String {
 fn standing(step: &Value) -> String {
     if step["available"].as_bool().unwrap_or(false) {
         return match text(&step["state"]) {
-            "half_open" => "its guessed time is over; one request probes".to_owned(),
+            "half_open" => "its time is over; one request probes".to_owned(),
             _ => "open".to_owned(),
         };
     }
     let reason = text(&step["reason"]);
     match (step["until"].as_str(), step["origin"].as_str()) {
         (Some(until), Some(origin)) => format!("{reason}; back at {until} ({origin})"),
+        _ if text(&step["state"]) != "parked" => reason.to_owned(),
         _ => format!("{reason}; until the configuration or a person changes it"),
     }
 }

@@ -92,6 +92,9 @@ impl Journey {
             }
             Err(failure) => {
                 held.learn(&outcome.budgets, &failure.fault);
+                if let Some(ceiling) = failure.ceiling {
+                    held.learn_ceiling(ceiling, failure.fault.known_end());
+                }
                 Err(Failed { held, failure, route, model, asked_for_usage, adapted })
             }
         }

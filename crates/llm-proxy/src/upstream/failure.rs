@@ -2,7 +2,7 @@
 //! it is the one that the client gets.
 
 use bytes::Bytes;
-use engine::{Abilities, Budget, Fault, FaultKind, Remedy, Scope};
+use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Remedy, Scope};
 use http::{HeaderMap, StatusCode};
 
 use super::client::SendError;
@@ -25,6 +25,8 @@ pub(crate) struct Failure {
     pub(crate) original: Option<Box<Original>>,
     /// What is left by the words of the refusal, where its headers may not tell.
     pub(crate) budget: Option<Budget>,
+    /// How many requests it says are taken in a minute or a second.
+    pub(crate) ceiling: Option<Ceiling>,
     /// What it says that the model lacks as such.
     pub(crate) lacks: Abilities,
 }
@@ -32,8 +34,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// One without an answer of the provider's.
     fn mute(fault: Fault, remedy: Remedy, word: impl Into<String>) -> Self {
-        let (budget, lacks) = (None, Abilities::default());
-        Self { fault, remedy, word: word.into(), original: None, budget, lacks }
+        let (budget, ceiling, lacks) = (None, None, Abilities::default());
+        Self { fault, remedy, word: word.into(), original: None, budget, ceiling, lacks }
     }
 
     /// Silence for longer than the limit.

@@ -262,7 +262,7 @@ impl Asked {
             read = Fault::new(FaultKind::CapabilityMissing, Scope::Request, detail).into();
         }
         // What was hidden between characters that are not shown comes to light in the reading.
-        let Reading { mut fault, budget, lacks } = read;
+        let Reading { mut fault, budget, ceiling, lacks } = read;
         fault.detail = self.shown(&fault.detail);
         let remedy = if fault.kind == FaultKind::ParameterRefused {
             Remedy::Repair
@@ -273,7 +273,7 @@ impl Asked {
         };
         let word = status.as_u16().to_string();
         let original = Some(Box::new(self.original(status, headers, &body)));
-        Failure { fault, remedy, word, original, budget, lacks }
+        Failure { fault, remedy, word, original, budget, ceiling, lacks }
     }
 
     /// What the client may get of an error: without short keys either, which are left in until it
@@ -319,7 +319,8 @@ impl Asked {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
         let reply = self.reply(status, headers);
-        let Reading { mut fault, budget, lacks } = dialect::error_in_success(&reply, &body)?;
+        let Reading { mut fault, budget, ceiling, lacks } =
+            dialect::error_in_success(&reply, &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         // The client gets the status that the error would have had in the place of the success.
@@ -332,7 +333,7 @@ impl Asked {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
         let original = self.original(status, headers, &body);
         let original = Some(Box::new(original));
-        Some(Failure { fault, remedy: Remedy::None, word, original, budget, lacks })
+        Some(Failure { fault, remedy: Remedy::None, word, original, budget, ceiling, lacks })
     }
 }
 

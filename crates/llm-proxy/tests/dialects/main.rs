@@ -19,5 +19,6 @@ mod lacking;
 mod limits;
 mod parameters;
 mod recorded;
+mod returns;
 mod shifted;
 mod waits;

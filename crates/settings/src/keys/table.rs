@@ -202,6 +202,7 @@ pub(super) static PROVIDER: &[KeyRow] = &[
 ];
 
 pub(super) static LIMITS: &[KeyRow] = &[
+    row("rps", COUNT, "", "Requests in a second."),
     row("rpm", COUNT, "", "Requests in a minute."),
     row("rpd", COUNT, "", "Requests in a day."),
     row("tpm", COUNT, "", "Tokens in a minute."),

@@ -240,6 +240,7 @@ fn limits(
     let mut count =
         |key| reading.integer(&fields, key).and_then(|number| u64::try_from(number).ok());
     let limits = Limits {
+        rps: count("rps"),
         rpm: count("rpm"),
         rpd: count("rpd"),
         tpm: count("tpm"),
