@@ -103,3 +103,18 @@ pub(super) fn encoded(text: &str) -> String {
         .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_parked_is_said_to_need_a_person() {
+        let said = |state: &str| {
+            standing(&json!({"available": false, "state": state, "reason": "so", "until": null}))
+        };
+        assert_eq!(said("busy"), "so");
+        assert_eq!(said("half_open"), "so");
+        assert_eq!(said("parked"), "so; until the configuration or a person changes it");
+    }
+}
