@@ -243,29 +243,6 @@ impl Ledger {
         });
     }
 
-    /// Takes that a request was refused for a rate, as far as the provider stated until when: who
-    /// refuses again and again after few requests shows its pace.
-    pub fn learn_pace(
-        &mut self,
-        registry: &Registry,
-        lease: &Lease,
-        fault: &Fault,
-        now: Timestamp,
-    ) {
-        let Some(until) = fault.stated_end().filter(|_| crate::policy::is_rate(fault.kind)) else {
-            return;
-        };
-        let deployment = &registry.deployments()[lease.deployment];
-        let slot = match fault.scope {
-            Scope::Request | Scope::Model | Scope::Provider => return,
-            Scope::Key => deployment.key_usage,
-            Scope::Deployment | Scope::ModelClass(_) => {
-                deployment.reported_usage(&registry.provider_of(deployment).spec.limits)
-            }
-        };
-        self.usage_mut(slot).refuse(lease.started, until, now);
-    }
-
     /// Takes how many requests a refusal says are taken in a window, and when the next one is, as
     /// far as that was told.
     pub fn learn_ceiling(

@@ -7,7 +7,6 @@
 mod ceilings;
 mod kept;
 mod learned;
-mod paced;
 
 use std::time::Duration;
 
@@ -21,7 +20,6 @@ use crate::{Budget, Dimension, Origin, Timestamp, Window};
 pub use ceilings::Ceiling;
 use ceilings::{Counted, Recent};
 pub(crate) use learned::Learned;
-use paced::Paced;
 
 /// Why a limit forbids another request, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +59,6 @@ pub(crate) struct Usage {
     limits: Limits,
     pub(crate) metered: Vec<Metered>,
     pub(crate) learned: Vec<Learned>,
-    paced: Paced,
     recent: Recent,
     ceilings: Vec<Counted>,
     /// What an earlier run counted, until the limits are known against which it counts.
@@ -135,7 +132,6 @@ impl Usage {
         self.tokens_in_flight = self.tokens_in_flight.saturating_add(tokens);
         self.requests_today = self.requests_today.saturating_add(1);
         self.pace.add(tokens, now);
-        self.paced.take(now);
         self.count_sent(now);
         for metered in &mut self.metered {
             metered.count.add(now, amount(metered.dimension, tokens));
@@ -223,14 +219,8 @@ impl Usage {
         self.first_word = Some(usual);
     }
 
-    /// A request that was sent at `started` was refused, as stated until then.
-    pub(crate) fn refuse(&mut self, started: Timestamp, until: Timestamp, now: Timestamp) {
-        self.paced.refuse(started, until, now);
-    }
-
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
-        self.paced = Paced::default();
         self.ceilings.clear();
     }
 
@@ -242,7 +232,7 @@ impl Usage {
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
-        let all = declared.chain(learned).chain(self.paced.used_up(now)).chain(self.reached(now));
+        let all = declared.chain(learned).chain(self.reached(now));
         all.max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
     }
 

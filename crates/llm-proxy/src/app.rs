@@ -295,13 +295,9 @@ impl Held {
     pub(crate) fn learn(&self, budgets: &[engine::Budget], fault: &engine::Fault) {
         let Some(lease) = &self.lease else { return };
         let refused_until = fault.stated_end();
-        if budgets.is_empty() && refused_until.is_none() {
-            return;
+        if !budgets.is_empty() || refused_until.is_some() {
+            self.app.ledger().learn(&self.world.registry, lease, budgets, refused_until);
         }
-        let now = self.app.clock.now();
-        let mut ledger = self.app.ledger();
-        ledger.learn_pace(&self.world.registry, lease, fault, now);
-        ledger.learn(&self.world.registry, lease, budgets, refused_until);
     }
 
     /// Takes how many requests a refusal says are taken in a window.

@@ -36,12 +36,7 @@ async fn asked(dialect: HeaderDialect, refill: Refill) -> (u64, u64) {
 async fn a_span_that_nobody_lists_is_found_by_a_few_refusals() {
     let mut all = JoinSet::new();
     for refill in [Refill::Fixed, Refill::Continuous] {
-        for dialect in [
-            HeaderDialect::OpenAi,
-            HeaderDialect::Cerebras,
-            HeaderDialect::OpenRouter,
-            HeaderDialect::Gemini,
-        ] {
+        for dialect in [HeaderDialect::OpenAi, HeaderDialect::Cerebras, HeaderDialect::Groq] {
             all.spawn(async move { (refill, dialect, asked(dialect, refill).await) });
         }
     }
