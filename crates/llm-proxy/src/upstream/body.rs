@@ -16,10 +16,10 @@ use crate::clock;
 use crate::lock::lock;
 
 /// A body of more bytes may take its time on a slow line, which is not the provider's silence.
-const LONG: usize = 1 << 20;
+const LONG: usize = 256 << 10;
 
 /// A long body goes out in pieces of at most so many bytes, so that one sees it going.
-const LARGEST_PIECE: usize = 256 << 10;
+const LARGEST_PIECE: usize = 64 << 10;
 
 /// A body of known length in pieces.
 #[derive(Debug, Clone, Default)]

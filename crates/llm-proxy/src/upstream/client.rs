@@ -98,6 +98,12 @@ impl Client {
         exchange(connection, &origin, request).await.map_err(SendError::Lost)
     }
 
+    /// Keeps no connection to this address any longer: one of them was silent, and the others may
+    /// have been cut off with it, as by a sleep of the machine.
+    pub(crate) fn distrust(&self, uri: &Uri) {
+        self.origin(uri).forget();
+    }
+
     fn origin(&self, uri: &Uri) -> Arc<Origin> {
         let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
         let mut origins = lock(if is_secure { &self.secure } else { &self.plain });

@@ -22,6 +22,10 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Tcp = TokioIo<TcpStream>;
 type Connecting<S> = Pin<Box<dyn Future<Output = Result<S, BoxError>> + Send>>;
 
+/// Bytes that the system takes and has not sent. By itself it takes megabytes, and nobody could see
+/// that a long request is still on its way.
+const SEND_BUFFER: usize = 256 << 10;
+
 /// A connection, with TLS or without.
 pub(crate) type Stream = MaybeHttpsStream<Tcp>;
 
@@ -104,6 +108,7 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_mins(1)));
+        tcp.set_send_buffer_size(Some(SEND_BUFFER));
         let dialer = Dialer { tcp, proxies: Arc::new(Matcher::from_env()) };
         Self { dialer, trust: Arc::new(trust), tls: Arc::default(), timeout }
     }

@@ -18,17 +18,23 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use super::body::Segments;
 use super::connector::Stream;
 use super::origin::Origin;
+use super::read_on::ReadOn;
+
+/// The largest head of a reply, and so much of a request waits at most for the system to take it.
+const LARGEST_BUFFER: usize = 128 << 10;
 
 /// A connection that carries one request at a time.
 pub(super) struct Driven {
     sender: SendRequest<Segments>,
     /// `None` once it has ended.
-    connection: Option<Connection<Stream, Segments>>,
+    connection: Option<Connection<ReadOn<Stream>, Segments>>,
 }
 
 impl Driven {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (sender, connection) = http1::Builder::new().handshake(stream).await?;
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(LARGEST_BUFFER);
+        let (sender, connection) = builder.handshake(ReadOn::from(stream)).await?;
         Ok(Self { sender, connection: Some(connection) })
     }
 

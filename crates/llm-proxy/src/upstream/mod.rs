@@ -12,6 +12,7 @@ mod headers;
 mod opened;
 mod origin;
 mod plain;
+mod read_on;
 mod request;
 mod send;
 mod source;

@@ -97,6 +97,13 @@ impl Origin {
         !connections.is_swept
     }
 
+    /// Lets go of all that is kept.
+    pub(super) fn forget(&self) {
+        let mut connections = lock(&self.connections);
+        connections.idle.clear();
+        connections.shared = None;
+    }
+
     /// Sees to it that idle connections are closed in time.
     fn sweep_later(self: &Arc<Self>, connections: &mut Connections) {
         if connections.is_swept {

@@ -143,7 +143,10 @@ async fn head(
             Ok(Ok(reply)) => return Ok((reply, late())),
             Ok(Err(error)) => return Err(Failure::connection(&error)),
             Err(_) if late() > limit => {}
-            Err(_) => return Err(Failure::silence("no reply in time")),
+            Err(_) => {
+                client.distrust(request.uri());
+                return Err(Failure::silence("no reply in time"));
+            }
         }
     }
 }

@@ -151,6 +151,38 @@ async fn a_connection_that_is_idle_for_two_rounds_is_closed() {
 }
 
 #[tokio::test]
+async fn a_reply_that_comes_before_the_request_is_whole_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut request = Request::new(Segments::from(vec![vec![b'x'; 6 << 20].into()]));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let answers = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read_buf(&mut Vec::with_capacity(1024)).await.unwrap();
+            let reply = LAST_ONE.replace("200 OK", "413 Too Large");
+            stream.write_all(reply.as_bytes()).await.unwrap();
+            // What was not read makes it a reset.
+        }
+    });
+    let client = client();
+    for _ in 0..30 {
+        let reply = soon(client.send(&request)).await.unwrap();
+        assert_eq!(reply.status(), 413);
+        assert_eq!(soon(reply.into_body().collect()).await.unwrap().to_bytes(), "body");
+    }
+    answers.abort();
+}
+
+#[tokio::test]
+async fn connections_that_are_not_trusted_are_not_used_again() {
+    let (client, server) = (client(), Server::start(KNOWN_LENGTH, usize::MAX).await);
+    whole(&client, &server).await;
+    client.distrust(&server.uri);
+    whole(&client, &server).await;
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn nobody_listening_and_nothing_answered_are_told_apart() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut request = Request::new(Segments::default());
