@@ -18,7 +18,7 @@ use crate::lock::lock;
 const ROUND: Duration = Duration::from_secs(25);
 
 /// Idle connections kept.
-const MOST_IDLE: usize = 64;
+const MOST_IDLE: usize = 512;
 
 /// What carries requests of HTTP/2, any number at a time.
 pub(super) type Shared = http2::SendRequest<Segments>;
