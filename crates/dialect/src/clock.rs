@@ -10,7 +10,7 @@ use crate::evidence::Evidence;
 use crate::profile::Refill;
 use crate::times::{
     named as named_zone, next_month, reset as reset_in_prose, retry as retry_in_prose,
-    retry_in as retry_in_prose_of,
+    retry_at_once as retry_at_once_in_prose, retry_in as retry_in_prose_of,
 };
 use crate::{fields, limits, words};
 
@@ -102,10 +102,12 @@ fn unrounded(
     other().filter(finer).unwrap_or(at)
 }
 
-/// Soon, if a header states a wait of no time at all: it is no reason to stay away for long, and
+/// Soon, if a wait of no time at all is stated: it is no reason to stay away for long, and
 /// who comes back at once is refused at once.
 fn at_once(seen: &Evidence<'_>) -> Option<Resume> {
-    let is_zero = seen.headers.states_no_wait();
+    let is_zero = seen.headers.states_no_wait()
+        || fields::retry_at_once(&seen.body.value)
+        || retry_at_once_in_prose(seen.text());
     is_zero.then(|| Resume { at: seen.now.after(SOON), origin: Origin::Guessed })
 }
 

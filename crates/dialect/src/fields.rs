@@ -4,7 +4,7 @@ use engine::Timestamp;
 use serde_json::Value;
 
 use crate::headers::in_millis;
-use crate::times::moment;
+use crate::times::{moment, span};
 use crate::tree::{scalar, walk};
 
 /// Names of fields, without case and separators, that say when to come back.
@@ -32,6 +32,14 @@ const RESET: &[&str] = &[
 /// The latest time that any field states.
 pub(crate) fn retry(body: &Value, now: Timestamp) -> Option<Timestamp> {
     latest(body, now, |name| RETRY.contains(&name) || RESET.contains(&name))
+}
+
+/// Whether a field says to come back after no time at all.
+pub(crate) fn retry_at_once(body: &Value) -> bool {
+    let mut waits = walk(body).filter(|(key, _)| RETRY.contains(&bare(key).as_str()));
+    waits.any(|(_, value)| {
+        written(value).and_then(|text| span(&text)).is_some_and(|it| it.is_zero())
+    })
 }
 
 /// The latest time that a field states for a budget to be whole again.

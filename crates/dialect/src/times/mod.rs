@@ -8,9 +8,9 @@ mod instant;
 mod prose;
 
 pub(crate) use calendar::{named, next_midnight, next_month};
-pub(crate) use duration::number;
+pub(crate) use duration::{number, span};
 pub(crate) use instant::{believable, moment, moment_by};
-pub(crate) use prose::{reset, retry, retry_in};
+pub(crate) use prose::{reset, retry, retry_at_once, retry_in};
 
 #[cfg(test)]
 mod tests;

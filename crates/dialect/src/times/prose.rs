@@ -118,6 +118,11 @@ pub(crate) fn retry_in(zone: TimeZone, text: &str, now: Timestamp) -> Option<Tim
         .or_else(|| instants(RESET_AT, &zone, text, now))
 }
 
+/// Whether a sentence in lower case says to come back after no time at all.
+pub(crate) fn retry_at_once(text: &str) -> bool {
+    tails(RETRY, text).filter_map(leading).any(|(span, _)| span.is_zero())
+}
+
 /// When a budget is whole again, by a sentence in lower case.
 pub(crate) fn reset(text: &str, now: Timestamp) -> Option<Timestamp> {
     spans(RESET, text, now).or_else(|| instants(RESET_AT, &TimeZone::UTC, text, now))
