@@ -161,6 +161,29 @@ pub fn availability(
     needs: &Needs,
     now: Timestamp,
 ) -> Availability {
+    judged(registry, ledger, deployment, needs, now, Usage::used_up)
+}
+
+/// Whether `deployment` might be tried now if the ceilings that refusals told did not hold any
+/// more: plans change.
+pub(crate) fn beyond_ceilings(
+    registry: &Registry,
+    ledger: &Ledger,
+    deployment: &Deployment,
+    needs: &Needs,
+    now: Timestamp,
+) -> Availability {
+    judged(registry, ledger, deployment, needs, now, Usage::surely_used_up)
+}
+
+fn judged(
+    registry: &Registry,
+    ledger: &Ledger,
+    deployment: &Deployment,
+    needs: &Needs,
+    now: Timestamp,
+    used_up: fn(&Usage, Demand, Timestamp) -> Option<UsedUp>,
+) -> Availability {
     let provider = registry.provider_of(deployment);
     if ledger.tally(provider.slot).disabled {
         return closed(Reason::Disabled, None, Origin::Person);
@@ -181,7 +204,7 @@ pub fn availability(
     let demand = needs.demand_at(limits, ledger.usage(deployment.usage));
     let gates = gates(ledger, deployment, now);
     let used_up = usages()
-        .filter_map(|usage| usage.used_up(demand, now))
+        .filter_map(|usage| used_up(usage, demand, now))
         .map(used_up_by)
         .reduce(|one, other| if later(other.until, one.until) { other } else { one });
     if let Some(closed) = longest(gates.shut.map(shut_by), used_up) {

@@ -29,6 +29,8 @@ pub struct Lease {
     pub foreign_model: bool,
     /// Whether it probes a scope whose guessed time is over.
     pub(crate) is_doubtful: bool,
+    /// Whether it is more than a learned ceiling allows.
+    exceeds_ceiling: bool,
     pub(crate) demand: Demand,
     probed: [Option<ScopeSlot>; 5],
 }
@@ -74,12 +76,22 @@ impl Ledger {
                 *claim = Some(slot);
             }
         }
+        let exceeds_ceiling = chosen.usages().any(|slot| self.usage(slot).is_at_ceiling(now));
         for slot in chosen.usages() {
             self.usage_mut(slot).take(demand, now);
         }
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
-        Lease { deployment, candidate, started: now, foreign_model, is_doubtful, demand, probed }
+        Lease {
+            deployment,
+            candidate,
+            started: now,
+            foreign_model,
+            is_doubtful,
+            exceeds_ceiling,
+            demand,
+            probed,
+        }
     }
 
     /// The provider has begun to answer: its faults are forgiven, its probe is over.
@@ -88,6 +100,9 @@ impl Ledger {
         self.forget_size(registry, lease);
         let deployment = &registry.deployments()[lease.deployment];
         self.forgive(deployment, lease.started, now);
+        for slot in deployment.usages().filter(|_| lease.exceeds_ceiling) {
+            self.usage_mut(slot).disprove_ceilings(lease.started);
+        }
         let today = self.is_today(lease.started);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = 0;

@@ -9,7 +9,7 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::availability::{Availability, Closed, Needs, Reason, availability};
+use crate::availability::{Availability, Closed, Needs, Reason, availability, beyond_ceilings};
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::policy::{self, Then};
@@ -102,6 +102,8 @@ pub struct Rotation {
     deadline: Timestamp,
     waited: Duration,
     waiting_since: Option<Timestamp>,
+    /// Whether a ceiling that was only learned is taken for wrong, since nothing else is left.
+    doubts_ceilings: bool,
 }
 
 impl Rotation {
@@ -121,6 +123,7 @@ impl Rotation {
             deadline,
             waited: Duration::ZERO,
             waiting_since: None,
+            doubts_ceilings: false,
         }
     }
 
@@ -172,17 +175,26 @@ impl Rotation {
         if now >= self.deadline {
             return Step::Refuse(self.refusal(registry, ledger, now));
         }
-        if let Some(step) = self.first_open(registry, ledger, now) {
+        if let Some(step) = self.step(registry, ledger, now) {
             return step;
+        }
+        self.doubts_ceilings = true;
+        let step = self.step(registry, ledger, now);
+        self.doubts_ceilings = false;
+        step.unwrap_or_else(|| Step::Refuse(self.refusal(registry, ledger, now)))
+    }
+
+    /// What can be tried or waited for, if anything.
+    fn step(&mut self, registry: &Registry, ledger: &mut Ledger, now: Timestamp) -> Option<Step> {
+        if let Some(step) = self.first_open(registry, ledger, now) {
+            return Some(step);
         }
         if let Some(until) = self.soonest(registry, ledger, now) {
             self.waiting_since = Some(now);
-            return Step::WaitUntil(until);
+            return Some(Step::WaitUntil(until));
         }
-        if let Some(index) = self.last_resort(registry, ledger, now) {
-            return self.take(index, registry, ledger, now);
-        }
-        Step::Refuse(self.refusal(registry, ledger, now))
+        let index = self.last_resort(registry, ledger, now)?;
+        Some(self.take(index, registry, ledger, now))
     }
 
     /// The first deployment that is open, or whose stated wait is short enough to stay with it.
@@ -300,7 +312,8 @@ impl Rotation {
         now: Timestamp,
     ) -> Availability {
         let deployment = &registry.deployments()[self.chain[index].deployment];
-        availability(registry, ledger, deployment, &self.needs, now)
+        let judge = if self.doubts_ceilings { beyond_ceilings } else { availability };
+        judge(registry, ledger, deployment, &self.needs, now)
     }
 
     /// The deployments of the chain before `candidate` that were never tried, and why they may not

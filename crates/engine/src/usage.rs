@@ -36,6 +36,13 @@ pub struct UsedUp {
     pub origin: Origin,
 }
 
+impl UsedUp {
+    /// By which of several the longest is found: no end is later than any.
+    const fn end(&self) -> (bool, Option<Timestamp>) {
+        (self.until.is_none(), self.until)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Metered {
     pub(crate) dimension: Dimension,
@@ -230,10 +237,15 @@ impl Usage {
 
     /// The limit that forbids another request of `demand` now, the longest of several.
     pub(crate) fn used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
+        let all = self.surely_used_up(demand, now).into_iter().chain(self.reached(now));
+        all.max_by_key(UsedUp::end)
+    }
+
+    /// The same without the ceilings that refusals told, which may have been raised since.
+    pub(crate) fn surely_used_up(&self, demand: Demand, now: Timestamp) -> Option<UsedUp> {
         let declared = self.metered.iter().filter_map(|metered| metered.used_up(demand, now));
         let learned = self.learned.iter().filter_map(|learned| learned.used_up(now));
-        let all = declared.chain(learned).chain(self.reached(now));
-        all.max_by_key(|used_up| (used_up.until.is_none(), used_up.until))
+        declared.chain(learned).max_by_key(UsedUp::end)
     }
 
     /// Whether a request of `demand` can never pass within one minute, or finds no room in what

@@ -11,8 +11,8 @@ mod common;
 
 use common::{HOUR, MINUTE, NOON, SECOND, Said, World, at, fault, limited, millis, plain};
 use engine::{
-    Abilities, Budget, DayStart, Dimension, Fault, FaultKind, Limits, Needs, Origin, Patience,
-    Remedy, Scope, Why, Window,
+    Abilities, Budget, Ceiling, DayStart, Dimension, Fault, FaultKind, Limits, Needs, Origin,
+    Patience, Remedy, Scope, Why, Window,
 };
 use jiff::tz::TimeZone;
 
@@ -454,4 +454,56 @@ fn who_seemed_too_small_is_tried_last_and_believed_if_it_answers() {
     world.ledger.set_disabled("p1", false);
     let journey = world.begin(Needs { tokens: 9_000, ..Needs::default() }, 300 * SECOND);
     assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+}
+
+/// A world of so many providers, the first of which told that it takes five in a minute.
+fn ceiling_of_five(providers: usize) -> World {
+    let mut world = World::new(plain(providers));
+    for _ in 0..5 {
+        assert_eq!(world.served_by().as_deref(), Some("p0/k/m"));
+    }
+    let journey = world.request();
+    world.next_door(journey);
+    let ceiling = Ceiling { window: Window::Minute, most: 5 };
+    let back_at = world.now.after(millis(59 * SECOND));
+    world.learn_ceiling(journey, ceiling, Some(back_at));
+    world.fail(journey, limited(world.now, 59 * SECOND), Remedy::None);
+    world.abandon(journey);
+    world.pass(MINUTE + 2 * SECOND);
+    for _ in 0..5 {
+        assert_eq!(world.served_by().as_deref(), Some("p0/k/m"));
+    }
+    world
+}
+
+#[test]
+fn a_learned_ceiling_is_doubted_when_nobody_else_is_left_and_forgotten_when_it_is_wrong() {
+    let mut world = ceiling_of_five(1);
+    let before = world.now;
+    for _ in 0..50 {
+        assert_eq!(world.served_by().as_deref(), Some("p0/k/m"));
+        assert!(world.is_open(0), "it was answered beyond it");
+    }
+    assert_eq!(world.now, before, "nobody waits for it");
+    // With somebody else, it is kept.
+    let mut world = ceiling_of_five(2);
+    for _ in 0..50 {
+        assert_eq!(world.served_by().as_deref(), Some("p1/k/m"));
+    }
+}
+
+#[test]
+fn a_learned_ceiling_that_holds_costs_one_refusal_for_each_stated_wait() {
+    let mut world = ceiling_of_five(1);
+    let mut asked = 0;
+    for _ in 0..50 {
+        let journey = world.request();
+        if world.next_door(journey).is_some() {
+            asked += 1;
+            world.fail(journey, limited(world.now, 50 * SECOND), Remedy::None);
+        }
+        assert!(world.next_door(journey).is_none());
+    }
+    assert_eq!(asked, 1);
+    assert!(!world.is_open(0));
 }

@@ -13,7 +13,7 @@ use crate::window::Rolling;
 use crate::{Dimension, Origin, Timestamp, Window};
 
 /// Plans change: after this time a refusal has to tell it again.
-const BELIEVED: Duration = Duration::from_hours(24);
+const BELIEVED: Duration = Duration::from_hours(1);
 
 /// Times are rounded to whole seconds, and so are the counts of a minute.
 const ROUNDING: Duration = Duration::from_secs(1);
@@ -122,6 +122,18 @@ impl Usage {
         }
     }
 
+    /// Whether a request that is sent now is more than a learned ceiling allows.
+    pub(crate) fn is_at_ceiling(&self, now: Timestamp) -> bool {
+        self.reached(now).next().is_some()
+    }
+
+    /// A request that was sent at `taken`, above a ceiling, was answered: whatever was learned
+    /// before does not hold any more.
+    pub(crate) fn disprove_ceilings(&mut self, taken: Timestamp) {
+        let latest = taken.after(BELIEVED);
+        self.ceilings.retain(|counted| counted.expires > latest);
+    }
+
     /// The learned ceilings that forbid another request now.
     pub(super) fn reached(&self, now: Timestamp) -> impl Iterator<Item = UsedUp> {
         let believed = self.ceilings.iter().filter(move |counted| now < counted.expires);
@@ -200,11 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn a_ceiling_is_believed_for_a_day_and_until_a_person_resets_it() {
+    fn a_ceiling_is_believed_for_an_hour_and_until_a_person_resets_it() {
         let mut usage = Usage::default();
         refuse(&mut usage, 1, 50, 0);
         assert_eq!(burst(&mut usage, 100_000), 1);
-        assert_eq!(burst(&mut usage, 24 * 3_600_000), 100);
+        assert_eq!(burst(&mut usage, 3_600_000 - 1), 1);
+        assert_eq!(burst(&mut usage, 3_600_000), 100);
         refuse(&mut usage, 1, 50, 0);
         usage.forget_learned();
         assert_eq!(burst(&mut usage, 100), 100);
