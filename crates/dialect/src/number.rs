@@ -290,7 +290,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// Where the sentences of a text lie.
-fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     let parts = text.split_inclusive(['\n', ';']).flat_map(|line| line.split_inclusive(". "));
     let placed = parts.map(move |part| {
