@@ -12,6 +12,7 @@ mod context;
 mod detail;
 mod echo;
 mod evidence;
+mod fetched;
 mod fields;
 mod headers;
 mod history;

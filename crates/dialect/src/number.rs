@@ -20,11 +20,11 @@ const NUMBERS: &[(&str, &[&str])] = &[
     ("top_k", &["top_k", "topk"]),
     ("top_p", &["top_p", "topp"]),
     ("temperature", &["temperature"]),
-    ("max_completion_tokens", &["max_completion_tokens"]),
     (
         "max_tokens",
         &["max_tokens", "maxoutputtokens", "max_output_tokens", "max tokens", "maximum tokens"],
     ),
+    ("max_completion_tokens", &["max_completion_tokens"]),
 ];
 
 /// What is said of all penalties together.
@@ -82,6 +82,7 @@ const ONE_OF_TWO: &[&str] = &[
     "cannot be specified together",
     "cannot be used together",
     "not be set at the same time",
+    "at the same time is not supported",
 ];
 
 /// Phrases after which the largest value of an output limit stands.
@@ -290,7 +291,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// Where the sentences of a text lie.
-fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     let parts = text.split_inclusive(['\n', ';']).flat_map(|line| line.split_inclusive(". "));
     let placed = parts.map(move |part| {

@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use digest::{Digests, FACTOR, mixed, of_run, of_words, sieve_bit, step};
 
 /// What stands in the place of the client's words.
-const MARK: &str = "[...]";
+pub(crate) const MARK: &str = "[...]";
 
 /// So many letters or so many words in a row that a text of the request has too are its words.
 const LETTERS: usize = 12;

@@ -8,7 +8,7 @@ use crate::body::Form;
 use crate::echo::{self, Whose};
 use crate::profile::Refill;
 use crate::tree::{scalar, walk};
-use crate::{ability, beside, clock, context, history, list, number, parameter, words};
+use crate::{ability, beside, clock, context, fetched, history, list, number, parameter, words};
 
 /// What is shut for a violation, and how that is called. A warning that it may be is another
 /// sentence.
@@ -100,6 +100,8 @@ pub(crate) enum Sign {
     Moderated,
     /// The account, or a part of it, is shut for a violation.
     AccountShut,
+    /// Something of the client's could not be fetched.
+    FetchFailed,
     /// Nothing is said in words.
     Wordless,
 }
@@ -138,6 +140,7 @@ impl Evidence<'_> {
             Sign::PathUnknown => self.knows_no_path(),
             Sign::Moderated => self.is_moderated(),
             Sign::AccountShut => self.is_shut_for_a_violation(),
+            Sign::FetchFailed => fetched::failed(&self.body),
             Sign::Wordless => self.body.form == Form::Html || self.body.message.trim().is_empty(),
         }
     }

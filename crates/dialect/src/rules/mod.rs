@@ -6,6 +6,7 @@ mod aggregator;
 mod allowance;
 mod capacity;
 mod doubt;
+mod fetch;
 mod key;
 mod limit;
 mod model;
@@ -27,6 +28,7 @@ mod tests;
 /// The table, section by section.
 const TABLE: &[&[Rule]] = &[
     moderation::RULES,
+    fetch::RULES,
     aggregator::RULES,
     allowance::RULES,
     key::RULES,

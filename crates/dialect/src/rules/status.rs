@@ -42,6 +42,23 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Key,
         ..ANY
     },
+    // It may be for what this request has in it, whatever the type says of permissions.
+    Rule {
+        name: "request that is blocked",
+        statuses: Statuses::Of(&[403]),
+        any: &[
+            "request was blocked",
+            "request has been blocked",
+            "request is blocked",
+            "request blocked",
+            "blocked by policy",
+        ],
+        none: &["key", "account", "organization", "organisation", "project"],
+        kind: ServerError,
+        whom: Whom::Deployment,
+        clock: Clock::Stated,
+        ..ANY
+    },
     Rule {
         name: "key, by what is spoken of",
         statuses: Statuses::Of(&[403]),

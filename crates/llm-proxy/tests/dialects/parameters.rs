@@ -521,6 +521,63 @@ async fn of_two_that_are_taken_one_at_a_time_one_is_left_out_where_both_are_sent
 }
 
 #[tokio::test]
+async fn of_two_limits_of_an_answer_the_old_one_is_left_out_where_both_are_sent() {
+    let a = picky(|body| {
+        let message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not \
+            supported.";
+        let both = ["max_tokens", "max_completion_tokens"].map(|name| body.get(name).is_some());
+        (both == [true, true]).then(|| says(message))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let ask = async |fields: Value| {
+        proxy.ask(&with(&fields)).await.assert_says("a");
+        (rest(&last_body(&a)), a.count())
+    };
+    let both = json!({"max_tokens": 10, "max_completion_tokens": 20});
+    let new = json!({"max_completion_tokens": 20});
+    assert_eq!(ask(both.clone()).await, (new.clone(), 2));
+    assert_eq!(ask(both).await, (new, 3), "remembered");
+    let old = json!({"max_tokens": 10});
+    assert_eq!(ask(old.clone()).await, (old, 4), "for the pair only");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_another_value_of_the_request_is_left_out_of_this_one_only() {
+    let warm = "'temperature' is not supported with this model when reasoning effort is not none.";
+    let lonely = "Invalid value for 'top_logprobs': must be used with 'logprobs' set to true.";
+    let thinks = |body: &Value| {
+        body.get("temperature").is_some() && body.get("reasoning_effort") != Some(&json!("none"))
+    };
+    let counts =
+        |body: &Value| body.get("top_logprobs").is_some() && body.get("logprobs").is_none();
+    let a = picky(move |body| {
+        let warm = thinks(body).then(|| says(warm));
+        warm.or_else(|| counts(body).then(|| says(lonely)))
+    })
+    .await;
+    let proxy = Setup::chain([&a]).start().await;
+    let ask = async |fields: &Value| {
+        proxy.ask(&with(fields)).await.assert_says("a");
+        (rest(&last_body(&a)), a.count())
+    };
+    let thinking = json!({"reasoning_effort": "low", "temperature": 0.5});
+    let counted = json!({"top_logprobs": 3});
+    for asked in [2, 4] {
+        assert_eq!(ask(&thinking).await, (json!({"reasoning_effort": "low"}), asked));
+    }
+    for asked in [6, 8] {
+        assert_eq!(ask(&counted).await, (json!({}), asked));
+    }
+    for (sound, asked) in [
+        (json!({"reasoning_effort": "none", "temperature": 0.5}), 9),
+        (json!({"logprobs": true, "top_logprobs": 3}), 10),
+    ] {
+        assert_eq!(ask(&sound).await, (sound, asked));
+    }
+}
+
+#[tokio::test]
 async fn both_penalties_go_at_once() {
     let a = picky(|body| {
         let names = ["frequency_penalty", "presence_penalty"];
