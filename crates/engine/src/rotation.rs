@@ -347,6 +347,7 @@ impl Rotation {
         let suspect = ledger.is_suspect(&registry.deployments()[lease.deployment]);
         let unexpected = !suspect && !lease.is_doubtful && fault.resume.is_none();
         let quick = lease.started.until(now) < QUICK;
+        let waited = self.waited;
         let progress = self.progress_mut(lease.candidate);
         let then = policy::rule(fault.kind).then;
         let repeat = then == Then::OnceMoreThenNext
@@ -359,7 +360,7 @@ impl Rotation {
             && progress.repairs < MOST_REPAIRS;
         progress.repeated |= repeat;
         progress.repairs += u32::from(repair);
-        let waits = findings::may_return(&fault, progress.tries);
+        let waits = findings::may_return(&fault, progress.tries, waited);
         if repeat {
             ledger.note(registry, &mut lease, &fault);
         } else {

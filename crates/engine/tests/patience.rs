@@ -507,3 +507,46 @@ fn a_learned_ceiling_that_holds_costs_one_refusal_for_each_stated_wait() {
     assert_eq!(asked, 1);
     assert!(!world.is_open(0));
 }
+
+#[test]
+fn who_meets_one_a_second_waits_for_it_as_long_as_max_wait_allows() {
+    let mut world = World::new(plain(1));
+    let mut free_at = world.now;
+    let mut served = Vec::new();
+    let mut turns: Vec<_> = (0..8).map(|_| world.request()).collect();
+    // Every tenth of a second all are asked; replies come at once.
+    for tenth in 0..100 {
+        world.now = at(NOON + tenth * 100);
+        turns.retain(|&journey| match world.next(journey) {
+            Said::Try { .. } if world.now >= free_at => {
+                free_at = world.now.after(millis(SECOND));
+                world.succeed(journey, None);
+                served.push(tenth);
+                false
+            }
+            Said::Try { .. } => {
+                world.fail(journey, limited(world.now, SECOND), Remedy::None);
+                true
+            }
+            Said::Wait(_) => true,
+            Said::Refuse(why, _) => panic!("{why:?} after {tenth} tenths, served: {served:?}"),
+        });
+    }
+    assert_eq!(served.len(), 8, "{served:?}");
+}
+
+#[test]
+fn a_wait_that_is_stated_again_and_again_ends_with_max_wait() {
+    for wait in [1, 20, 150, 1_000] {
+        let mut world = World::new(plain(1));
+        let journey = world.request();
+        let mut tries = 0;
+        while world.next_door(journey).is_some() {
+            tries += 1;
+            world.fail(journey, limited(world.now, wait), Remedy::None);
+        }
+        let waited = world.now.as_millis() - NOON;
+        assert!(waited <= 10 * SECOND && tries <= 3 + 100, "{wait}: {tries} in {waited}");
+        assert!(wait <= 100 || waited > 9 * SECOND, "{wait}: {tries} in {waited}");
+    }
+}

@@ -1,12 +1,19 @@
 //! What an attempt that failed shows of the others: who would find the same, and whether the
 //! same deployment may be asked again.
 
+use std::time::Duration;
+
 use super::Rotation;
 use crate::registry::{Candidate, Registry};
 use crate::{Fault, FaultKind, policy};
 
-/// A deployment whose cooldown ends while the request waits is tried again, at most so often.
-const TRIES_PER_DEPLOYMENT: u32 = 3;
+/// A deployment whose cooldown ends while the request waits is tried again: so often in any case,
+/// as long as the request may wait.
+const TRIES_PER_DEPLOYMENT: u128 = 3;
+
+/// Beyond that, it is tried once for each such span that the request has waited: what bounds the
+/// waits bounds the tries.
+const WAIT_PER_TRY: Duration = Duration::from_millis(100);
 
 impl Rotation {
     /// What did not fit here does not fit into a window that is known to be no larger, nor into
@@ -43,8 +50,9 @@ impl Rotation {
 /// Whether the deployment may be tried once more for the same request when its cooldown is over:
 /// a limit passes with time, a fault or a silence is not paid for twice, and the request's own
 /// fault stays.
-pub(super) fn may_return(fault: &Fault, tries: u32) -> bool {
+pub(super) fn may_return(fault: &Fault, tries: u32, waited: Duration) -> bool {
     let is_stated = fault.resume.is_some() && !policy::is_requests_own(fault.kind);
     let waits = policy::is_limit(fault.kind) || is_stated;
-    waits && tries < TRIES_PER_DEPLOYMENT
+    let earned = waited.as_nanos() / WAIT_PER_TRY.as_nanos();
+    waits && u128::from(tries) < TRIES_PER_DEPLOYMENT + earned
 }

@@ -392,6 +392,7 @@ impl Model {
         let calm = door.places().iter().all(|p| self.memory(p).faults == 0);
         let first = calm && !self.sent[sent].doubtful && over.is_none();
         let quick = self.now - self.sent[sent].at < 1_500;
+        let earned = self.journeys[number].waited / 100;
         let tries = &mut self.journeys[number].tries[index];
         let once = goes(kind) == Goes::Once && remedy == Remedy::Repeat;
         let repeat = once && first && quick && !tries.repeated;
@@ -399,7 +400,7 @@ impl Model {
         tries.repeated |= repeat;
         tries.repairs += u32::from(mend);
         let stated = over.is_some() && !is_own(kind);
-        let may_return = (is_limit(kind) || stated) && tries.count < 3;
+        let may_return = (is_limit(kind) || stated) && i64::from(tries.count) < 3 + earned;
         self.sent[sent].probes.clear();
         let place = scope_of(&door, scope).filter(|_| !is_own(kind));
         if let Some(place) = place {
