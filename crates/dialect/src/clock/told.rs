@@ -90,6 +90,9 @@ fn room(budget: &Budget, seen: &Evidence<'_>) -> Option<Resume> {
     }
 }
 
+/// What others of ours that are under way take of what comes back meanwhile.
+const OTHERS: Duration = Duration::from_secs(1);
+
 /// The same, as far as the figures tell and agree with one another; never later than it is full.
 fn room_at(budget: &Budget, seen: &Evidence<'_>) -> Option<Timestamp> {
     let full_at = budget.full_at.filter(|_| seen.profile.refill == Refill::Continuous)?;
@@ -102,7 +105,7 @@ fn room_at(budget: &Budget, seen: &Evidence<'_>) -> Option<Timestamp> {
     let expected = span_of(limit.saturating_sub(budget.remaining.unwrap_or(0)));
     let agrees = full_in.abs_diff(expected) <= expected / 5;
     let wait = span_of(lacks(budget, seen));
-    (agrees && !wait.is_zero()).then(|| seen.now.after(wait).min(full_at))
+    (agrees && !wait.is_zero()).then(|| seen.now.after(wait + OTHERS).min(full_at))
 }
 
 /// The reset of the day: of what is spent if that is told, else of any daily budget, since they
