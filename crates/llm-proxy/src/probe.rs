@@ -95,7 +95,6 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
         endpoint: Endpoint::Chat,
         request: bytes::Bytes::new(),
         stream: false,
-        choices: 1,
         client_wants_usage: false,
         clock: Arc::clone(clock),
         recovery: Recovery::Off,

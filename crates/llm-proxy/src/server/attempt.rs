@@ -135,9 +135,7 @@ impl Journey {
         let repairs = self.repairs.iter().filter(|(at, _)| *at == *deployment);
         let repairs: Vec<_> = repairs.map(|(_, repair)| repair).collect();
         let prepared = prepare(intake, route, *key, model, &mends, &repairs);
-        let is_left_out = prepared.adapted.iter().any(|name| name == "n");
-        let choices = if is_left_out { 1 } else { intake.choices() };
-        let asked = Asked { choices, ..self.asked(route, model, name, recovery) };
+        let asked = self.asked(route, model, name, recovery);
         let outcome = send(&self.world.client, &prepared, &asked, limits).await;
         Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }
     }
@@ -168,7 +166,6 @@ impl Journey {
             endpoint: self.intake.endpoint,
             request: self.intake.body.clone(),
             stream: self.intake.scan.stream,
-            choices: 1,
             client_wants_usage: self.intake.scan.client_wants_usage,
             clock: Arc::clone(&self.app.clock),
             recovery,

@@ -10,6 +10,7 @@ use wire::sse::Event;
 use wire::usage::{self, Usage};
 
 use super::failure::Failure;
+use super::request::Prepared;
 use super::send::{Asked, Recovery};
 use super::told::Told;
 use crate::clock;
@@ -50,8 +51,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(asked: Asked, status: u16, hide_usage: bool) -> Self {
-        let choices = asked.choices;
+    pub(super) fn new(asked: Asked, status: u16, prepared: &Prepared) -> Self {
         let (told, join) = match &asked.recovery {
             Recovery::Off => (None, None),
             Recovery::Possible => (Some(Told::default()), None),
@@ -62,11 +62,11 @@ impl Filter {
         Self {
             asked,
             status,
-            hide_usage,
+            hide_usage: prepared.hide_usage,
             usage: None,
             output: false,
             finish_reason: None,
-            ends: Ends::of(choices),
+            ends: Ends::of(prepared.choices),
             broken: 0,
             text_bytes: 0,
             told,

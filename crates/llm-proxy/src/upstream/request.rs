@@ -29,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) adapted: Vec<String>,
     /// Whether usage was asked for on our own account, so that the client must not see it.
     pub(crate) hide_usage: bool,
+    /// How many choices are asked for.
+    pub(crate) choices: u32,
 }
 
 /// Makes the request for one deployment. `mends` are for parameters that it was seen to refuse,
@@ -53,7 +55,9 @@ pub(crate) fn prepare(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = route.uri(intake.endpoint).clone();
     *request.headers_mut() = headers(&intake.headers, route, key);
-    Prepared { request, adapted, hide_usage }
+    let is_left_out = adapted.iter().any(|name| name == "n");
+    let choices = if is_left_out { 1 } else { intake.choices() };
+    Prepared { request, adapted, hide_usage, choices }
 }
 
 /// The repairs for what the deployment refuses in any conversation.

@@ -53,8 +53,6 @@ pub(crate) struct Asked {
     /// The body as the client has sent it; empty if no client has.
     pub(crate) request: Bytes,
     pub(crate) stream: bool,
-    /// How many choices are asked for.
-    pub(crate) choices: u32,
     /// Whether the client asked for a stream's token counts.
     pub(crate) client_wants_usage: bool,
     pub(crate) clock: Arc<Clock>,

@@ -77,7 +77,7 @@ impl EventStream {
         // In a box from the beginning, so that those who wait for it stay small.
         let mut stream = Box::new(Self {
             source,
-            filter: Filter::new(asked.clone(), status.as_u16(), prepared.hide_usage),
+            filter: Filter::new(asked.clone(), status.as_u16(), prepared),
             status,
             headers,
             ready: VecDeque::new(),
