@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::json::{Event, JsonProblem, Scanner, Token, View, check_utf8, unquote};
+use crate::json::{Event, JsonProblem, Scanner, Token, View, check_utf8, unquote_known};
 use crate::output::Output;
 
 /// One thing that an answer says, as soon as it is whole.
@@ -40,11 +40,18 @@ const CHOICE: usize = 2;
 const MEMBER_OF_CHOICE: usize = 3;
 const MEMBER_OF_MESSAGE: usize = 4;
 
+/// A key with its quotes.
+#[derive(Clone, Copy)]
+struct Key<'a> {
+    raw: &'a str,
+    has_escapes: bool,
+}
+
 struct Reading<'a> {
     text: &'a str,
     whole: Range<usize>,
     /// The last key at each depth, if the innermost object or array there has any.
-    keys: [Option<Range<usize>>; MEMBER_OF_MESSAGE + 1],
+    keys: [Option<Key<'a>>; MEMBER_OF_MESSAGE + 1],
     /// Where the object or array began that is open at each depth.
     starts: [usize; MEMBER_OF_MESSAGE + 1],
     is_in_choices: bool,
@@ -66,9 +73,10 @@ impl<'a> Reading<'a> {
     }
 
     fn note(&mut self, event: &Event, hear: &mut impl FnMut(Said<'a>)) {
-        let Event { token, span, depth } = event;
+        let Event { token, span, depth, has_escapes } = event;
         if *token == Token::Key {
-            self.keys[*depth] = Some(span.clone());
+            let raw = &self.text[span.clone()];
+            self.keys[*depth] = Some(Key { raw, has_escapes: *has_escapes });
             self.enter(*depth);
         } else if token.is_start() {
             self.starts[*depth] = span.start;
@@ -94,22 +102,23 @@ impl<'a> Reading<'a> {
 
     /// A value at this depth is whole.
     fn end(&mut self, span: Range<usize>, depth: usize, hear: &mut impl FnMut(Said<'a>)) {
-        let value = self.value(span.clone());
         match (depth, self.is_in_choices) {
             (0, _) => self.whole = span,
             (MEMBER, _) => {
                 if let Some(key) = self.key(depth) {
-                    hear(Said::Member(key, value));
+                    hear(Said::Member(key, self.value(span)));
                 }
             }
             (CHOICE, true) => hear(Said::Choice(std::mem::take(&mut self.output))),
             (MEMBER_OF_CHOICE, true) => {
                 if let Some(key) = self.key(depth) {
+                    let value = self.value(span);
                     self.output.note(&key, value);
                 }
             }
             (MEMBER_OF_MESSAGE, true) if self.is_in_message => {
                 if let Some(key) = self.key(depth) {
+                    let value = self.value(span);
                     self.output.note_of_message(&key, value);
                 }
             }
@@ -118,7 +127,7 @@ impl<'a> Reading<'a> {
     }
 
     fn key(&self, depth: usize) -> Option<Cow<'a, str>> {
-        self.keys[depth].clone().map(|span| unquote(&self.text[span]))
+        self.keys[depth].map(|key| unquote_known(key.raw, key.has_escapes))
     }
 
     fn value(&self, span: Range<usize>) -> View<'a> {

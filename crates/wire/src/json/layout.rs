@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::problem::{Fault, JsonProblem, check_utf8};
 use super::scan::{Event, Scanner, Token};
-use super::text::unquote_bytes;
+use super::text::unquote_known;
 use super::view::View;
 
 /// More top-level members than any real body has. The bound keeps a body of tiny members from
@@ -51,12 +51,12 @@ impl Layout {
     /// # Errors
     /// The first fault, another kind of value, or more than 4096 members.
     pub fn of(text: &[u8]) -> Result<Self, JsonProblem> {
-        check_utf8(text)?;
+        let whole = check_utf8(text)?;
         let mut builder = LayoutBuilder::default();
         let problem = |fault| JsonProblem::new(text, fault);
         let mut scanner = Scanner::new(text);
         while let Some(event) = scanner.next_event().map_err(problem)? {
-            builder.note(text, &event).map_err(problem)?;
+            builder.note(whole, &event).map_err(problem)?;
         }
         Ok(builder.layout)
     }
@@ -72,19 +72,20 @@ impl Layout {
 pub(crate) struct LayoutBuilder {
     pub(crate) layout: Layout,
     key: Range<usize>,
+    key_has_escapes: bool,
     value_start: usize,
 }
 
 impl LayoutBuilder {
-    pub(crate) fn note(&mut self, text: &[u8], event: &Event) -> Result<(), Fault> {
-        let Event { token, span, depth } = event;
+    pub(crate) fn note(&mut self, text: &str, event: &Event) -> Result<(), Fault> {
+        let Event { token, span, depth, has_escapes } = event;
         match (depth, token) {
             (0, Token::ObjectStart) => self.layout.open = span.end,
             (0, Token::ObjectEnd) => self.layout.close = span.start,
             (0, _) => {
                 return Err(Fault { offset: span.start, reason: "must be a JSON object" });
             }
-            (1, Token::Key) => self.key = span.clone(),
+            (1, Token::Key) => (self.key, self.key_has_escapes) = (span.clone(), *has_escapes),
             (1, token) if token.is_start() => self.value_start = span.start,
             (1, token) if token.is_end() => self.push(text, self.value_start..span.end)?,
             (1, _) => self.push(text, span.clone())?,
@@ -93,11 +94,11 @@ impl LayoutBuilder {
         Ok(())
     }
 
-    fn push(&mut self, text: &[u8], value: Range<usize>) -> Result<(), Fault> {
+    fn push(&mut self, text: &str, value: Range<usize>) -> Result<(), Fault> {
         if self.layout.members.len() == MAX_MEMBERS {
             return Err(Fault { offset: self.key.start, reason: "too many members" });
         }
-        let key = unquote_bytes(&text[self.key.clone()]).into_owned();
+        let key = unquote_known(&text[self.key.clone()], self.key_has_escapes).into_owned();
         self.layout.members.push(Member { key, key_span: self.key.clone(), value });
         Ok(())
     }

@@ -39,14 +39,18 @@ fn near_end(text: &[u8], from: usize) -> Result<usize, usize> {
     Err(at)
 }
 
-/// The offset just past a string whose opening quote is at `start`.
-pub(crate) fn string_end(text: &[u8], start: usize) -> Result<usize, Fault> {
+/// The offset just past a string whose opening quote is at `start`, and whether it has escapes.
+pub(crate) fn string_end(text: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     let mut at = start + 1;
+    let mut has_escapes = false;
     loop {
         at = run_end(text, at);
         match text.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = escape_end(text, at)?,
+            Some(b'"') => return Ok((at + 1, has_escapes)),
+            Some(b'\\') => {
+                at = escape_end(text, at)?;
+                has_escapes = true;
+            }
             Some(_) => return fault(at, "raw control character in a string"),
             None => return fault(text.len(), "unterminated string"),
         }

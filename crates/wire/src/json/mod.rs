@@ -16,5 +16,5 @@ pub use problem::JsonProblem;
 pub(crate) use problem::check_utf8;
 pub(crate) use scan::{Event, Scanner, Token};
 pub use text::quote;
-pub(crate) use text::{ObjectText, array_text, half_at_end, half_at_start, unquote, unquote_bytes};
+pub(crate) use text::{ObjectText, array_text, half_at_end, half_at_start, unquote_known};
 pub use view::{Elements, Kind, Members, View};

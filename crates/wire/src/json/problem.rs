@@ -56,9 +56,10 @@ impl fmt::Display for JsonProblem {
 
 impl std::error::Error for JsonProblem {}
 
-/// Checks the encoding of a whole body.
+/// Checks the encoding of a whole body. The standard library's check takes half of the time that a
+/// long prompt is read in; a vector unit's does not.
 pub(crate) fn check_utf8(text: &[u8]) -> Result<&str, JsonProblem> {
-    std::str::from_utf8(text).map_err(|error| {
+    simdutf8::compat::from_utf8(text).map_err(|error| {
         let fault = Fault { offset: error.valid_up_to(), reason: "invalid UTF-8" };
         JsonProblem::new(text, fault)
     })

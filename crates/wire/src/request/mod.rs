@@ -5,7 +5,9 @@ mod trail;
 use std::ops::Range;
 
 use crate::Endpoint;
-use crate::json::{Event, JsonProblem, Layout, LayoutBuilder, Member, Scanner, Token, View};
+use crate::json::{
+    Event, JsonProblem, Layout, LayoutBuilder, Member, Scanner, Token, View, check_utf8,
+};
 use trail::{Trail, Word};
 
 /// The facts of one request body. Spans are byte ranges of that body; of duplicate members the
@@ -51,7 +53,7 @@ impl RequestScan {
     /// neither string nor null, a `stream` that is neither boolean nor null.
     pub fn parse(body: &[u8], endpoint: Endpoint) -> Result<Self, JsonProblem> {
         let mut reading = Reading::default();
-        walk(body, |event, path| reading.note(body, event, path))?;
+        walk(body, |text, event, path| reading.note(text, event, path))?;
         Ok(reading.finish(endpoint))
     }
 
@@ -64,10 +66,10 @@ impl RequestScan {
 /// The value spans of all message roles that are `developer`, in a body that was scanned before.
 pub fn developer_role_spans(body: &[u8]) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
-    let walked = walk(body, |event, path| {
+    let walked = walk(body, |text, event, path| {
         let is_role = matches!(path, [Word::Messages, Word::Element, Word::Role]);
         if is_role
-            && View::of_valid(&body[event.span.clone()]).as_str().as_deref() == Some("developer")
+            && View::of_checked(&text[event.span.clone()]).as_str().as_deref() == Some("developer")
         {
             spans.push(event.span.clone());
         }
@@ -80,13 +82,13 @@ pub fn developer_role_spans(body: &[u8]) -> Vec<Range<usize>> {
 /// ends, and for values deeper than a fact can lie.
 fn walk(
     body: &[u8],
-    mut note: impl FnMut(&Event, &[Word]) -> Result<(), JsonProblem>,
+    mut note: impl FnMut(&str, &Event, &[Word]) -> Result<(), JsonProblem>,
 ) -> Result<(), JsonProblem> {
-    crate::json::check_utf8(body)?;
+    let text = check_utf8(body)?;
     let mut scanner = Scanner::new(body);
     let mut trail = Trail::default();
     while let Some(event) = scanner.next_event().map_err(|fault| JsonProblem::new(body, fault))? {
-        note(&event, trail.step(body, &event))?;
+        note(text, &event, trail.step(text, &event))?;
     }
     Ok(())
 }
@@ -99,13 +101,13 @@ struct Reading {
 }
 
 impl Reading {
-    fn note(&mut self, body: &[u8], event: &Event, path: &[Word]) -> Result<(), JsonProblem> {
-        self.builder.note(body, event).map_err(|fault| JsonProblem::new(body, fault))?;
-        let value = || View::of_valid(&body[event.span.clone()]);
+    fn note(&mut self, text: &str, event: &Event, path: &[Word]) -> Result<(), JsonProblem> {
+        self.builder.note(text, event).map_err(|fault| JsonProblem::new(text.as_bytes(), fault))?;
+        let value = || View::of_checked(&text[event.span.clone()]);
         let scan = &mut self.scan;
         match path {
-            [Word::Model] => scan.model = model(body, event, value())?,
-            [Word::Stream] => scan.stream = stream(body, event)?,
+            [Word::Model] => scan.model = model(text.as_bytes(), event, value())?,
+            [Word::Stream] => scan.stream = stream(text.as_bytes(), event)?,
             [Word::StreamOptions] => scan.client_wants_usage = false,
             [Word::StreamOptions, Word::IncludeUsage] => {
                 scan.client_wants_usage = event.token == Token::True;
@@ -124,22 +126,22 @@ impl Reading {
                 scan.wants_json_object = format.as_deref() == Some("json_object");
             }
             [Word::Messages, Word::Element, Word::Content, Word::Element, part @ ..] => {
-                self.note_part(body, part, event);
+                self.note_part(text, part, event);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn note_part(&mut self, body: &[u8], path: &[Word], event: &Event) {
-        let raw = &body[event.span.clone()];
+    fn note_part(&mut self, text: &str, path: &[Word], event: &Event) {
+        let raw = &text[event.span.clone()];
         match path {
-            [Word::Type] => match View::of_valid(raw).as_str().as_deref() {
+            [Word::Type] => match View::of_checked(raw).as_str().as_deref() {
                 Some("image_url" | "input_image") => self.scan.has_images = true,
                 Some("input_audio") => self.scan.has_audio = true,
                 _ => {}
             },
-            [Word::ImageUrl] | [Word::ImageUrl, Word::Url] if raw.starts_with(b"\"data:") => {
+            [Word::ImageUrl] | [Word::ImageUrl, Word::Url] if raw.starts_with("\"data:") => {
                 self.media_bytes += event.span.len();
             }
             [Word::InputAudio, Word::Payload] => self.media_bytes += event.span.len(),

@@ -1,8 +1,6 @@
 //! The path of keys to the present token, kept as words so that a fact is one slice pattern.
 
-use std::borrow::Cow;
-
-use crate::json::{Event, Token, unquote_bytes};
+use crate::json::{Event, Token, unquote_known};
 
 /// No fact lies deeper than `messages[].content[].image_url.url`.
 const DEEPEST: usize = 6;
@@ -34,37 +32,29 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    fn of(key: &[u8]) -> Self {
+    fn of(key: &str) -> Self {
         match key {
-            b"content" => Self::Content,
-            b"data" => Self::Payload,
-            b"functions" => Self::Functions,
-            b"image_url" => Self::ImageUrl,
-            b"include_usage" => Self::IncludeUsage,
-            b"input_audio" => Self::InputAudio,
-            b"max_completion_tokens" => Self::MaxCompletionTokens,
-            b"max_tokens" => Self::MaxTokens,
-            b"messages" => Self::Messages,
-            b"model" => Self::Model,
-            b"n" => Self::N,
-            b"response_format" => Self::ResponseFormat,
-            b"role" => Self::Role,
-            b"stream" => Self::Stream,
-            b"stream_options" => Self::StreamOptions,
-            b"tools" => Self::Tools,
-            b"type" => Self::Type,
-            b"url" => Self::Url,
+            "content" => Self::Content,
+            "data" => Self::Payload,
+            "functions" => Self::Functions,
+            "image_url" => Self::ImageUrl,
+            "include_usage" => Self::IncludeUsage,
+            "input_audio" => Self::InputAudio,
+            "max_completion_tokens" => Self::MaxCompletionTokens,
+            "max_tokens" => Self::MaxTokens,
+            "messages" => Self::Messages,
+            "model" => Self::Model,
+            "n" => Self::N,
+            "response_format" => Self::ResponseFormat,
+            "role" => Self::Role,
+            "stream" => Self::Stream,
+            "stream_options" => Self::StreamOptions,
+            "tools" => Self::Tools,
+            "type" => Self::Type,
+            "url" => Self::Url,
             _ => Self::Other,
         }
     }
-}
-
-/// What a key says; only one with escapes in it must be rewritten for that.
-fn said(raw: &[u8]) -> Cow<'_, [u8]> {
-    if raw.contains(&b'\\') {
-        return Cow::Owned(unquote_bytes(raw).into_owned().into_bytes());
-    }
-    Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default())
 }
 
 /// The steps from the top of the body to the present token.
@@ -75,10 +65,10 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// Follows one event; the path to it if a value begins here and is not too deep, else empty.
-    pub(crate) fn step(&mut self, text: &[u8], event: &Event) -> &[Word] {
+    pub(crate) fn step(&mut self, text: &str, event: &Event) -> &[Word] {
         if event.token == Token::Key {
             if let Some(step) = self.steps.get_mut(event.depth - 1) {
-                *step = Word::of(&said(&text[event.span.clone()]));
+                *step = Word::of(&unquote_known(&text[event.span.clone()], event.has_escapes));
             }
             return &[];
         }
