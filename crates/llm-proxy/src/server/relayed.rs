@@ -136,6 +136,9 @@ impl Relayed {
                 Poll::Ready(Some(event)) => {
                     self.batch.push(event);
                     self.turns = 0;
+                    if self.most_turns() == 0 {
+                        break;
+                    }
                 }
                 Poll::Ready(None) if self.batch.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break,

@@ -2,6 +2,10 @@
 //!
 //! It has no task of its own: whoever waits for the reply moves its bytes, so that what comes from
 //! the provider wakes one task, and a request that is dropped closes its connection at once.
+//!
+//! Taking a piece of a reply wakes whoever drove the connection to it, since there is room for the
+//! next piece then. That would be ourselves, for nothing: so who was woken drives it unheard first,
+//! and asks to be woken only when nothing came of that.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -49,9 +53,14 @@ impl Driven {
         has_ended
     }
 
+    /// Whether it has ended. Whoever asks is not woken by it.
+    fn drive_unheard(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()))
+    }
+
     /// Whether it is open and has nothing left to do. Whoever asks is not woken by it.
     pub(super) fn is_free(&mut self) -> bool {
-        !self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()
+        !self.drive_unheard() && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the reply's head.
@@ -60,12 +69,18 @@ impl Driven {
         request: Request<Segments>,
     ) -> hyper::Result<Response<Incoming>> {
         let mut reply = pin!(self.sender.send_request(request));
+        let mut was_woken = false;
         poll_fn(|cx| {
-            if self.drive(cx) {
-                return reply.as_mut().poll(cx);
-            }
             // It comes by the connection alone, which wakes us.
-            reply.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            let quiet = &mut Context::from_waker(Waker::noop());
+            if std::mem::replace(&mut was_woken, true) && !self.drive_unheard() {
+                let reply = reply.as_mut().poll(quiet);
+                if reply.is_ready() {
+                    return reply;
+                }
+            }
+            let has_ended = self.drive(cx);
+            reply.as_mut().poll(if has_ended { cx } else { quiet })
         })
         .await
     }
@@ -76,16 +91,18 @@ pub(crate) struct ReplyBody {
     incoming: Incoming,
     /// `None` where the connection has a task of its own, and after the end.
     driven: Option<(Box<Driven>, Arc<Origin>)>,
+    /// Whether there was nothing when it was asked last, so that something has come since.
+    was_woken: bool,
 }
 
 impl ReplyBody {
     /// Of a connection that others use, too.
     pub(super) const fn shared(incoming: Incoming) -> Self {
-        Self { incoming, driven: None }
+        Self { incoming, driven: None, was_woken: false }
     }
 
     pub(super) const fn driven(incoming: Incoming, by: Box<Driven>, origin: Arc<Origin>) -> Self {
-        Self { incoming, driven: Some((by, origin)) }
+        Self { incoming, driven: Some((by, origin)), was_woken: false }
     }
 
     /// Keeps the connection for the next request if it can carry one.
@@ -106,15 +123,19 @@ impl Body for ReplyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let Self { incoming, driven } = &mut *self;
+        let Self { incoming, driven, was_woken } = &mut *self;
         let Some((driven, _)) = driven else { return Pin::new(incoming).poll_frame(cx) };
         // Nothing but the connection puts anything into the body, and it wakes us.
         let quiet = &mut Context::from_waker(Waker::noop());
         let mut frame = Pin::new(&mut *incoming).poll_frame(quiet);
+        if frame.is_pending() && *was_woken && !driven.drive_unheard() {
+            frame = Pin::new(&mut *incoming).poll_frame(quiet);
+        }
         if frame.is_pending() {
             let has_ended = driven.drive(cx);
             frame = Pin::new(incoming).poll_frame(if has_ended { cx } else { quiet });
         }
+        *was_woken = frame.is_pending();
         if matches!(frame, Poll::Ready(None)) {
             self.settle();
         }
