@@ -100,13 +100,12 @@ fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {
 
 fn meaning(name: &str) -> Option<(Role, Subject)> {
     // By the hyphens: most names have none that ends a family, and this is asked of every reply.
-    let after = |family: &str| {
-        let hyphens = name.bytes().enumerate().filter(|(_, byte)| *byte == b'-');
-        hyphens.map(|(at, _)| at + 1).find(|&end| name[..end].ends_with(family))
-    };
-    let (words, dimension) = FAMILIES
-        .iter()
-        .find_map(|&(family, dimension)| after(family).map(|end| (&name[end..], dimension)))?;
+    let hyphens = name.bytes().enumerate().filter(|(_, byte)| *byte == b'-');
+    let (words, dimension) =
+        hyphens.map(|(at, _)| name.split_at(at + 1)).find_map(|(to, words)| {
+            let family = FAMILIES.iter().find(|(family, _)| to.ends_with(family));
+            family.map(|(_, dimension)| (words, *dimension))
+        })?;
     let mut role = None;
     let mut subject = Subject {
         dimension: dimension.unwrap_or(Dimension::Requests),

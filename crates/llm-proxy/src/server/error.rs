@@ -113,7 +113,7 @@ impl ProxyError {
         error
     }
 
-    pub(crate) fn unknown_provider(header: &str, what: &str) -> Self {
+    pub(crate) fn unknown_provider(header: &HeaderName, what: &str) -> Self {
         let message = format!("{header}: {what}; GET /status lists those that are configured");
         Self::bad_request("unknown_provider", message)
     }
@@ -136,7 +136,7 @@ impl ProxyError {
         Self::new(status, "server_error", "memory_unavailable", message)
     }
 
-    pub(crate) fn unknown_word(header: &str, word: &str, known: &str) -> Self {
+    pub(crate) fn unknown_word(header: &HeaderName, word: &str, known: &str) -> Self {
         let shown: String = word.chars().take(100).collect();
         let message = format!("the header {header} has the value {shown:?}; it takes {known}");
         Self::bad_request("invalid_header", message)

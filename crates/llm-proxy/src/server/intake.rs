@@ -140,6 +140,10 @@ async fn read_up_to(body: &mut Incoming, limit: u64) -> Result<Bytes, ProxyError
             whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&piece);
         }
+        // The length was announced: nobody need be woken to hear that nothing more comes.
+        if body.is_end_stream() {
+            break;
+        }
     }
     Ok(if whole.is_empty() { apart(first) } else { whole.freeze() })
 }

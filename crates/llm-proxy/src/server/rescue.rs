@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use engine::Step;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use settings::Prefill;
 use wire::Endpoint;
@@ -20,7 +20,7 @@ use crate::upstream::{Continuing, Recovery, Told};
 use crate::world::Route;
 
 /// A request header that switches recovery off: `off`; `auto` is as it is configured.
-pub(crate) const STREAM_RECOVERY: &str = "x-stream-recovery";
+pub(crate) const STREAM_RECOVERY: HeaderName = HeaderName::from_static("x-stream-recovery");
 
 /// How many providers are tried for one break.
 pub(super) const MOST_TRIED: usize = 4;
@@ -34,12 +34,12 @@ pub(super) struct Continued {
 /// Whether a client wants no recovery for this request.
 pub(super) fn refuses_recovery(headers: &HeaderMap) -> Result<bool, ProxyError> {
     let mut refuses = false;
-    for value in headers.get_all(STREAM_RECOVERY) {
+    for value in headers.get_all(&STREAM_RECOVERY) {
         let word = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
         match word.as_str() {
             "off" => refuses = true,
             "auto" => {}
-            _ => return Err(ProxyError::unknown_word(STREAM_RECOVERY, &word, "auto, off")),
+            _ => return Err(ProxyError::unknown_word(&STREAM_RECOVERY, &word, "auto, off")),
         }
     }
     Ok(refuses)

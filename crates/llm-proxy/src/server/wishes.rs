@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use engine::Candidate;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::error::ProxyError;
 use crate::world::World;
 
 /// Only these providers, by name.
-pub(crate) const PIN: &str = "x-provider";
+pub(crate) const PIN: HeaderName = HeaderName::from_static("x-provider");
 /// Not these providers, by name.
-pub(crate) const SKIP: &str = "x-skip-provider";
+pub(crate) const SKIP: HeaderName = HeaderName::from_static("x-skip-provider");
 /// Anything but `true`: no provider that costs money.
-pub(crate) const ALLOW_PAID: &str = "x-allow-paid";
+pub(crate) const ALLOW_PAID: HeaderName = HeaderName::from_static("x-allow-paid");
 
 /// What a client wishes for one request.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub(crate) struct Wishes {
 impl Wishes {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self {
-            pinned: names(headers, PIN),
-            skipped: names(headers, SKIP),
+            pinned: names(headers, &PIN),
+            skipped: names(headers, &SKIP),
             free_only: headers.get_all(ALLOW_PAID).iter().any(forbids),
         }
     }
@@ -44,9 +44,9 @@ impl Wishes {
         if self.pinned.is_empty() && self.skipped.is_empty() {
             return Ok(());
         }
-        let known = |header, names: &[String]| {
+        let known = |header: HeaderName, names: &[String]| {
             let known = |name: &String| {
-                let unknown = || ProxyError::unknown_provider(header, &unknown(name));
+                let unknown = || ProxyError::unknown_provider(&header, &unknown(name));
                 provider_called(name, world).ok_or_else(unknown)
             };
             names.iter().map(known).collect::<Result<Vec<_>, _>>()
@@ -80,7 +80,7 @@ fn forbids(value: &http::HeaderValue) -> bool {
 }
 
 /// The names in a header, separated by commas.
-fn names(headers: &HeaderMap, header: &str) -> Vec<String> {
+fn names(headers: &HeaderMap, header: &HeaderName) -> Vec<String> {
     let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).map(str::trim);
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()

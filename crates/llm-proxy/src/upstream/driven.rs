@@ -69,11 +69,13 @@ impl Driven {
         request: Request<Segments>,
     ) -> hyper::Result<Response<Incoming>> {
         let mut reply = pin!(self.sender.send_request(request));
-        let mut was_woken = false;
+        let mut polls = 0_u32;
         poll_fn(|cx| {
             // It comes by the connection alone, which wakes us.
             let quiet = &mut Context::from_waker(Waker::noop());
-            if std::mem::replace(&mut was_woken, true) && !self.drive_unheard() {
+            polls = polls.saturating_add(1);
+            // The first sends; the second comes of the client's body having been taken.
+            if polls > 2 && !self.drive_unheard() {
                 let reply = reply.as_mut().poll(quiet);
                 if reply.is_ready() {
                     return reply;

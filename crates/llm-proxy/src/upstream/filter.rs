@@ -77,16 +77,17 @@ impl Filter {
 
     /// Reads one event, and says what becomes of it.
     pub(super) fn pass(&mut self, event: &Event) -> Passed {
-        if event.is_empty() || event.is_comment_only() {
+        let said = event.said();
+        if !said.has_fields {
             let event = self.asked.route.redactor.apply(event.raw());
             return Passed::Forward { event, meaningful: false };
         }
-        let data = event.data();
-        if event.has_empty_data() {
+        if said.has_empty_data() {
             // By the standard it is no event at all, yet some clients look for JSON in it.
             return Passed::Hidden;
         }
-        let facts = classify(&data, event.name());
+        let data = said.data.unwrap_or_default();
+        let facts = classify(&data, said.name);
         if facts.usage.is_some() {
             self.usage.clone_from(&facts.usage);
         }

@@ -8,6 +8,9 @@ use crate::server::rescue::STREAM_RECOVERY;
 use crate::server::wishes::{ALLOW_PAID, PIN, SKIP};
 use crate::world::Route;
 
+/// A client's wishes, which are for us.
+const OURS: [HeaderName; 4] = [STREAM_RECOVERY, PIN, SKIP, ALLOW_PAID];
+
 /// The headers for one provider, with one of its keys.
 pub(super) fn headers(client: &HeaderMap, route: &Route, key: usize) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
@@ -42,11 +45,10 @@ fn named_by_connection(client: &HeaderMap) -> Vec<&str> {
 /// Whether a client's header is for the provider, and not its business with us or with this one
 /// connection, or its credentials.
 fn goes_on(name: &HeaderName) -> bool {
-    !is_kept_here(name.as_str()) && !name.as_str().starts_with("sec-")
+    !OURS.contains(name) && !is_kept_here(name.as_str()) && !name.as_str().starts_with("sec-")
 }
 
 fn is_kept_here(name: &str) -> bool {
-    let is_ours = matches!(name, STREAM_RECOVERY | PIN | SKIP | ALLOW_PAID);
     let is_of_this_connection = matches!(
         name,
         "connection"
@@ -89,5 +91,5 @@ fn is_kept_here(name: &str) -> bool {
             | "access-control-request-method"
             | "access-control-request-headers"
     );
-    is_ours || is_of_this_connection || is_set_anew || is_credential || tells_of_the_client
+    is_of_this_connection || is_set_anew || is_credential || tells_of_the_client
 }

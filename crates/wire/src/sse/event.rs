@@ -6,6 +6,34 @@ use bytes::Bytes;
 
 use super::{BOM, DONE, data_event};
 
+/// What the fields of an event say.
+#[derive(Debug, Default)]
+pub struct Said<'a> {
+    /// The values of all `data` fields, joined by line feeds; `None` if there are none.
+    pub data: Option<Cow<'a, [u8]>>,
+    /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
+    pub name: Option<&'a str>,
+    /// Whether there are fields at all; else there are comments, or nothing.
+    pub has_fields: bool,
+}
+
+impl<'a> Said<'a> {
+    fn add_data(&mut self, value: &'a [u8]) {
+        let Some(data) = &mut self.data else {
+            self.data = Some(Cow::Borrowed(value));
+            return;
+        };
+        let data = data.to_mut();
+        data.push(b'\n');
+        data.extend_from_slice(value);
+    }
+
+    /// Whether there is data and that says nothing.
+    pub fn has_empty_data(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| data.trim_ascii().is_empty())
+    }
+}
+
 /// One event as it came, with the blank line that ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -29,19 +57,29 @@ impl Event {
         self.is_terminated
     }
 
+    /// What its fields say, read in one pass.
+    pub fn said(&self) -> Said<'_> {
+        let mut said = Said::default();
+        for (name, value) in self.fields() {
+            said.has_fields = true;
+            match name {
+                b"data" => said.add_data(value),
+                b"event" => said.name = std::str::from_utf8(value).ok(),
+                _ => {}
+            }
+        }
+        said.name = said.name.filter(|name| !name.is_empty());
+        said
+    }
+
     /// The data: the values of all `data` fields, joined by line feeds. Empty if there are none.
     pub fn data(&self) -> Cow<'_, [u8]> {
-        let mut values = self.fields().filter(|(name, _)| *name == b"data").map(|(_, value)| value);
-        let first = values.next().unwrap_or_default();
-        let Some(second) = values.next() else {
-            return Cow::Borrowed(first);
-        };
-        let mut joined = [first, b"\n", second].concat();
-        for value in values {
-            joined.push(b'\n');
-            joined.extend_from_slice(value);
-        }
-        Cow::Owned(joined)
+        self.said().data.unwrap_or_default()
+    }
+
+    /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
+    pub fn name(&self) -> Option<&str> {
+        self.said().name
     }
 
     /// The bytes of an event that ends the stream: its own, if its data is `[DONE]` to the letter,
@@ -64,29 +102,6 @@ impl Event {
             Cow::Borrowed(_) | Cow::Owned(_) => data_event(data),
         };
         Self { raw, ..*self }
-    }
-
-    /// The event's name, from its last `event` field; `None` if absent, empty or not UTF-8.
-    pub fn name(&self) -> Option<&str> {
-        let (_, value) = self.fields().filter(|(name, _)| *name == b"event").last()?;
-        std::str::from_utf8(value).ok().filter(|name| !name.is_empty())
-    }
-
-    /// Whether it has data and that says nothing.
-    pub fn has_empty_data(&self) -> bool {
-        let mut values = self.fields().filter(|(name, _)| *name == b"data").map(|(_, value)| value);
-        values.next().is_some_and(|first| first.trim_ascii().is_empty())
-            && values.all(|value| value.trim_ascii().is_empty())
-    }
-
-    /// Whether there are comments and nothing else.
-    pub fn is_comment_only(&self) -> bool {
-        !self.is_empty() && self.fields().next().is_none()
-    }
-
-    /// Whether there is nothing but line ends.
-    pub fn is_empty(&self) -> bool {
-        self.content().iter().all(|byte| matches!(byte, b'\n' | b'\r'))
     }
 
     fn content(&self) -> &[u8] {
@@ -146,14 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_blank_lines_are_told_apart() {
-        let comment = event(": keep-alive\r\n\r\n");
-        assert!(comment.is_comment_only() && !comment.is_empty());
-        let blank = event("\n");
-        assert!(blank.is_empty() && !blank.is_comment_only());
-        let mixed = event(": note\ndata: a\n\n");
-        assert!(!mixed.is_comment_only() && !mixed.is_empty());
-        assert!(event("\u{feff}\n").is_empty());
+    fn comments_and_blank_lines_are_no_fields() {
+        for (raw, has_fields) in [
+            (": keep-alive\r\n\r\n", false),
+            ("\n", false),
+            ("\u{feff}\n", false),
+            (": note\ndata: a\n\n", true),
+            ("id\n\n", true),
+        ] {
+            assert_eq!(event(raw).said().has_fields, has_fields, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn data_that_says_nothing_is_known() {
+        for (raw, is_empty) in [
+            ("data:\n\n", true),
+            ("data: \ndata:\t\r\n\r\n", true),
+            ("data:\ndata: a\n\n", false),
+            ("id: 7\n\n", false),
+        ] {
+            assert_eq!(event(raw).said().has_empty_data(), is_empty, "{raw:?}");
+        }
     }
 
     #[test]

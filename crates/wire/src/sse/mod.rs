@@ -6,7 +6,7 @@ mod framer;
 
 use bytes::Bytes;
 
-pub use event::Event;
+pub use event::{Event, Said};
 pub use framer::{Framer, TooLarge};
 
 /// The event that ends a stream.
