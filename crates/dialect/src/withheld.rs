@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use digest::{Digests, FACTOR, mixed, of_run, of_words, sieve_bit, step};
+use digest::{Digests, FACTOR, SIEVE, mixed, of_run, of_words, sieve_bit, step};
 
 /// What stands in the place of the client's words.
 pub(crate) const MARK: &str = "[...]";
@@ -200,7 +200,7 @@ impl Search {
         let mut sought = Digests::with_capacity_and_hasher(most, BuildHasherDefault::default());
         sought.extend(shown.runs().map(|(digest, _)| digest));
         sought.extend(read.repetitions().map(|(digest, _)| digest));
-        let mut sieve = vec![0; 1 << 10];
+        let mut sieve = vec![0; SIEVE];
         for digest in &sought {
             let (place, bit) = sieve_bit(*digest);
             sieve[place] |= bit;
@@ -218,35 +218,19 @@ impl Search {
 
     /// Looks at one text.
     fn text(&mut self, text: &str) {
-        let mut run = [0_u64; LETTERS];
-        let (mut count, mut rolling) = (0, 0_u64);
-        let mut words = [0_u64; REPEATED];
-        let mut ended = 0_usize;
-        let (mut word, mut before) = (0_u64, None);
-        for letter in text.chars().map(letter).chain([None]) {
-            if before.is_some() && letter.is_none_or(|letter| parts(before, letter)) {
-                words.rotate_left(1);
-                words[REPEATED - 1] = word;
-                ended += 1;
-                word = 0;
-                if ended >= WORDS {
-                    self.look(of_words(words[REPEATED - WORDS..].iter().copied(), WORDS));
-                }
-                if ended >= REPEATED {
-                    self.look(of_run(&words));
-                }
+        let mut passed = Passed::default();
+        for c in text.chars() {
+            let Some(letter) = letter(c) else {
+                self.end_word(&mut passed);
+                continue;
+            };
+            if parts(passed.before, letter) {
+                self.end_word(&mut passed);
             }
-            before = letter;
-            let Some(letter) = letter else { continue };
-            word = step(word, letter);
-            let slot = &mut run[count % LETTERS];
-            let left = std::mem::replace(slot, u64::from(letter) + 1);
-            count += 1;
-            rolling = step(rolling, letter).wrapping_sub(left.wrapping_mul(self.oldest));
-            if count >= LETTERS {
-                self.look(mixed(rolling, LETTERS));
-            }
+            self.letter(&mut passed, letter);
         }
+        self.end_word(&mut passed);
+        let Passed { words, ended, count, .. } = passed;
         if (1..WORDS).contains(&ended) && count >= SHORTEST_WHOLE {
             self.look(of_words(words[REPEATED - ended..].iter().copied(), ended));
         }
@@ -254,19 +238,81 @@ impl Search {
             self.look(of_run(&words[REPEATED - ended..]));
         }
     }
+
+    fn letter(&mut self, passed: &mut Passed, letter: char) {
+        passed.before = Some(letter);
+        passed.word = step(passed.word, letter);
+        let slot = &mut passed.run[passed.slot];
+        let left = std::mem::replace(slot, u64::from(letter) + 1);
+        passed.slot = if passed.slot + 1 == LETTERS { 0 } else { passed.slot + 1 };
+        passed.count += 1;
+        passed.rolling = step(passed.rolling, letter).wrapping_sub(left.wrapping_mul(self.oldest));
+        if passed.count >= LETTERS {
+            self.look(mixed(passed.rolling, LETTERS));
+        }
+    }
+
+    /// Looks for the words that end here, if one does.
+    fn end_word(&mut self, passed: &mut Passed) {
+        if passed.before.take().is_none() {
+            return;
+        }
+        passed.words.rotate_left(1);
+        passed.words[REPEATED - 1] = std::mem::take(&mut passed.word);
+        passed.ended += 1;
+        if passed.ended >= WORDS {
+            self.look(of_words(passed.words[REPEATED - WORDS..].iter().copied(), WORDS));
+        }
+        if passed.ended >= REPEATED {
+            self.look(of_run(&passed.words));
+        }
+    }
 }
+
+/// What of a text was passed.
+#[derive(Default)]
+struct Passed {
+    /// The last letters, each with one added, in a ring; the slot of the oldest.
+    run: [u64; LETTERS],
+    slot: usize,
+    count: usize,
+    /// Their digest.
+    rolling: u64,
+    /// The digests of the last words, and of the one that has begun.
+    words: [u64; REPEATED],
+    ended: usize,
+    word: u64,
+    /// The letter before, if it is of the same word.
+    before: Option<char>,
+}
+
+/// What an ASCII letter or digit is in lower case; 0 for other signs.
+const LOWER: [u8; 128] = {
+    let mut lower = [0; 128];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        if byte.is_ascii_alphanumeric() {
+            lower[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    lower
+};
 
 /// A letter or digit in lower case.
 fn letter(c: char) -> Option<char> {
-    if c.is_ascii() {
-        return c.is_ascii_alphanumeric().then(|| c.to_ascii_lowercase());
+    if let Some(lower) = LOWER.get(c as usize) {
+        return (*lower != 0).then(|| char::from(*lower));
     }
     c.is_alphanumeric().then(|| c.to_lowercase().next().unwrap_or(c))
 }
 
 /// Whether a word begins with a letter. Scripts without spaces have a word in each sign.
 fn parts(before: Option<char>, letter: char) -> bool {
-    let spaceless = |c: char| matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{abff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..);
+    let spaceless = |c: char| {
+        !c.is_ascii()
+            && matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{abff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..)
+    };
     before.is_none_or(|before| spaceless(before) || spaceless(letter))
 }
 

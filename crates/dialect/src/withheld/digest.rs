@@ -50,7 +50,11 @@ pub(super) fn of_run(words: &[u64]) -> u64 {
     mixed(words.iter().fold(0, sum), READ + words.len())
 }
 
+/// Words of a sieve: some hundreds of digests set one in thirty of its bits.
+pub(super) const SIEVE: usize = 1 << 8;
+
+/// Where a digest's bit is in a sieve.
 pub(super) fn sieve_bit(digest: u64) -> (usize, u64) {
-    let bit = digest >> 48;
+    let bit = digest >> 50;
     (usize::try_from(bit >> 6).unwrap_or_default(), 1 << (bit & 63))
 }
