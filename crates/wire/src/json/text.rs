@@ -39,7 +39,7 @@ const SHORT: usize = 32;
 fn has_escape(body: &[u8]) -> bool {
     if body.len() < SHORT {
         // Without early exit, so that it compiles to SIMD.
-        return body.iter().fold(false, |found, byte| found | (*byte == b'\\'));
+        return body.iter().fold(0, |found, byte| found | u8::from(*byte == b'\\')) != 0;
     }
     memchr::memchr(b'\\', body).is_some()
 }
