@@ -1,7 +1,10 @@
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
+use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,6 +94,50 @@ async fn one_connection_carries_requests_in_turn() {
             assert_eq!(whole(&client, &server).await, body, "{reply}");
         }
         assert_eq!(server.connections(), 1, "{reply}");
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn who_takes_a_piece_of_a_reply_is_not_woken_by_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut request = Request::new(Segments::from(vec![Bytes::from_static(b"hello")]));
+    *request.uri_mut() = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let answered = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        stream
+    };
+    let client = client();
+    let (reply, mut stream) = soon(async { tokio::join!(client.send(&request), answered) }).await;
+    let mut body = reply.unwrap().into_body();
+
+    let wakes = Arc::new(Wakes::default());
+    let ours = Waker::from(Arc::clone(&wakes));
+    let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(&ours));
+    assert!(poll().is_pending());
+    for piece in ["2\r\nbo\r\n", "2\r\ndy\r\n"] {
+        wakes.0.store(0, Ordering::SeqCst);
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        let woken = async {
+            while wakes.0.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(woken).await;
+        assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))), "{piece:?}");
+        assert!(poll().is_pending());
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "{piece:?}");
     }
 }
 
