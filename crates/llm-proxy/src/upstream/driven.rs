@@ -32,14 +32,20 @@ pub(super) struct Driven {
     sender: SendRequest<Segments>,
     /// `None` once it has ended.
     connection: Option<Connection<ReadOn<Stream>, Segments>>,
+    /// How often it was driven since something came of it.
+    in_vain: u32,
 }
+
+/// So often a connection is driven in vain without having been woken by its provider: the server
+/// asks twice before it waits.
+const ASKED_ANYWAY: u32 = 2;
 
 impl Driven {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(LARGEST_BUFFER);
         let (sender, connection) = builder.handshake(ReadOn::from(stream)).await?;
-        Ok(Self { sender, connection: Some(connection) })
+        Ok(Self { sender, connection: Some(connection), in_vain: 0 })
     }
 
     /// Whether it has ended.
@@ -53,14 +59,28 @@ impl Driven {
         has_ended
     }
 
-    /// Whether it has ended. Whoever asks is not woken by it.
-    fn drive_unheard(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()))
+    /// Drives it for something that comes by it alone, so that only it has to wake whoever waits.
+    fn drive_for<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let quiet = &mut Context::from_waker(Waker::noop());
+        let mut polled = Poll::Pending;
+        if self.in_vain >= ASKED_ANYWAY && !self.drive(quiet) {
+            polled = poll(quiet);
+        }
+        if polled.is_pending() {
+            let has_ended = self.drive(cx);
+            polled = poll(if has_ended { cx } else { quiet });
+        }
+        self.in_vain = if polled.is_ready() { 0 } else { self.in_vain.saturating_add(1) };
+        polled
     }
 
     /// Whether it is open and has nothing left to do. Whoever asks is not woken by it.
     pub(super) fn is_free(&mut self) -> bool {
-        !self.drive_unheard() && self.sender.is_ready()
+        !self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the reply's head.
@@ -69,22 +89,7 @@ impl Driven {
         request: Request<Segments>,
     ) -> hyper::Result<Response<Incoming>> {
         let mut reply = pin!(self.sender.send_request(request));
-        let mut polls = 0_u32;
-        poll_fn(|cx| {
-            // It comes by the connection alone, which wakes us.
-            let quiet = &mut Context::from_waker(Waker::noop());
-            polls = polls.saturating_add(1);
-            // The first sends; the second comes of the client's body having been taken.
-            if polls > 2 && !self.drive_unheard() {
-                let reply = reply.as_mut().poll(quiet);
-                if reply.is_ready() {
-                    return reply;
-                }
-            }
-            let has_ended = self.drive(cx);
-            reply.as_mut().poll(if has_ended { cx } else { quiet })
-        })
-        .await
+        poll_fn(|cx| self.drive_for(cx, |cx| reply.as_mut().poll(cx))).await
     }
 }
 
@@ -93,18 +98,16 @@ pub(crate) struct ReplyBody {
     incoming: Incoming,
     /// `None` where the connection has a task of its own, and after the end.
     driven: Option<(Box<Driven>, Arc<Origin>)>,
-    /// Whether there was nothing when it was asked last, so that something has come since.
-    was_woken: bool,
 }
 
 impl ReplyBody {
     /// Of a connection that others use, too.
     pub(super) const fn shared(incoming: Incoming) -> Self {
-        Self { incoming, driven: None, was_woken: false }
+        Self { incoming, driven: None }
     }
 
     pub(super) const fn driven(incoming: Incoming, by: Box<Driven>, origin: Arc<Origin>) -> Self {
-        Self { incoming, driven: Some((by, origin)), was_woken: false }
+        Self { incoming, driven: Some((by, origin)) }
     }
 
     /// Keeps the connection for the next request if it can carry one.
@@ -125,19 +128,13 @@ impl Body for ReplyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let Self { incoming, driven, was_woken } = &mut *self;
+        let Self { incoming, driven } = &mut *self;
         let Some((driven, _)) = driven else { return Pin::new(incoming).poll_frame(cx) };
-        // Nothing but the connection puts anything into the body, and it wakes us.
-        let quiet = &mut Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut *incoming).poll_frame(quiet);
-        if frame.is_pending() && *was_woken && !driven.drive_unheard() {
-            frame = Pin::new(&mut *incoming).poll_frame(quiet);
-        }
+        let mut frame =
+            Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
         if frame.is_pending() {
-            let has_ended = driven.drive(cx);
-            frame = Pin::new(incoming).poll_frame(if has_ended { cx } else { quiet });
+            frame = driven.drive_for(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
         }
-        *was_woken = frame.is_pending();
         if matches!(frame, Poll::Ready(None)) {
             self.settle();
         }
