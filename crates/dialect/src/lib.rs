@@ -14,6 +14,7 @@ mod echo;
 mod evidence;
 mod fetched;
 mod fields;
+mod form;
 mod headers;
 mod history;
 mod limits;

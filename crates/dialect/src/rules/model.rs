@@ -26,9 +26,9 @@ const ABSENT: &[&str] = &[
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        name: "choice among no tools",
+        name: "parameter that means nothing here",
         statuses: Statuses::Of(&[0, 400, 422]),
-        signs: &[Sign::ChoiceAmongNothing],
+        signs: &[Sign::MeansNothing],
         kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY
