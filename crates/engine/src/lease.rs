@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::usage::{Spent, Told};
-use crate::{Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
+use crate::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
 /// cannot spend the budget of a whole day.
@@ -32,6 +32,8 @@ pub struct Lease {
     /// Whether it is more than a learned ceiling allows.
     exceeds_ceiling: bool,
     pub(crate) demand: Demand,
+    /// What it asks for although the model was seen to lack it.
+    pub(crate) defied: Abilities,
     probed: [Option<ScopeSlot>; 5],
 }
 
@@ -90,6 +92,7 @@ impl Ledger {
             is_doubtful,
             exceeds_ceiling,
             demand,
+            defied: Abilities::default(),
             probed,
         }
     }
@@ -99,6 +102,7 @@ impl Ledger {
         self.end_probes(lease);
         self.forget_size(registry, lease);
         let deployment = &registry.deployments()[lease.deployment];
+        self.forget_lack(deployment, lease.defied);
         self.forgive(deployment, lease.started, now);
         for slot in deployment.usages().filter(|_| lease.exceeds_ceiling) {
             self.usage_mut(slot).disprove_ceilings(lease.started);

@@ -191,6 +191,50 @@ fn who_was_seen_to_lack_something_is_tried_if_nobody_else_has_it() {
     assert_eq!(world.next(journey), Said::Refuse(own, None));
 }
 
+/// Two providers that need images, of which the first was seen to lack them.
+fn a_seeming_lack() -> (World, Needs) {
+    let mut world = World::new(plain(2));
+    let deployment = &world.registry.deployments()[0];
+    world.ledger.learn_lack(deployment, Abilities::IMAGES);
+    (world, Needs { wants: Abilities::IMAGES, ..Needs::default() })
+}
+
+#[test]
+fn who_was_seen_to_lack_something_is_tried_when_the_others_have_failed() {
+    for kind in [FaultKind::ServerError, FaultKind::Unreachable, FaultKind::RateLimited] {
+        let (mut world, needs) = a_seeming_lack();
+        let journey = world.begin(needs, 300 * SECOND);
+        assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
+        world.fail(journey, fault(kind, Scope::Model), Remedy::None);
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "{kind:?}");
+    }
+}
+
+#[test]
+fn who_was_seen_to_lack_something_waits_its_time_all_the_same() {
+    let (mut world, needs) = a_seeming_lack();
+    let first = world.request();
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/m");
+    world.fail(first, limited(world.now, 60 * SECOND), Remedy::None);
+    let second = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(second).unwrap(), "p1/k/m");
+    world.fail(second, limited(world.now, 90 * SECOND), Remedy::None);
+    let wait = Some(90 * SECOND);
+    assert_eq!(world.next(second), Said::Refuse(Why::AllCooling, wait));
+}
+
+#[test]
+fn what_is_answered_is_no_lack_any_more() {
+    let (mut world, needs) = a_seeming_lack();
+    let first = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(first).unwrap(), "p1/k/m");
+    world.fail(first, fault(FaultKind::ServerError, Scope::Model), Remedy::None);
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/m");
+    world.succeed(first, None);
+    let second = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(second).unwrap(), "p0/k/m");
+}
+
 #[test]
 fn models_that_share_an_account_share_its_limits() {
     let mut specs = plain(1);
