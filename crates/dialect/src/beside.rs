@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::combined;
 use crate::parameter;
 use crate::sent::Sent;
 
@@ -64,6 +65,7 @@ pub(crate) fn wants_single_calls(body: &ErrorBody, sent: &Sent<'_>) -> bool {
 pub(crate) fn depends_on_others(body: &ErrorBody, sent: &Sent<'_>) -> bool {
     BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase))
         || meaningless(body, sent).is_some()
+        || combined::is_named(body, sent)
 }
 
 /// The parameter that an error names and the request has, where it means nothing and can be left

@@ -8,6 +8,7 @@ mod beside;
 mod body;
 mod ceiling;
 mod clock;
+mod combined;
 mod context;
 mod detail;
 mod echo;

@@ -49,7 +49,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// Parameters that ask for thinking, and what is said by who does not think.
-const THINKING: &[&str] =
+pub(crate) const THINKING: &[&str] =
     &["reasoning_effort", "think", "thinking", "enable_thinking", "reasoning"];
 const NO_THINKING: &[&str] = &[
     "not support thinking",

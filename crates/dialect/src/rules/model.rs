@@ -60,6 +60,14 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "nobody behind an aggregator takes it so",
+        statuses: Statuses::Of(&[0, 404]),
+        any: &["no endpoints found that support", "no endpoints found that can handle"],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
         name: "page in the place of a path",
         statuses: Statuses::Of(&[404]),
         signs: &[Sign::Page],
