@@ -213,9 +213,11 @@ fn judged(
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
-        || ledger.is_too_large(deployment, demand, now)
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
+    }
+    if ledger.is_too_large(deployment, demand, now) {
+        return closed(Reason::DoesNotFit, None, Origin::Learned);
     }
     if gates.half_open { Availability::HalfOpen } else { Availability::Open }
 }
