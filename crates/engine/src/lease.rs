@@ -51,8 +51,8 @@ impl Spent {
         let keeps = registry.provider_of(deployment).spec.limits.keeps_reserved;
         let Demand { foreseen, reserved, .. } = lease.demand;
         // How much of `used` is the prompt nobody said: at most all of it.
-        let charged = used.saturating_add(reserved).min(foreseen);
-        Self { used, charged: if keeps { used.max(charged) } else { used } }
+        let as_reserved = used.saturating_add(reserved).min(foreseen).max(used);
+        Self { used, charged: if keeps { as_reserved } else { used }, as_reserved }
     }
 }
 
@@ -179,6 +179,9 @@ impl Ledger {
         if crate::policy::is_limit(fault.kind) {
             for slot in registry.deployments()[lease.deployment].usages() {
                 self.usage_mut(slot).refused(lease.started);
+                if crate::policy::is_rate(fault.kind) {
+                    self.usage_mut(slot).notice_reserved(now);
+                }
             }
         }
         self.end(registry, lease, Some(Spent::default()));

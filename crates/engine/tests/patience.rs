@@ -594,3 +594,35 @@ fn a_wait_that_is_stated_again_and_again_ends_with_max_wait() {
         assert!(wait <= 100 || waited > 9 * SECOND, "{wait}: {tries} in {waited}");
     }
 }
+
+#[test]
+fn a_refusal_that_only_reservations_explain_makes_them_count() {
+    let limits = Limits { tokens_per_minute: Some(10_000), ..Limits::default() };
+    for is_explained in [true, false] {
+        let mut specs = plain(2);
+        specs[0].limits = limits.clone();
+        let mut world = World::new(specs);
+        let answer = if is_explained { 4_900 } else { 900 };
+        let needs = Needs { tokens: 100 + answer, answer, ..Needs::default() };
+        for _ in 0..2 {
+            let journey = world.begin(needs, 300 * SECOND);
+            assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+            world.succeed(journey, Some(200));
+        }
+        let journey = world.begin(needs, 300 * SECOND);
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "little was used");
+        world.fail(journey, limited(world.now, SECOND), Remedy::None);
+        world.pass(2 * SECOND);
+        let journey = world.begin(needs, 300 * SECOND);
+        let door = world.next_door(journey).unwrap();
+        assert_eq!(door, if is_explained { "p1/k/m" } else { "p0/k/m" });
+        world.succeed(journey, Some(200));
+        world.ledger.reset(Some("p0"));
+        world.pass(2 * MINUTE);
+        for _ in 0..3 {
+            let journey = world.begin(needs, 300 * SECOND);
+            assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "forgotten");
+            world.succeed(journey, Some(200));
+        }
+    }
+}
