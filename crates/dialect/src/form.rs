@@ -12,8 +12,11 @@ use crate::parameter;
 use crate::sent::Sent;
 use crate::tree::walk;
 
+/// Whether a value is of a form.
+type IsForm = fn(&Value) -> bool;
+
 /// Parameters with what all who take them take.
-const FORMS: &[(&str, fn(&Value) -> bool)] = &[
+const FORMS: &[(&str, IsForm)] = &[
     ("n", is_count),
     ("temperature", Value::is_number),
     ("top_p", Value::is_number),
