@@ -31,7 +31,7 @@ const FORMS: &[(&str, IsForm)] = &[
     ("parallel_tool_calls", Value::is_boolean),
     ("store", Value::is_boolean),
     ("stream_options", Value::is_object),
-    ("metadata", Value::is_object),
+    ("metadata", is_metadata),
     ("logit_bias", is_bias),
     ("stop", |value| value.is_string() || are_texts(value)),
     ("modalities", are_texts),
@@ -214,6 +214,11 @@ fn is_bias(value: &Value) -> bool {
                 && weight.as_f64().is_some_and(|weight| (-100.0..=100.0).contains(&weight))
         })
     })
+}
+
+/// Texts by their names.
+fn is_metadata(value: &Value) -> bool {
+    value.as_object().is_some_and(|named| named.values().all(Value::is_string))
 }
 
 fn are_tools(value: &Value) -> bool {

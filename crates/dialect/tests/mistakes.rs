@@ -89,6 +89,7 @@ fn a_value_of_another_type_is_the_callers_mistake() {
         ("parallel_tool_calls", json!("no")),
         ("reasoning_effort", json!({"a": 1})),
         ("metadata", json!("x")),
+        ("metadata", json!({"a": 5})),
         ("stream_options", json!("x")),
         ("modalities", json!("text")),
         ("tools", json!("f")),
