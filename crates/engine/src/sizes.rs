@@ -21,6 +21,9 @@ const BELIEVED: Duration = Duration::from_hours(1);
 /// What seems smaller is not refused for its size, or the estimate is no measure.
 const LEAST: u64 = 2_000;
 
+/// Nor is it one if the limit that is stated is so many times as large.
+const MOST_TIMES: u64 = 4;
+
 /// What a refusal says of a request's size, in the provider's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatedSize {
@@ -31,6 +34,11 @@ pub struct StatedSize {
 }
 
 impl StatedSize {
+    /// Whether our estimate of the refused request is of the order of what is stated.
+    fn fits(self, refused: u64) -> bool {
+        refused >= self.most.min(LEAST) && refused.saturating_mul(MOST_TIMES) >= self.most
+    }
+
     /// The smallest estimate that is too large, of which `refused` is one.
     fn too_large_from(self, refused: u64) -> u64 {
         let beyond = self.most.saturating_add(1);
@@ -91,8 +99,9 @@ impl Ledger {
         stated: StatedSize,
         now: Timestamp,
     ) {
-        if lease.demand.estimated > 0 && !lease.foreign_model {
-            let from = stated.too_large_from(lease.demand.estimated);
+        let refused = lease.demand.estimated;
+        if stated.fits(refused) && !lease.foreign_model {
+            let from = stated.too_large_from(refused);
             self.note_size(registry, lease, from, Some(stated.most), now);
         }
     }
@@ -153,6 +162,9 @@ mod tests {
         assert_eq!(from(6_000, None, 9_000), 6_001);
         assert_eq!(from(6_000, None, 4_000), 4_000, "never more than was refused");
         assert_eq!(from(6_000, Some(5_000), 4_000), 4_000, "a contradiction says nothing");
+        let fits = |most, refused| StatedSize { most, requested: None }.fits(refused);
+        assert!(fits(8_000, 2_000) && fits(1_000, 1_000), "a quarter of it, and a small limit");
+        assert!(!fits(8_192, 10) && !fits(8_192, 1_999) && !fits(100_000, 3_000));
         assert_eq!(from(0, Some(u64::MAX), 9), 1);
         assert_eq!(from(u64::MAX, Some(u64::MAX), u64::MAX), u64::MAX);
     }
