@@ -131,6 +131,9 @@ const OF_PARTS: &[&str] = &[
     "reference_ids",
 ];
 
+/// The messages of a larger request are not read.
+const MOST_READ: usize = 1 << 20;
+
 /// So many messages, tools or parts are looked at, and so many names.
 const MOST: usize = 4 * 1024;
 const MOST_NAMED: usize = 256;
@@ -144,7 +147,9 @@ pub(crate) fn refuses_a_wrong_value(body: &ErrorBody, sent: &Sent<'_>) -> bool {
 /// Whether a reply names a member of the request's that no provider is known to take: one may all
 /// the same.
 pub(crate) fn names_a_stranger(body: &ErrorBody, sent: &Sent<'_>) -> bool {
-    let asked = sent.members(&["response_format", "tools", "messages"]);
+    let names = ["response_format", "tools", "messages"];
+    let is_short = sent.body().len() <= MOST_READ;
+    let asked = sent.members(if is_short { &names } else { &names[..2] });
     let is_named = |name: &&str| {
         let lower = name.to_ascii_lowercase();
         let is_pointed_at = |path: &str| parameter::says_word(path, name);
