@@ -5,6 +5,7 @@ use engine::Abilities;
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::combined;
 use crate::list;
 use crate::number;
 use crate::parameter;
@@ -141,6 +142,7 @@ const NOT_TAKEN: &[&str] = &[
     "cannot process",
     "cannot read",
     "cannot handle",
+    "no endpoints found that support",
 ];
 
 /// What is said of a content that may be nothing but one text.
@@ -179,6 +181,7 @@ const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
             "at most 0 image",
             "model is text-only",
             "model cannot process images",
+            "no endpoints found that support image input",
         ],
     ),
     (
@@ -190,10 +193,18 @@ const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
             "not support function calling",
             "tool choice requires --enable",
             "tool use is not available",
+            "no endpoints found that support tool use",
             "function calling is not enabled",
         ],
     ),
-    (Abilities::AUDIO, &["not support audio", "audio input is not supported"]),
+    (
+        Abilities::AUDIO,
+        &[
+            "not support audio",
+            "audio input is not supported",
+            "no endpoints found that support input audio",
+        ],
+    ),
     (Abilities::JSON_SCHEMA, &["not support structured outputs"]),
     (Abilities::SEVERAL_CHOICES, &["only supports n=1", "only support n=1"]),
 ];
@@ -214,8 +225,10 @@ pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
         let images = if has(sent, &["image_url"]) { Abilities::IMAGES } else { by_name };
         return (true, images | by_name);
     }
-    let said = sentences(&body.text).filter(|sentence| says(sentence, NOT_TAKEN));
-    let mut found = (!by_name.is_empty(), by_name);
+    let said = sentences(&body.text)
+        .filter(|sentence| says(sentence, NOT_TAKEN) && !combined::names_optional(sentence, sent));
+    let is_missing = !by_name.is_empty() || combined::is_refused(body, sent);
+    let mut found = (is_missing, by_name);
     for sentence in said {
         for wording in WORDINGS.iter().filter(|wording| has(sent, wording.asked)) {
             if names(sentence, wording.things) && !says(sentence, wording.narrower) {
@@ -251,7 +264,9 @@ pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     let found = missing(body, sent).1;
     let said = |phrases: &[&str]| {
         sentences(&body.text).any(|sentence| {
-            says(sentence, phrases) && !says(sentence, &["more than", " url", "message"])
+            says(sentence, phrases)
+                && !says(sentence, &["more than", " url", "message"])
+                && !combined::names_several(sentence, sent)
         })
     };
     let of_model = OF_THE_MODEL.iter().filter(|(_, phrases)| said(phrases));
@@ -313,7 +328,7 @@ fn refused_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     }
 }
 
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\n', ';']).flat_map(|line| line.split(". ")).take(MOST_SENTENCES)
 }
 

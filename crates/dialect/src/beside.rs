@@ -1,12 +1,16 @@
 //! Parameters that are refused for what stands beside them in a request, or does not: another
 //! request with the same parameter is sound, so nothing is remembered of it.
 
+use serde_json::Value;
+
 use crate::body::ErrorBody;
+use crate::combined;
 use crate::parameter;
 use crate::sent::Sent;
 
-/// A choice among tools.
-pub(crate) const CHOICE: &str = "tool_choice";
+/// A choice among tools, and what a stream may tell beside its answer.
+const CHOICE: &str = "tool_choice";
+const OPTIONS: &str = "stream_options";
 
 /// What it chooses among.
 const TOOLS: &[&str] = &["tools", "functions"];
@@ -59,14 +63,28 @@ pub(crate) fn wants_single_calls(body: &ErrorBody, sent: &Sent<'_>) -> bool {
 
 /// Whether a parameter was refused for what stands beside it.
 pub(crate) fn depends_on_others(body: &ErrorBody, sent: &Sent<'_>) -> bool {
-    BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase)) || is_lonely_choice(body, sent)
+    BESIDE_OTHERS.iter().any(|phrase| body.text.contains(phrase))
+        || meaningless(body, sent).is_some()
+        || combined::is_named(body, sent)
 }
 
-/// Whether an error names the choice among tools, and the request has one, but no tools. It means
-/// nothing then, and can be left out.
-pub(crate) fn is_lonely_choice(body: &ErrorBody, sent: &Sent<'_>) -> bool {
-    let is_named =
-        parameter::says_word(&body.text, CHOICE) || body.param.as_deref() == Some(CHOICE);
+/// The parameter that an error names and the request has, where it means nothing and can be left
+/// out: a choice among tools without tools, or options of a stream without one.
+pub(crate) fn meaningless(body: &ErrorBody, sent: &Sent<'_>) -> Option<&'static str> {
+    let is_named = |words: &[&str]| {
+        words.iter().any(|word| {
+            parameter::says_word(&body.text, word) || body.param.as_deref() == Some(*word)
+        })
+    };
     let has = |words: &[&str]| words.iter().any(|word| sent.is_whole(word));
-    is_named && has(&[CHOICE]) && !has(TOOLS) && !has(DEMANDS)
+    let is_choice = || has(&[CHOICE]) && !has(TOOLS) && !has(DEMANDS);
+    let is_options = || has(&[OPTIONS]) && !sent.members(&["stream"]).values().any(is_true);
+    let choice = Some(CHOICE).filter(|name| is_named(&[name]) && is_choice());
+    choice.or_else(|| {
+        Some(OPTIONS).filter(|name| is_named(&[name, "stream options"]) && is_options())
+    })
+}
+
+fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true)
 }

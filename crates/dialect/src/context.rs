@@ -52,6 +52,9 @@ const OTHERWISE: &[&str] = &[
     "field",
     "api token",
     "auth",
+    "budget",
+    "input should be",
+    "greater than or equal",
 ];
 
 /// So much of a text is looked at.
@@ -107,6 +110,7 @@ mod tests {
             "input token rate exceeds the limit",
             "your prompt is fine. there are too many tools",
             "output tokens exceed what the request allows",
+            "thinking.enabled.budget_tokens: input should be greater than or equal to 1024",
             "",
         ] {
             assert_eq!(too_long(text), None, "{text}");

@@ -134,8 +134,10 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether one of the phrases is said, also in quotation marks, and not only as the client's.
+    /// Where a part of what the client has written is refused, quotation marks show that part.
     pub(crate) fn says_itself(&self, phrases: &[&str]) -> bool {
-        let text = self.body.text.as_str();
+        let own_only = self.is_about_a_part();
+        let text = if own_only { &self.body.own_text } else { &self.body.text }.as_str();
         let own =
             |phrase| !self.doubtful || echo::whose(phrase, text, &self.sent) != Whose::Clients;
         phrases.iter().any(|phrase| text.contains(phrase) && own(phrase))
@@ -170,6 +172,11 @@ impl<'a> Evidence<'a> {
     fn is_own(&self, phrase: &str) -> bool {
         let own = || echo::whose(phrase, self.text(), &self.sent) == Whose::Providers;
         !self.doubtful || !self.is_about_contents() && own()
+    }
+
+    fn is_about_a_part(&self) -> bool {
+        let path = self.body.param.as_deref();
+        path.is_some_and(|path| path.contains(['.', '[', '/'])) && self.is_about_contents()
     }
 
     pub(crate) fn is_about_contents(&self) -> bool {

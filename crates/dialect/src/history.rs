@@ -166,6 +166,14 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<HistoryFault>
     Some(fault)
 }
 
+/// Whether members are refused that the request does not have.
+pub(crate) fn refuses_what_is_not_sent(body: &ErrorBody, sent: &Sent<'_>) -> bool {
+    let Some(HistoryFault::ForeignFields(names)) = refused(body, sent) else {
+        return false;
+    };
+    !sent.body().is_empty() && !names.iter().any(|name| sent.is_whole(&name.to_ascii_lowercase()))
+}
+
 /// The steps of a path from a message inwards, without numbers and the message's role.
 type Place<'a> = Vec<&'a str>;
 

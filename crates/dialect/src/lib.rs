@@ -8,12 +8,14 @@ mod beside;
 mod body;
 mod ceiling;
 mod clock;
+mod combined;
 mod context;
 mod detail;
 mod echo;
 mod evidence;
 mod fetched;
 mod fields;
+mod form;
 mod headers;
 mod history;
 mod limits;
@@ -28,12 +30,13 @@ mod role;
 mod rules;
 mod sent;
 mod shares;
+mod size;
 mod times;
 mod tree;
 mod withheld;
 mod words;
 
-use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
+use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, StatedSize, Timestamp};
 use http::HeaderMap;
 
 use body::{ErrorBody, Form};
@@ -70,6 +73,8 @@ pub struct Reading {
     pub budget: Option<Budget>,
     /// How many requests are taken in a minute or a second, if the refusal tells and no `budget`.
     pub ceiling: Option<Ceiling>,
+    /// The largest size that is taken, if a refusal of the request for its size tells.
+    pub size: Option<StatedSize>,
     /// What a [`FaultKind::CapabilityMissing`] says that the model lacks as such, whatever the
     /// request: some of it may be what the request does not ask for. Empty for any other fault.
     pub lacks: Abilities,
@@ -77,7 +82,7 @@ pub struct Reading {
 
 impl From<Fault> for Reading {
     fn from(fault: Fault) -> Self {
-        Self { fault, budget: None, ceiling: None, lacks: Abilities::default() }
+        Self { fault, budget: None, ceiling: None, size: None, lacks: Abilities::default() }
     }
 }
 
@@ -195,7 +200,8 @@ fn reading(seen: &Evidence<'_>) -> Reading {
         Abilities::default()
     };
     let ceiling = ceiling::told(seen, &fault);
-    Reading { fault, budget, ceiling, lacks }
+    let size = size::stated(seen, &fault);
+    Reading { fault, budget, ceiling, size, lacks }
 }
 
 fn fault(seen: &Evidence<'_>) -> Fault {

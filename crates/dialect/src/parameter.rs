@@ -49,7 +49,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// Parameters that ask for thinking, and what is said by who does not think.
-const THINKING: &[&str] =
+pub(crate) const THINKING: &[&str] =
     &["reasoning_effort", "think", "thinking", "enable_thinking", "reasoning"];
 const NO_THINKING: &[&str] = &[
     "not support thinking",
@@ -175,8 +175,8 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
     if history::refused(body, sent).is_some() {
         return None;
     }
-    if beside::is_lonely_choice(body, sent) {
-        return Some(beside::CHOICE.to_owned());
+    if let Some(name) = beside::meaningless(body, sent) {
+        return Some(name.to_owned());
     }
     let named = body.param.as_deref().and_then(top_level);
     let named = named
@@ -188,6 +188,19 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
         .or_else(|| refused_option(body, sent))
         .or_else(|| list::refused(body, sent));
     named.filter(|name| !number::is_too_small(name, &body.text, sent))
+}
+
+/// The top-level name of the parameter that a field or a validator's list leads to, whatever is
+/// wrong with it.
+pub(crate) fn pointed_at(body: &ErrorBody) -> Option<String> {
+    let located = || {
+        let mut places = walk(&body.value).filter_map(|(_, entry)| entry.get("loc")?.as_array());
+        places.find_map(|place| {
+            let mut steps = place.iter().filter_map(Value::as_str);
+            top_level(steps.find(|step| *step != "body")?)
+        })
+    };
+    body.param.as_deref().and_then(top_level).or_else(located)
 }
 
 /// The option that an error names, in its field, its location or its words.

@@ -2,7 +2,11 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// So much of a request's beginning and of its end is looked at; the newest message is last.
 const BEGINNING: usize = 1 << 20;
@@ -73,9 +77,38 @@ impl<'a> Sent<'a> {
         })
     }
 
+    /// Those members of the request that have one of the names; none of one that cannot be read.
+    pub(crate) fn members(&self, names: &[&str]) -> Map<String, Value> {
+        let mut reader = serde_json::Deserializer::from_slice(self.body);
+        reader.deserialize_map(Members(names)).unwrap_or_default()
+    }
+
     /// What is looked at of the request, in lower case.
     pub(crate) fn text(&self) -> &str {
         self.text.get_or_init(|| plain(self.body))
+    }
+}
+
+/// Reads the members with these names, and passes over all others.
+struct Members<'n>(&'n [&'n str]);
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if self.0.contains(&name.as_str()) {
+                found.insert(name, members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -171,6 +204,16 @@ mod tests {
             ("", 0),
         ] {
             assert_eq!(Sent::new(body.as_bytes()).most_for_answer(), most, "{body}");
+        }
+    }
+
+    #[test]
+    fn members_are_read_by_their_names() {
+        let body = r#"{"messages":[{"n":3}],"n":1,"seed":2,"n":"two"}"#;
+        let found = Sent::new(body.as_bytes()).members(&["n", "tools"]);
+        assert_eq!(serde_json::to_string(&found).unwrap(), r#"{"n":"two"}"#, "the last one counts");
+        for body in ["", "[]", r#"{"n":1"#] {
+            assert!(Sent::new(body.as_bytes()).members(&["n"]).is_empty(), "{body}");
         }
     }
 

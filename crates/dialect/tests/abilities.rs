@@ -208,3 +208,98 @@ fn a_prompt_that_speaks_of_images_teaches_nothing() {
     let (_, _, lacks) = of(400, &error(&format!("cannot handle: {said}")), &request);
     assert!(lacks.is_empty());
 }
+
+#[test]
+fn what_is_not_taken_together_teaches_nothing_of_each() {
+    let members = |members: Value| {
+        let mut request = with_image();
+        for (name, value) in members.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        request
+    };
+    let tools = tools()["tools"].clone();
+    let json_mode = json!({"type": "json_object"});
+    let plain = json!({"messages": [{"role": "user", "content": "hi"}]});
+    let of_text = |request: Value| {
+        let mut request = request;
+        request["messages"] = plain["messages"].clone();
+        request
+    };
+    let tools_in_json = of_text(members(json!({"tools": tools, "response_format": json_mode})));
+    let streamed_json = of_text(members(json!({"stream": true,
+        "response_format": {"type": "json_schema", "json_schema": {}}})));
+    let streamed_tools = of_text(members(json!({"stream": true, "tools": tools})));
+    for (request, messages) in [
+        (
+            &tools_in_json,
+            &[
+                "json mode cannot be combined with tool/function calling",
+                "This model does not support tools in json mode",
+                "response format `json_object` does not support tool use",
+                "Function calling with a response mime type: 'application/json' is unsupported",
+                "Only one of `response_format` and `tools` may be specified",
+                "\"tools\" is incompatible with \"response_format\"",
+            ][..],
+        ),
+        (&streamed_json, &["This model does not support structured outputs with streaming"]),
+        (&streamed_tools, &["This model does not support tools when streaming"]),
+        (
+            &members(json!({"tools": tools})),
+            &[
+                "This model does not support tool use with image input",
+                "This model does not support image input together with tools",
+            ],
+        ),
+        (
+            &members(json!({"response_format": json_mode})),
+            &["This model does not support images in JSON mode"],
+        ),
+    ] {
+        for message in messages {
+            let seen = of(400, &error(message), request);
+            let lack = (FaultKind::CapabilityMissing, Scope::Request, vec![]);
+            assert_eq!(seen, lack, "{message}");
+        }
+    }
+    // Alone, the same thing is a lack.
+    let alone = of(400, &error("This model does not support tools in json mode"), &self::tools());
+    assert_eq!(alone.2, ["tools"]);
+}
+
+#[test]
+fn what_can_be_left_out_beside_another_is_left_out() {
+    let mut request = tools();
+    request["reasoning_effort"] = json!("low");
+    request["logprobs"] = json!(true);
+    request["parallel_tool_calls"] = json!(true);
+    request["response_format"] = json!({"type": "json_object"});
+    for message in [
+        "reasoning_effort is not supported with tools",
+        "logprobs is not supported with this model when tools are used",
+        "parallel_tool_calls is not supported with response_format",
+        "Parallel tool calls are not supported with structured outputs",
+    ] {
+        let (kind, ..) = of(400, &error(message), &request);
+        assert_eq!(kind, FaultKind::ParameterRefused, "{message}");
+    }
+}
+
+#[test]
+fn what_nobody_behind_an_aggregator_takes_is_a_lack_of_that_model() {
+    let sound = json!({"messages": [{"role": "user", "content": [
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]});
+    for (message, request, lacks) in [
+        ("No endpoints found that support image input", with_image(), vec!["images"]),
+        ("No endpoints found that support tool use. Try disabling \"f\".", tools(), vec!["tools"]),
+        ("No endpoints found that support input audio", sound, vec!["audio"]),
+        ("No endpoints found that can handle the requested parameters.", tools(), vec![]),
+        ("No endpoints found that support the provided 'tool_choice' value.", tools(), vec![]),
+    ] {
+        let body = json!({"error": {"message": message, "code": 404}});
+        let seen = of(404, &body, &request);
+        assert_eq!(seen, (FaultKind::CapabilityMissing, Scope::Request, lacks), "{message}");
+    }
+    let gone = json!({"error": {"message": "No endpoints found for m1.", "code": 404}});
+    assert_eq!(of(404, &gone, &tools()).0, FaultKind::ModelMissing);
+}

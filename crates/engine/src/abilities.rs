@@ -36,6 +36,12 @@ impl Abilities {
         Self(self.0 & other.0)
     }
 
+    /// What the set has and the other has not.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether nothing is in the set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -67,5 +73,6 @@ mod tests {
         let both = Abilities::IMAGES | Abilities::TOOLS;
         assert_eq!(both.words().collect::<Vec<_>>(), ["images", "tools"]);
         assert!(both.both(Abilities::AUDIO).is_empty());
+        assert_eq!(both.without(Abilities::TOOLS | Abilities::AUDIO), Abilities::IMAGES);
     }
 }

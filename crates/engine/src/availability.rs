@@ -116,14 +116,9 @@ impl Closed {
         matches!(self.reason, Reason::Probing | Reason::DoesNotFit)
     }
 
-    /// Whether it does not take what the request asks for.
-    pub(crate) fn lacks(&self) -> bool {
-        matches!(self.reason, Reason::Lacks(_))
-    }
-
-    /// Whether that was learned of another request, and may be wrong for this one.
+    /// Whether it was seen not to take what the request asks for, which may be wrong for this one.
     pub(crate) fn seems_to_lack(&self) -> bool {
-        self.lacks() && self.origin == Origin::Learned
+        matches!(self.reason, Reason::Lacks(_)) && self.origin == Origin::Learned
     }
 
     /// Whether the provider itself said, in whatever form, when it will be open.
@@ -218,9 +213,11 @@ fn judged(
     }
     if limits.context.is_some_and(|context| demand.estimated > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
-        || ledger.is_too_large(deployment, demand, now)
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);
+    }
+    if ledger.is_too_large(deployment, demand, now) {
+        return closed(Reason::DoesNotFit, None, Origin::Learned);
     }
     if gates.half_open { Availability::HalfOpen } else { Availability::Open }
 }

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::usage::{Spent, Told};
-use crate::{Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
+use crate::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
 
 /// No answer uses more tokens than this; a reply that reports more is not believed, so that it
 /// cannot spend the budget of a whole day.
@@ -32,6 +32,8 @@ pub struct Lease {
     /// Whether it is more than a learned ceiling allows.
     exceeds_ceiling: bool,
     pub(crate) demand: Demand,
+    /// What it asks for although the model was seen to lack it.
+    pub(crate) defied: Abilities,
     probed: [Option<ScopeSlot>; 5],
 }
 
@@ -49,8 +51,8 @@ impl Spent {
         let keeps = registry.provider_of(deployment).spec.limits.keeps_reserved;
         let Demand { foreseen, reserved, .. } = lease.demand;
         // How much of `used` is the prompt nobody said: at most all of it.
-        let charged = used.saturating_add(reserved).min(foreseen);
-        Self { used, charged: if keeps { used.max(charged) } else { used } }
+        let as_reserved = used.saturating_add(reserved).min(foreseen).max(used);
+        Self { used, charged: if keeps { as_reserved } else { used }, as_reserved }
     }
 }
 
@@ -90,6 +92,7 @@ impl Ledger {
             is_doubtful,
             exceeds_ceiling,
             demand,
+            defied: Abilities::default(),
             probed,
         }
     }
@@ -99,6 +102,7 @@ impl Ledger {
         self.end_probes(lease);
         self.forget_size(registry, lease);
         let deployment = &registry.deployments()[lease.deployment];
+        self.forget_lack(deployment, lease.defied);
         self.forgive(deployment, lease.started, now);
         for slot in deployment.usages().filter(|_| lease.exceeds_ceiling) {
             self.usage_mut(slot).disprove_ceilings(lease.started);
@@ -175,6 +179,9 @@ impl Ledger {
         if crate::policy::is_limit(fault.kind) {
             for slot in registry.deployments()[lease.deployment].usages() {
                 self.usage_mut(slot).refused(lease.started);
+                if crate::policy::is_rate(fault.kind) {
+                    self.usage_mut(slot).notice_reserved(now);
+                }
             }
         }
         self.end(registry, lease, Some(Spent::default()));

@@ -200,6 +200,13 @@ impl Ledger {
         }
     }
 
+    /// Takes that a request was answered that asked for this.
+    pub(crate) fn forget_lack(&mut self, deployment: &Deployment, taken: Abilities) {
+        if let Some(known) = self.lacks.get_mut(&deployment.scopes.model) {
+            *known = known.without(taken);
+        }
+    }
+
     /// What a deployment's model was seen not to take.
     pub fn lacks_of(&self, deployment: &Deployment) -> Abilities {
         self.lacks.get(&deployment.scopes.model).copied().unwrap_or_default()

@@ -54,6 +54,7 @@ pub use registry::{
     UnknownModel,
 };
 pub use rotation::{Attempt, Remedy, Rotation, Step, Tried, Verdict};
+pub use sizes::{KnownSize, StatedSize};
 pub use time::Timestamp;
 pub use usage::{Ceiling, UsedUp};
-pub use view::{DeploymentView, ProviderView, view};
+pub use view::{DeploymentView, Findings, ProviderView, findings, view};

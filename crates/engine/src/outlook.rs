@@ -105,7 +105,27 @@ pub(crate) fn outlook(usage: &Usage, is_shared: bool, now: Timestamp) -> Vec<Out
                 .filter(|at| regained > 0.0 || latest.is_none_or(|latest| *at < latest)),
         }
     });
-    declared.chain(learned).collect()
+    declared.chain(learned).chain(ceilings(usage, is_shared, now)).collect()
+}
+
+/// What only refusals have told, unless replies report of the same.
+fn ceilings(usage: &Usage, is_shared: bool, now: Timestamp) -> impl Iterator<Item = Outlook> {
+    let is_reported = |window: Window| {
+        let mut reported = usage.learned.iter().map(|learned| &learned.budget);
+        reported.any(|one| (one.dimension, one.window) == (Dimension::Requests, window))
+    };
+    let known = usage.known_ceilings(now).filter(move |(told, ..)| !is_reported(told.window));
+    known.map(move |(told, left, resets_at)| Outlook {
+        dimension: Dimension::Requests,
+        window: told.window,
+        limit: Some(told.most),
+        left: Some(left),
+        resets_at,
+        origin: Origin::Learned,
+        is_shared,
+        per_hour: usage.pace.per_hour(Dimension::Requests, now),
+        runs_out_at: None,
+    })
 }
 
 /// When `left` are used up at this pace.

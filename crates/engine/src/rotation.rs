@@ -5,6 +5,7 @@
 //! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
 
 mod findings;
+mod resort;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,20 +255,6 @@ impl Rotation {
             .filter(|until| *until <= latest)
     }
 
-    /// A deployment that was passed over for a reason that may be wrong or that nobody can date:
-    /// better tried than refused.
-    fn last_resort(&self, registry: &Registry, ledger: &Ledger, now: Timestamp) -> Option<usize> {
-        let is = |index, test: fn(&Closed) -> bool| {
-            self.availability(index, registry, ledger, now).closed().is_some_and(|one| test(&one))
-        };
-        let all = || 0..self.chain.len();
-        let first = |test| all().find(|&at| !self.progress(at).spent && is(at, test));
-        // Whoever lacks nothing and only has to wait comes before one that seems to lack something.
-        first(Closed::is_dateless).or_else(|| {
-            first(Closed::seems_to_lack).filter(|_| all().all(|index| is(index, Closed::lacks)))
-        })
-    }
-
     fn take(
         &mut self,
         index: usize,
@@ -280,7 +267,8 @@ impl Rotation {
         let chosen = &registry.deployments()[*deployment];
         let limits = &registry.provider_of(chosen).spec.limits;
         let demand = self.needs.demand_at(limits, ledger.usage(chosen.usage));
-        let lease = ledger.take(registry, index, *deployment, model.is_some(), demand, now);
+        let mut lease = ledger.take(registry, index, *deployment, model.is_some(), demand, now);
+        lease.defied = self.needs.wants.both(ledger.lacks_of(chosen));
         let is_last = !self.has_other(index, registry, ledger, now);
         Step::Try(Attempt { lease, is_last })
     }

@@ -49,6 +49,8 @@ pub(crate) struct Metered {
     pub(crate) window: Window,
     pub(crate) limit: u64,
     pub(crate) count: Count,
+    /// The same if what was reserved for answers stays counted, of tokens in a minute.
+    as_reserved: Option<Count>,
 }
 
 /// The use of one deployment, or of one key.
@@ -65,6 +67,8 @@ pub(crate) struct Usage {
     pub(crate) calibration: Calibration,
     limits: Limits,
     pub(crate) metered: Vec<Metered>,
+    /// Whether a refusal has shown that what is reserved for answers stays counted.
+    keeps_reserved: bool,
     pub(crate) learned: Vec<Learned>,
     recent: Recent,
     ceilings: Vec<Counted>,
@@ -92,6 +96,8 @@ pub(crate) struct Spent {
     pub(crate) used: u64,
     /// The tokens that count against the limits.
     pub(crate) charged: u64,
+    /// Those that would count if what was reserved for the answer stayed counted.
+    pub(crate) as_reserved: u64,
 }
 
 impl Usage {
@@ -127,8 +133,9 @@ impl Usage {
                 .or_else(|| restored.into_iter().find_map(|count| count.for_limits(limit, limits)))
                 .unwrap_or_else(|| Count::new(window, limit, limits));
             count.set_limit(limit);
-            self.metered.push(Metered { dimension, window, limit, count });
+            self.metered.push(Metered::new(dimension, window, limit, count));
         }
+        self.keeps_reserved = false;
         self.limits = limits.clone();
     }
 
@@ -141,7 +148,7 @@ impl Usage {
         self.pace.add(tokens, now);
         self.count_sent(now);
         for metered in &mut self.metered {
-            metered.count.add(now, amount(metered.dimension, tokens));
+            metered.add(now, amount(metered.dimension, tokens));
         }
         for learned in &mut self.learned {
             learned.reserve(amount(learned.budget.dimension, tokens), now);
@@ -164,8 +171,12 @@ impl Usage {
                 let Budget { dimension, window, remaining, .. } = learned.budget;
                 (dimension, window) == (metered.dimension, metered.window) && remaining.is_some()
             });
-            let cost = if is_told { spent.used } else { spent.charged };
+            let charged = if self.keeps_reserved { spent.as_reserved } else { spent.charged };
+            let cost = if is_told { spent.used } else { charged };
             metered.count.replace(taken, counted, cost);
+            if let Some(as_reserved) = &mut metered.as_reserved {
+                as_reserved.replace(taken, counted, if is_told { cost } else { spent.as_reserved });
+            }
         }
     }
 
@@ -229,10 +240,20 @@ impl Usage {
     pub(crate) fn forget_learned(&mut self) {
         self.learned.clear();
         self.ceilings.clear();
+        self.keeps_reserved = false;
     }
 
     pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {
         self.learned.iter().map(|learned| &learned.budget)
+    }
+
+    /// A request that is counted already was refused for a limit. Where that is explained only by
+    /// what was reserved for earlier answers, that stays counted from now on.
+    pub(crate) fn notice_reserved(&mut self, now: Timestamp) {
+        for metered in self.metered.iter_mut().filter(|metered| metered.is_short_as_reserved(now)) {
+            self.keeps_reserved = true;
+            metered.count = metered.as_reserved.clone().unwrap_or_else(|| metered.count.clone());
+        }
     }
 
     /// The limit that forbids another request of `demand` now, the longest of several.
@@ -271,6 +292,24 @@ impl Usage {
 }
 
 impl Metered {
+    fn new(dimension: Dimension, window: Window, limit: u64, count: Count) -> Self {
+        let is_of_tokens = (dimension, window) == (Dimension::Tokens, Window::Minute);
+        let as_reserved = is_of_tokens.then(|| count.clone());
+        Self { dimension, window, limit, count, as_reserved }
+    }
+
+    fn add(&mut self, now: Timestamp, amount: u64) {
+        self.count.add(now, amount);
+        if let Some(as_reserved) = &mut self.as_reserved {
+            as_reserved.add(now, amount);
+        }
+    }
+
+    /// Whether more than the limit is counted, but only with what was reserved.
+    fn is_short_as_reserved(&self, now: Timestamp) -> bool {
+        let is_over = |count: &Count| count.used(now) > self.limit;
+        self.as_reserved.as_ref().is_some_and(is_over) && !is_over(&self.count)
+    }
     fn kept(&self) -> KeptCount {
         KeptCount { dimension: self.dimension, window: self.window, span: self.count.kept() }
     }

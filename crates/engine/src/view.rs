@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
 use crate::abilities::Abilities;
 use crate::availability::{Availability, Closed, Needs, availability};
 use crate::ledger::{LastError, Ledger};
 use crate::outlook::{Outlook, outlook};
-use crate::registry::{Provider, Registry};
+use crate::registry::{Deployment, Provider, Registry};
+use crate::sizes::KnownSize;
+use crate::{Ceiling, Timestamp};
 
 /// One provider at one moment.
 #[derive(Debug, Clone)]
@@ -54,10 +55,31 @@ pub struct DeploymentView {
     pub tokens: u64,
     /// The declared limits and what replies reported, and what will become of them.
     pub outlook: Vec<Outlook>,
-    /// What its model was seen not to take.
-    pub lacks: Abilities,
+    /// What refusals have shown of it.
+    pub findings: Findings,
     /// The usual time to the first word of a stream, as far as it has shown.
     pub first_word: Option<Duration>,
+}
+
+/// What refusals have shown of a deployment, be it open or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What its model does not take.
+    pub lacks: Abilities,
+    /// Which size of a request was too large for its model lately.
+    pub size: Option<KnownSize>,
+    /// How many requests are taken in a short time.
+    pub ceilings: Vec<Ceiling>,
+}
+
+/// What refusals have shown of a deployment, as far as it is believed at `now`.
+pub fn findings(ledger: &Ledger, deployment: &Deployment, now: Timestamp) -> Findings {
+    let known = |slot| ledger.usage(slot).known_ceilings(now).map(|(ceiling, ..)| ceiling);
+    Findings {
+        lacks: ledger.lacks_of(deployment),
+        size: ledger.size_of(deployment, now),
+        ceilings: deployment.usages().flat_map(known).collect(),
+    }
 }
 
 /// All providers at `now`, in order of priority, as a request with `needs` would find them.
@@ -143,7 +165,7 @@ fn deployment_view(
         requests: usage.requests_today,
         tokens: usage.tokens_today,
         outlook: outlook.collect(),
-        lacks: ledger.lacks_of(deployment),
+        findings: findings(ledger, deployment, now),
         first_word: usage.first_word,
     }
 }

@@ -191,6 +191,50 @@ fn who_was_seen_to_lack_something_is_tried_if_nobody_else_has_it() {
     assert_eq!(world.next(journey), Said::Refuse(own, None));
 }
 
+/// Two providers that need images, of which the first was seen to lack them.
+fn a_seeming_lack() -> (World, Needs) {
+    let mut world = World::new(plain(2));
+    let deployment = &world.registry.deployments()[0];
+    world.ledger.learn_lack(deployment, Abilities::IMAGES);
+    (world, Needs { wants: Abilities::IMAGES, ..Needs::default() })
+}
+
+#[test]
+fn who_was_seen_to_lack_something_is_tried_when_the_others_have_failed() {
+    for kind in [FaultKind::ServerError, FaultKind::Unreachable, FaultKind::RateLimited] {
+        let (mut world, needs) = a_seeming_lack();
+        let journey = world.begin(needs, 300 * SECOND);
+        assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
+        world.fail(journey, fault(kind, Scope::Model), Remedy::None);
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "{kind:?}");
+    }
+}
+
+#[test]
+fn who_was_seen_to_lack_something_waits_its_time_all_the_same() {
+    let (mut world, needs) = a_seeming_lack();
+    let first = world.request();
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/m");
+    world.fail(first, limited(world.now, 60 * SECOND), Remedy::None);
+    let second = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(second).unwrap(), "p1/k/m");
+    world.fail(second, limited(world.now, 90 * SECOND), Remedy::None);
+    let wait = Some(90 * SECOND);
+    assert_eq!(world.next(second), Said::Refuse(Why::AllCooling, wait));
+}
+
+#[test]
+fn what_is_answered_is_no_lack_any_more() {
+    let (mut world, needs) = a_seeming_lack();
+    let first = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(first).unwrap(), "p1/k/m");
+    world.fail(first, fault(FaultKind::ServerError, Scope::Model), Remedy::None);
+    assert_eq!(world.next_door(first).unwrap(), "p0/k/m");
+    world.succeed(first, None);
+    let second = world.begin(needs, 300 * SECOND);
+    assert_eq!(world.next_door(second).unwrap(), "p0/k/m");
+}
+
 #[test]
 fn models_that_share_an_account_share_its_limits() {
     let mut specs = plain(1);
@@ -548,5 +592,37 @@ fn a_wait_that_is_stated_again_and_again_ends_with_max_wait() {
         let waited = world.now.as_millis() - NOON;
         assert!(waited <= 10 * SECOND && tries <= 3 + 100, "{wait}: {tries} in {waited}");
         assert!(wait <= 100 || waited > 9 * SECOND, "{wait}: {tries} in {waited}");
+    }
+}
+
+#[test]
+fn a_refusal_that_only_reservations_explain_makes_them_count() {
+    let limits = Limits { tokens_per_minute: Some(10_000), ..Limits::default() };
+    for is_explained in [true, false] {
+        let mut specs = plain(2);
+        specs[0].limits = limits.clone();
+        let mut world = World::new(specs);
+        let answer = if is_explained { 4_900 } else { 900 };
+        let needs = Needs { tokens: 100 + answer, answer, ..Needs::default() };
+        for _ in 0..2 {
+            let journey = world.begin(needs, 300 * SECOND);
+            assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+            world.succeed(journey, Some(200));
+        }
+        let journey = world.begin(needs, 300 * SECOND);
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "little was used");
+        world.fail(journey, limited(world.now, SECOND), Remedy::None);
+        world.pass(2 * SECOND);
+        let journey = world.begin(needs, 300 * SECOND);
+        let door = world.next_door(journey).unwrap();
+        assert_eq!(door, if is_explained { "p1/k/m" } else { "p0/k/m" });
+        world.succeed(journey, Some(200));
+        world.ledger.reset(Some("p0"));
+        world.pass(2 * MINUTE);
+        for _ in 0..3 {
+            let journey = world.begin(needs, 300 * SECOND);
+            assert_eq!(world.next_door(journey).unwrap(), "p0/k/m", "forgotten");
+            world.succeed(journey, Some(200));
+        }
     }
 }

@@ -313,6 +313,14 @@ impl Held {
         }
     }
 
+    /// Takes the largest size that a refusal says is taken.
+    pub(crate) fn learn_size(&self, size: engine::StatedSize) {
+        if let Some(lease) = &self.lease {
+            let now = self.app.clock.now();
+            self.app.ledger().learn_stated_size(&self.world.registry, lease, size, now);
+        }
+    }
+
     /// The answer is over.
     pub(crate) fn finished(mut self, tokens: Option<u64>) {
         if let Some(mut lease) = self.lease.take() {

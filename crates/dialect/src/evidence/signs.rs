@@ -88,8 +88,8 @@ pub(crate) enum Sign {
     NumberRefused,
     /// A list of the request has too many entries.
     ListTooLong,
-    /// A choice among tools is refused, and there are none.
-    ChoiceAmongNothing,
+    /// A parameter is refused that means nothing in this request.
+    MeansNothing,
     /// What the request asks for is not taken at all.
     AbilityMissing,
     /// The text speaks of a model, or of what stands for one.
@@ -134,7 +134,7 @@ impl Evidence<'_> {
             Sign::OptionRefused => self.refused_option().is_some(),
             Sign::NumberRefused => number::refused(&self.body, &self.sent).is_some(),
             Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
-            Sign::ChoiceAmongNothing => beside::is_lonely_choice(&self.body, &self.sent),
+            Sign::MeansNothing => beside::meaningless(&self.body, &self.sent).is_some(),
             Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,
             Sign::ModelSpokenOf => self.speaks_of_a_model(),
             Sign::PathUnknown => self.knows_no_path(),

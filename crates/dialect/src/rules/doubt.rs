@@ -4,6 +4,8 @@
 use super::{Rule, allowance, key};
 use crate::ability;
 use crate::evidence::Evidence;
+use crate::form;
+use crate::history;
 use crate::quoted::without_quotations;
 
 /// So many words may stand before a phrase with which a message begins.
@@ -31,7 +33,10 @@ fn begins(rule: &Rule, message: &str) -> bool {
         && !rule.none.iter().any(|phrase| message.contains(phrase))
 }
 
-/// Whether what is lacking is a form or a number of something that hardly anybody takes.
+/// Whether what is lacking is a form, a number or a member of something that hardly anybody takes,
+/// or a member of the messages that the request does not have.
 pub(super) fn may_be_of_the_request(seen: &Evidence<'_>) -> bool {
     ability::is_of_this_request(&seen.body, &seen.sent)
+        || form::names_a_stranger(&seen.body, &seen.sent)
+        || history::refuses_what_is_not_sent(&seen.body, &seen.sent)
 }

@@ -20,6 +20,7 @@ use engine::{FaultKind, Resume, Scope};
 use crate::body::ErrorBody;
 use crate::clock::{Clock, resume};
 use crate::evidence::{Evidence, Sign};
+use crate::form;
 use crate::parameter;
 
 #[cfg(test)]
@@ -153,6 +154,9 @@ pub(crate) fn meaning(seen: &Evidence<'_>) -> Meaning {
 fn kind(found: FaultKind, seen: &Evidence<'_>) -> FaultKind {
     let kind = if found == FaultKind::ParameterRefused { refused(seen) } else { found };
     let is_refused = matches!(kind, FaultKind::CapabilityMissing | FaultKind::ParameterRefused);
+    if is_refused && form::refuses_a_wrong_value(&seen.body, &seen.sent) {
+        return FaultKind::CallerMistake;
+    }
     let is_doubtful = is_refused && doubt::may_be_of_the_request(seen)
         || kind == FaultKind::CallerMistake && doubt::may_be_of_the_account(seen);
     if is_doubtful { FaultKind::DoubtfulMistake } else { kind }
@@ -162,7 +166,7 @@ fn kind(found: FaultKind, seen: &Evidence<'_>) -> FaultKind {
 fn refused(seen: &Evidence<'_>) -> FaultKind {
     let name = parameter::refused(&seen.body, &seen.sent);
     let is_essential = name.is_some_and(|name| parameter::is_essential(&name));
-    if is_essential && !seen.shows(Sign::ChoiceAmongNothing) {
+    if is_essential && !seen.shows(Sign::MeansNothing) {
         FaultKind::CapabilityMissing
     } else {
         FaultKind::ParameterRefused

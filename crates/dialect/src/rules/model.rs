@@ -26,9 +26,9 @@ const ABSENT: &[&str] = &[
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        name: "choice among no tools",
+        name: "parameter that means nothing here",
         statuses: Statuses::Of(&[0, 400, 422]),
-        signs: &[Sign::ChoiceAmongNothing],
+        signs: &[Sign::MeansNothing],
         kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY
@@ -55,6 +55,14 @@ pub(super) const RULES: &[Rule] = &[
         statuses: Statuses::Of(&[500]),
         any: &["image input is not supported", "audio input is not supported"],
         signs: &[Sign::AbilityMissing],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "nobody behind an aggregator takes it so",
+        statuses: Statuses::Of(&[0, 404]),
+        any: &["no endpoints found that support", "no endpoints found that can handle"],
         kind: CapabilityMissing,
         whom: Whom::Request,
         ..ANY

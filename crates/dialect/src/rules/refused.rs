@@ -57,6 +57,8 @@ pub(super) const RULES: &[Rule] = &[
             "literal_error",
             "wrong_api_format",
         ],
+        // Nothing that is left out mends what is missing.
+        none: &["field required", "missing required"],
         kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY

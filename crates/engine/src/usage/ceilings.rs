@@ -44,6 +44,12 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// How many requests may still be sent now.
+    fn left(&self, now: Timestamp) -> u64 {
+        let bucket = self.bucket.as_ref().map_or(0, |bucket| bucket.used(now));
+        self.ceiling.most.saturating_sub(self.window.used(now).max(bucket))
+    }
+
     /// When there is room for another request, if there is none now.
     fn free_at(&self, now: Timestamp) -> Option<Timestamp> {
         let most = self.ceiling.most;
@@ -132,6 +138,16 @@ impl Usage {
     pub(crate) fn disprove_ceilings(&mut self, taken: Timestamp) {
         let latest = taken.after(BELIEVED);
         self.ceilings.retain(|counted| counted.expires > latest);
+    }
+
+    /// The learned ceilings, each with how many requests may still be sent now, and when there is
+    /// room for one more than that.
+    pub(crate) fn known_ceilings(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Ceiling, u64, Option<Timestamp>)> {
+        let believed = self.ceilings.iter().filter(move |counted| now < counted.expires);
+        believed.map(move |counted| (counted.ceiling, counted.left(now), counted.free_at(now)))
     }
 
     /// The learned ceilings that forbid another request now.

@@ -162,12 +162,9 @@ fn days_of_mixed_languages_meet_no_useless_refusal() {
             );
             assert!(sent > 3_000, "{name} is idle");
             assert!(refused <= useless + 2 * KINDS.len() * 3);
-            // Who charges a named maximum for good and tells nothing charges more than any answer
-            // reports, and more than most providers do: one in two hundred is accepted there
-            // rather than that those who charge what was used are used too little.
-            let unseen = name == "declared tokens" && reserves && !is_known;
-            let most = if unseen { sent / 200 } else { 0 };
-            assert!(useless <= most, "{name}, {span:?}: {useless} of {sent}");
+            // Also who charges a named maximum for good and tells nothing is known for it by the
+            // first refusal.
+            assert_eq!(useless, 0, "{name}, {span:?}: {useless} of {sent}");
         }
     }
 }

@@ -95,6 +95,9 @@ impl Journey {
                 if let Some(ceiling) = failure.ceiling {
                     held.learn_ceiling(ceiling, failure.fault.known_end());
                 }
+                if let Some(size) = failure.size {
+                    held.learn_size(size);
+                }
                 Err(Failed { held, failure, route, model, asked_for_usage, adapted })
             }
         }

@@ -109,8 +109,11 @@ impl Journey {
     }
 
     /// Tells the rules what came of a failed attempt.
-    pub(crate) fn settle(&mut self, failed: Failed) -> Verdict {
+    pub(crate) fn settle(&mut self, mut failed: Failed) -> Verdict {
         let remedy = self.remedy(&failed);
+        if remedy == Remedy::None && self.is_refused_again(&failed) {
+            failed.failure.fault.kind = FaultKind::DoubtfulMistake;
+        }
         let lacks = self.lacks(&failed);
         let Failed { held, failure, route, .. } = failed;
         let own = policy::is_requests_own(failure.fault.kind)
@@ -167,6 +170,24 @@ impl Journey {
             None => self.mend_parameter(failed, body),
         };
         if is_mended { Remedy::Repair } else { Remedy::None }
+    }
+
+    /// Whether a parameter, or a field of the messages, is refused though it was mended: who says so
+    /// without looking may say it of any request, or the request is at fault.
+    fn is_refused_again(&self, failed: &Failed) -> bool {
+        let failure = &failed.failure;
+        if failure.fault.kind != FaultKind::ParameterRefused {
+            return false;
+        }
+        let body = failure.original.as_ref().map_or(&[][..], |original| &original.body);
+        let names = match dialect::refused_history(body, &self.intake.body) {
+            Some(HistoryFault::ForeignFields(names)) => {
+                names.into_iter().map(|name| format!("messages.{name}")).collect()
+            }
+            Some(_) => Vec::new(),
+            None => Vec::from_iter(dialect::refused_parameter(body, &self.intake.body)),
+        };
+        !names.is_empty() && names.iter().all(|name| failed.adapted.contains(name))
     }
 
     /// Repairs what a provider refuses of a conversation that began elsewhere: for this request

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::{
     Availability, Closed, DeploymentView, Outlook, ProviderView, Reason, Timestamp, Window,
-    availability, view,
+    availability, findings, view,
 };
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -50,7 +50,8 @@ pub(crate) fn status_document(app: &App, world: &World) -> Value {
     let providers: Vec<Value> = views
         .iter()
         .map(|view| {
-            let known = |one: &DeploymentView| Known::of(app, &view.name, &one.model, one.lacks);
+            let known =
+                |one: &DeploymentView| Known::of(app, &view.name, &one.model, one.findings.clone());
             let deployment = |one| deployment_json(one, &known(one), now, &zone);
             let deployments = view.deployments.iter().map(deployment).collect();
             provider_json(view, deployments, world.tier(&view.name), &today, now, &zone)
@@ -252,7 +253,7 @@ pub(crate) fn explain(
             let state = availability(&world.registry, &ledger, deployment, &needs, now);
             let open = !matches!(state, Availability::Closed(_));
             let asked = candidate.model.as_deref().unwrap_or(&deployment.model);
-            let known = Known::of(app, &spec.name, asked, ledger.lacks_of(deployment));
+            let known = Known::of(app, &spec.name, asked, findings(&ledger, deployment, now));
             let decision = match (open, taken) {
                 (true, false) => "take",
                 (true, true) => "next",

@@ -2,7 +2,7 @@
 //! it is the one that the client gets.
 
 use bytes::Bytes;
-use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Remedy, Scope};
+use engine::{Abilities, Budget, Ceiling, Fault, FaultKind, Remedy, Scope, StatedSize};
 use http::{HeaderMap, StatusCode};
 
 use super::client::SendError;
@@ -27,6 +27,8 @@ pub(crate) struct Failure {
     pub(crate) budget: Option<Budget>,
     /// How many requests it says are taken in a minute or a second.
     pub(crate) ceiling: Option<Ceiling>,
+    /// The largest size that it says is taken.
+    pub(crate) size: Option<StatedSize>,
     /// What it says that the model lacks as such.
     pub(crate) lacks: Abilities,
 }
@@ -34,8 +36,16 @@ pub(crate) struct Failure {
 impl Failure {
     /// One without an answer of the provider's.
     fn mute(fault: Fault, remedy: Remedy, word: impl Into<String>) -> Self {
-        let (budget, ceiling, lacks) = (None, None, Abilities::default());
-        Self { fault, remedy, word: word.into(), original: None, budget, ceiling, lacks }
+        Self {
+            fault,
+            remedy,
+            word: word.into(),
+            original: None,
+            budget: None,
+            ceiling: None,
+            size: None,
+            lacks: Abilities::default(),
+        }
     }
 
     /// Silence for longer than the limit.

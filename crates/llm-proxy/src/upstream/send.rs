@@ -263,7 +263,7 @@ impl Asked {
             read = Fault::new(FaultKind::CapabilityMissing, Scope::Request, detail).into();
         }
         // What was hidden between characters that are not shown comes to light in the reading.
-        let Reading { mut fault, budget, ceiling, lacks } = read;
+        let Reading { mut fault, budget, ceiling, size, lacks } = read;
         fault.detail = self.shown(&fault.detail);
         let remedy = if fault.kind == FaultKind::ParameterRefused {
             Remedy::Repair
@@ -274,7 +274,7 @@ impl Asked {
         };
         let word = status.as_u16().to_string();
         let original = Some(Box::new(self.original(status, headers, &body)));
-        Failure { fault, remedy, word, original, budget, ceiling, lacks }
+        Failure { fault, remedy, word, original, budget, ceiling, size, lacks }
     }
 
     /// What the client may get of an error: without short keys either, which are left in until it
@@ -320,7 +320,7 @@ impl Asked {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
         let reply = self.reply(status, headers);
-        let Reading { mut fault, budget, ceiling, lacks } =
+        let Reading { mut fault, budget, ceiling, size, lacks } =
             dialect::error_in_success(&reply, &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
@@ -334,7 +334,7 @@ impl Asked {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
         let original = self.original(status, headers, &body);
         let original = Some(Box::new(original));
-        Some(Failure { fault, remedy: Remedy::None, word, original, budget, ceiling, lacks })
+        Some(Failure { fault, remedy: Remedy::None, word, original, budget, ceiling, size, lacks })
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum StreamEnd {
     /// As it should.
     Complete,
     /// In the middle.
-    Interrupted(Failure),
+    Interrupted(Box<Failure>),
 }
 
 /// A stream whose first meaningful event has come.
@@ -252,7 +252,7 @@ impl EventStream {
             self.ready.push_back(Bytes::from_static(DONE));
             StreamEnd::Complete
         } else {
-            StreamEnd::Interrupted(failure)
+            StreamEnd::Interrupted(Box::new(failure))
         });
     }
 

@@ -100,6 +100,45 @@ async fn a_lack_that_may_be_the_requests_own_is_not_remembered() {
     }
 }
 
+/// An aggregator says of a model that nobody behind it sees, and does not mean that it is retired.
+#[tokio::test]
+async fn a_model_that_nobody_serves_so_is_asked_no_more_but_if_nobody_else_is_left() {
+    let message = "No endpoints found that support image input";
+    let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
+    let a = picky(has_parts, refusal(404, message)).await;
+    let b = picky(|body| body["seed"] == 7, Reply::error(500, &json!({}))).await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    for _ in 0..2 {
+        let heard = proxy.ask(&picture()).await;
+        assert_eq!(heard.header("x-provider"), Some("b"), "{}", heard.text());
+    }
+    assert_eq!((a.count(), b.count()), (1, 2));
+    let seen = proxy.provider("a").await;
+    assert_eq!(
+        (&seen["available"], &seen["deployments"][0]["lacks"]),
+        (&json!(true), &json!(["images"]))
+    );
+    proxy.chat(false).await.assert_says("a");
+    let mut bad = picture();
+    bad["seed"] = 7.into();
+    let heard = proxy.ask(&bad).await;
+    assert_eq!(a.count(), 3, "nobody else is left: {}", heard.text());
+}
+
+#[tokio::test]
+async fn what_is_not_taken_together_is_taken_alone() {
+    let both = |body: &Value| body.get("tools").is_some() && body.get("response_format").is_some();
+    let message = "This model does not support tools in json mode";
+    let a = picky(both, refusal(400, message)).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    let mut body = tools();
+    body["response_format"] = json!({"type": "json_object"});
+    proxy.ask(&body).await.assert_says("b");
+    proxy.ask(&tools()).await.assert_says("a");
+    proxy.ask(&with("response_format", json!({"type": "json_object"}))).await.assert_says("a");
+}
+
 #[tokio::test]
 async fn a_parameter_that_is_refused_beside_others_is_left_out_once() {
     let message = "'parallel_tool_calls' is only allowed when 'tools' are specified.";

@@ -17,6 +17,7 @@ mod histories;
 mod keys;
 mod lacking;
 mod limits;
+mod mistakes;
 mod parameters;
 mod recorded;
 mod returns;

@@ -98,6 +98,28 @@ async fn what_a_refusal_says_of_the_minute_holds_in_the_next_one() {
 }
 
 #[tokio::test]
+async fn what_only_a_refusal_has_told_is_shown_while_it_is_open() {
+    let limit = error(
+        429,
+        "Your account org-abc request reached organization max RPM: 20, please try again after 1 \
+         seconds",
+        "rate_limit_reached_error",
+        "rate_limit_reached_error",
+    );
+    let a = script([limit, Reply::answer(&["a"])]).await;
+    let b = good("b").await;
+    let proxy = Setup::new().provider("moonshot", &a).provider("b", &b).start().await;
+    proxy.chat(false).await.assert_says("b");
+    tokio::time::sleep(MS * 1300).await;
+    let seen = deployment(&proxy, "moonshot", "moonshot-model").await;
+    assert_eq!(seen["available"], true, "{seen}");
+    assert_eq!(seen["known"], "at most 20 requests per minute (learned)");
+    let quota = &seen["quotas"][0];
+    assert_eq!((&quota["limit"], &quota["origin"]), (&json!(20), &json!("learned")));
+    assert_eq!((&quota["counts"], &quota["per"]), (&json!("requests"), &json!("minute")));
+}
+
+#[tokio::test]
 async fn what_was_too_large_is_not_sent_there_again() {
     let tokens = error(
         413,
@@ -128,4 +150,39 @@ async fn what_was_too_large_is_not_sent_there_again() {
         assert_eq!(a.count(), 1);
         proxy.chat(false).await.assert_says("a");
     }
+}
+
+/// A refusal that states the limit is learned from once, for all sizes above it.
+#[tokio::test]
+async fn a_stated_size_holds_for_smaller_requests_too_and_is_told_while_it_is_open() {
+    let refusal = error(
+        400,
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in \
+         20000 tokens.",
+        "invalid_request_error",
+        "context_length_exceeded",
+    );
+    let of = |words: usize| {
+        json!({"model": "default", "messages": [
+            {"role": "user", "content": "word ".repeat(words)}]})
+    };
+    let behaviour = Behaviour::answer(move |request| {
+        if request.body.len() > 30_000 { refusal.clone() } else { Reply::answer(&["a"]) }
+    });
+    let a = SimulatedProvider::start(behaviour).await.unwrap();
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    proxy.ask(&of(16_000)).await.assert_says("b");
+    proxy.ask(&of(10_000)).await.assert_says("b");
+    assert_eq!(a.count(), 1, "it is seen beforehand that half as much is too large");
+    proxy.ask(&of(4_000)).await.assert_says("a");
+    let seen = deployment(&proxy, "a", "a-model").await;
+    assert_eq!(seen["state"], "open");
+    assert_eq!(
+        (&seen["size"]["at_most"], &seen["size"]["origin"]),
+        (&json!(8192), &json!("learned"))
+    );
+    assert_eq!(seen["known"], "at most 8192 tokens in a request (learned)");
+    let chain = proxy.get("/explain").await.json()["chain"].clone();
+    assert_eq!(chain[0]["known"], seen["known"]);
 }
