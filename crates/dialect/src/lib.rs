@@ -4,6 +4,7 @@
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
 mod ability;
+mod beginning;
 mod beside;
 mod body;
 mod ceiling;
@@ -126,6 +127,12 @@ pub fn shared_class(provider: &str) -> Option<&'static str> {
 /// messages that another provider has left there. `None` if it is not known to be that.
 pub fn refused_history(body: &[u8], request: &[u8]) -> Option<HistoryFault> {
     history::refused(&ErrorBody::read(body), &Sent::new(request))
+}
+
+/// Whether a reply to a request that ends with the beginning of its answer refuses that it does,
+/// whatever the beginning is.
+pub fn refuses_beginning(body: &[u8], request: &[u8]) -> bool {
+    beginning::is_refused(&ErrorBody::read(body), &Sent::new(request))
 }
 
 /// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of

@@ -23,7 +23,7 @@ use super::report;
 use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
-use crate::refused::{Mend, Values};
+use crate::refused::{BEGINNING, Mend, Values};
 use crate::repairs;
 use crate::upstream::{Original, is_at_most, is_longer};
 use crate::world::{AUTO_MODEL, World};
@@ -46,7 +46,7 @@ pub(crate) struct Journey {
     originals: Vec<Option<Original>>,
     /// Repairs of the history, by the deployment that wants them.
     pub(super) repairs: Vec<(usize, Repair)>,
-    /// Parameters that a deployment refuses beside the others of this request only.
+    /// What a deployment refuses of this request only.
     pub(super) mends: Vec<(usize, String, Mend)>,
 }
 
@@ -166,7 +166,25 @@ impl Journey {
             Some(fault) => self.repair_history(failed, fault),
             None => self.mend_parameter(failed, body),
         };
-        if is_mended { Remedy::Repair } else { Remedy::None }
+        if is_mended || self.start_afresh(failed, body) { Remedy::Repair } else { Remedy::None }
+    }
+
+    /// Leaves out the beginning of the answer that a provider was given and refuses: from now on for
+    /// its model if that is what it says, else for this request.
+    fn start_afresh(&mut self, failed: &Failed, body: &[u8]) -> bool {
+        if !failed.had_beginning {
+            return false;
+        }
+        let provider = &failed.route.provider.name;
+        self.app.log.info(format_args!(
+            "{provider}: does not go on with a text that it is given, asking it afresh"
+        ));
+        if dialect::refuses_beginning(body, &self.intake.body) {
+            self.app.refused.remember(provider, &failed.model, BEGINNING, Mend::Afresh);
+            self.app.memory.touch();
+        }
+        self.mends.push((failed.held.deployment(), BEGINNING.to_owned(), Mend::Afresh));
+        true
     }
 
     /// Repairs what a provider refuses of a conversation that began elsewhere: for this request

@@ -17,7 +17,6 @@ use super::error::ProxyError;
 use super::intake::Intake;
 use super::journey::Journey;
 use crate::upstream::{Continuing, Recovery, Told};
-use crate::world::Route;
 
 /// A request header that switches recovery off: `off`; `auto` is as it is configured.
 pub(crate) const STREAM_RECOVERY: &str = "x-stream-recovery";
@@ -91,10 +90,9 @@ pub(super) async fn rescue(
 }
 
 /// The request for a provider that is to go on: with the text so far as the beginning of its own
-/// answer where it is known to continue that, else as it was.
-pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told) -> Continued {
+/// answer where it continues that in some `way`, else as it was.
+pub(super) fn continued(intake: &Intake, way: Prefill, told: &Told) -> Continued {
     let (id, spent) = (told.id.clone(), told.spent);
-    let way = route.provider.prefill_for(model);
     let habit = match way {
         Prefill::Message { repeats: true, .. } => Habit::Repeats,
         Prefill::Message { .. } | Prefill::Body(_) => Habit::GoesOn,

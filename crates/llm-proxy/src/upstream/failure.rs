@@ -85,6 +85,17 @@ impl Failure {
         failure
     }
 
+    /// Takes a refusal of a request for one of the answer's beginning that was put into it for this
+    /// attempt: as the client has sent it, it may be taken.
+    pub(crate) fn blame_beginning(&mut self) {
+        let kind = self.fault.kind;
+        let is_mistake = matches!(kind, FaultKind::CallerMistake | FaultKind::DoubtfulMistake);
+        if is_mistake || kind == FaultKind::CapabilityMissing && self.lacks.is_empty() {
+            self.fault.kind = FaultKind::ParameterRefused;
+            self.remedy = Remedy::Repair;
+        }
+    }
+
     /// A list of models that was refused.
     pub(crate) fn list_refused(status: StatusCode, body: &Bytes) -> Self {
         let kind = match status {

@@ -70,6 +70,13 @@ pub(crate) enum Recovery {
     Continuing(Box<Continuing>),
 }
 
+impl Recovery {
+    /// Whether the request has the beginning of its answer in it.
+    pub(crate) fn gives_beginning(&self) -> bool {
+        matches!(self, Self::Continuing(continuing) if continuing.join.was_given_the_text())
+    }
+}
+
 /// The beginning of an answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -231,11 +238,9 @@ impl Asked {
     /// Whether an answer that ended for this reason is as it should be though nothing is in it: a
     /// filter emptied it, or it was to go on with a text that it was given, and that is all.
     pub(super) fn may_be_empty(&self, finish_reason: Option<&str>) -> bool {
-        match (finish_reason, &self.recovery) {
-            (Some("content_filter"), _) => true,
-            (Some("stop"), Recovery::Continuing(continuing)) => {
-                continuing.join.was_given_the_text()
-            }
+        match finish_reason {
+            Some("content_filter") => true,
+            Some("stop") => self.recovery.gives_beginning(),
             _ => false,
         }
     }

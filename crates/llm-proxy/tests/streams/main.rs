@@ -8,6 +8,7 @@ mod harness;
 
 mod parts;
 
+mod afresh;
 mod again;
 mod beating;
 mod before;
