@@ -157,12 +157,16 @@ impl Rotation {
         self.progress.iter().filter(|progress| progress.tries > 0).count()
     }
 
-    /// Begins anew with the deployments that were not tried yet, until another deadline.
-    pub fn begin_again(&mut self, deadline: Timestamp) {
-        for progress in &mut self.progress {
-            progress.spent |= progress.tries > 0;
+    /// Begins anew after an answer broke off: without the deployments that had begun it, with those
+    /// that were not tried yet, and those whose limit may be over in time. The deadline is given for
+    /// as many as are left.
+    pub fn begin_again(&mut self, deadline: impl FnOnce(usize) -> Timestamp) {
+        for (index, progress) in self.progress.iter_mut().enumerate() {
+            let failed = self.tried.iter().filter(|tried| tried.candidate == index).count();
+            progress.spent |= progress.tries as usize > failed;
         }
-        self.deadline = deadline;
+        let spent = self.progress.iter().filter(|progress| progress.spent).count();
+        self.deadline = deadline(self.chain.len() - spent);
         self.waited = Duration::ZERO;
         self.waiting_since = None;
     }

@@ -353,18 +353,19 @@ impl Journey {
         response
     }
 
-    /// Begins anew after the answer broke off, with whom was not tried yet.
+    /// Begins anew after the answer broke off, with whom the rules leave.
     pub(super) fn begin_again(&mut self) {
         // The client has waited for the next word already: silence is bounded as in a stream, but
         // one provider that hangs must not use up the time of all who come after it.
         let rotation = &self.world.settings.rotation;
-        let untried = self.rotation.chain().len() - self.rotation.deployments_tried();
-        let before_last = untried.min(MOST_TRIED).saturating_sub(1) as u32;
-        let for_others = rotation.first_token_timeout.saturating_mul(before_last);
-        let patience = rotation.stall_timeout.saturating_add(for_others);
-        let patience = patience.min(rotation.request_timeout);
-        self.deadline = self.app.clock.now().after(patience);
-        self.rotation.begin_again(self.deadline);
+        let now = self.app.clock.now();
+        self.rotation.begin_again(|left| {
+            let before_last = left.min(MOST_TRIED).saturating_sub(1) as u32;
+            let for_others = rotation.first_token_timeout.saturating_mul(before_last);
+            let patience = rotation.stall_timeout.saturating_add(for_others);
+            self.deadline = now.after(patience.min(rotation.request_timeout));
+            self.deadline
+        });
     }
 
     /// How many different deployments were tried.

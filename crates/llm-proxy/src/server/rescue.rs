@@ -2,6 +2,8 @@
 //! one choice, no tool call begun. Either the other provider continues an assistant message that
 //! is given to it, or it starts afresh and repeats exactly what was sent, which is swallowed.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use engine::Step;
 use http::HeaderMap;
@@ -74,14 +76,17 @@ pub(super) async fn rescue(
     told: Told,
 ) -> (Journey, Result<Answered, Option<Bytes>>) {
     journey.begin_again();
-    let before = journey.deployments_tried();
+    let mut asked = BTreeSet::new();
     // A wait counts for nothing: news of others may end it many times. The deadline bounds it.
-    while journey.deployments_tried() - before < MOST_TRIED {
+    while asked.len() < MOST_TRIED {
         match journey.next() {
-            Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
-                Ok(answered) => return (journey, Ok(answered)),
-                Err(failed) => drop(journey.settle(failed)),
-            },
+            Step::Try(attempt) => {
+                asked.insert(attempt.lease.candidate);
+                match journey.attempt_as(attempt, Some(&told)).await {
+                    Ok(answered) => return (journey, Ok(answered)),
+                    Err(failed) => drop(journey.settle(failed)),
+                }
+            }
             Step::WaitUntil(moment) => journey.wait(moment).await,
             Step::Refuse(_) => break,
         }

@@ -26,3 +26,4 @@ mod refused_onward;
 mod seams;
 mod silence;
 mod splits;
+mod waiting;
