@@ -27,3 +27,4 @@ mod seams;
 mod silence;
 mod splits;
 mod waiting;
+mod words;
