@@ -172,7 +172,7 @@ impl Journey {
     /// Leaves out the beginning of the answer that a provider was given and refuses: from now on for
     /// its model if that is what it says, else for this request.
     fn start_afresh(&mut self, failed: &Failed, body: &[u8]) -> bool {
-        if !failed.had_beginning {
+        if !failed.had_beginning || self.intake.endpoint == Endpoint::Completions {
             return false;
         }
         let provider = &failed.route.provider.name;

@@ -17,6 +17,7 @@ mod counted;
 mod ends;
 mod gathered;
 mod held;
+mod legacy;
 mod nothing;
 mod onward;
 mod pace;
