@@ -23,6 +23,10 @@ use super::read_on::ReadOn;
 /// The largest head of a reply, and so much of a request waits at most for the system to take it.
 const LARGEST_BUFFER: usize = 128 << 10;
 
+/// Some edges add dozens of headers to those of the provider. Room for each costs instructions with
+/// every reply.
+const MOST_HEADERS: usize = 200;
+
 /// A connection that carries one request at a time.
 pub(super) struct Driven {
     sender: SendRequest<Segments>,
@@ -33,7 +37,7 @@ pub(super) struct Driven {
 impl Driven {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(LARGEST_BUFFER);
+        builder.max_buf_size(LARGEST_BUFFER).max_headers(MOST_HEADERS);
         let (sender, connection) = builder.handshake(ReadOn::from(stream)).await?;
         Ok(Self { sender, connection: Some(connection) })
     }
