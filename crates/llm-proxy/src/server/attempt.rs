@@ -152,7 +152,7 @@ impl Journey {
         let asked = self.asked(route, model, name, recovery);
         let mut outcome = send(&self.world.client, &prepared, &asked, limits).await;
         if let (true, Err(failure)) = (had_beginning, &mut outcome.result) {
-            failure.blame_beginning();
+            failure.blame_beginning(&self.intake.body);
         }
         let (adapted, asked_for_usage) = (prepared.adapted, prepared.hide_usage);
         Sent { outcome, adapted, asked_for_usage, had_beginning }
@@ -198,7 +198,9 @@ impl Journey {
         let usual = self.world.first_limit(route, model, stream, target.shown);
         let attempt = route.provider.timeouts.request.map_or(left, |own| own.min(left));
         let first = if is_last { attempt } else { usual.min(attempt) };
-        Limits { first, stall: self.world.stall_limit(route), attempt }
+        let stall = self.world.stall_limit(route);
+        let quiet = self.world.settings.rotation.request_timeout.max(stall);
+        Limits { first, stall, quiet, attempt }
     }
 
     fn hop(&self, target: &Target, outcome: &Outcome, started: Timestamp, took: Duration) -> Hop {

@@ -87,11 +87,16 @@ impl Failure {
 
     /// Takes a refusal of a request for one of the answer's beginning that was put into it for this
     /// attempt: as the client has sent it, it may be taken.
-    pub(crate) fn blame_beginning(&mut self) {
+    pub(crate) fn blame_beginning(&mut self, request: &[u8]) {
+        let body = self.original.as_ref().map_or(&[][..], |original| &original.body);
         let kind = self.fault.kind;
-        let is_mistake = matches!(kind, FaultKind::CallerMistake | FaultKind::DoubtfulMistake);
-        if is_mistake || kind == FaultKind::CapabilityMissing && self.lacks.is_empty() {
+        let is_refused = matches!(kind, FaultKind::CallerMistake | FaultKind::DoubtfulMistake)
+            || kind == FaultKind::CapabilityMissing && self.lacks.is_empty()
+            // A server of one's own breaks down over messages that its template does not know.
+            || kind == FaultKind::ServerError && dialect::refuses_beginning(body, request);
+        if is_refused {
             self.fault.kind = FaultKind::ParameterRefused;
+            self.fault.scope = Scope::Request;
             self.remedy = Remedy::Repair;
         }
     }

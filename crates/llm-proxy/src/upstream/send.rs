@@ -39,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) first: Duration,
     /// Between pieces after that.
     pub(crate) stall: Duration,
+    /// Between meaningful events of a stream, whatever else keeps it alive.
+    pub(crate) quiet: Duration,
     /// The whole attempt until its answer begins.
     pub(crate) attempt: Duration,
 }

@@ -25,6 +25,7 @@ fn refusals() -> Vec<Reply> {
         refusal("This model does not support assistant message prefill"),
         refusal("Bad Request"),
         refusal("The final message must be from the user").status(422),
+        error(500, "the last message must not be the assistant's", "server_error", "x"),
         raw_stream(joined(&[Events::error("prefill not supported", "invalid_request_error", "x")])),
     ]
 }
