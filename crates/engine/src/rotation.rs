@@ -5,6 +5,7 @@
 //! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
 
 mod findings;
+mod onward;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,20 +156,6 @@ impl Rotation {
     /// How many different deployments were tried.
     pub fn deployments_tried(&self) -> usize {
         self.progress.iter().filter(|progress| progress.tries > 0).count()
-    }
-
-    /// Begins anew after an answer broke off: without the deployments that had begun it, with those
-    /// that were not tried yet, and those whose limit may be over in time. The deadline is given for
-    /// as many as are left.
-    pub fn begin_again(&mut self, deadline: impl FnOnce(usize) -> Timestamp) {
-        for (index, progress) in self.progress.iter_mut().enumerate() {
-            let failed = self.tried.iter().filter(|tried| tried.candidate == index).count();
-            progress.spent |= progress.tries as usize > failed;
-        }
-        let spent = self.progress.iter().filter(|progress| progress.spent).count();
-        self.deadline = deadline(self.chain.len() - spent);
-        self.waited = Duration::ZERO;
-        self.waiting_since = None;
     }
 
     /// What to do at `now`.

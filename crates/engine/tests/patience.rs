@@ -77,6 +77,10 @@ fn an_answer_that_broke_off_goes_on_with_whom_was_limited_only_and_not_with_whom
     assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
     world.fail(journey, fault(FaultKind::NotAnAnswer, Scope::Request), Remedy::None);
     assert!(matches!(world.next(journey), Said::Refuse(..)));
+    world.journeys[journey].rotation.give_again(2);
+    assert_eq!(world.next_door(journey).unwrap(), "p2/k/m", "it can be asked in another way");
+    world.fail(journey, fault(FaultKind::NotAnAnswer, Scope::Request), Remedy::None);
+    assert!(matches!(world.next(journey), Said::Refuse(..)));
 }
 
 #[test]

@@ -43,6 +43,14 @@ pub(crate) struct Failed {
     pub(super) had_beginning: bool,
 }
 
+impl Failed {
+    /// The deployment, if it was given the beginning of its answer and said something else.
+    pub(super) fn misread(&self) -> Option<usize> {
+        let has_misread = self.had_beginning && self.failure.is_other_text();
+        has_misread.then(|| self.held.deployment())
+    }
+}
+
 /// Where one attempt goes.
 struct Target {
     deployment: usize,

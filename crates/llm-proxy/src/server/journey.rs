@@ -353,6 +353,12 @@ impl Journey {
         response
     }
 
+    /// Lets a deployment be asked once more, without the beginning that it was given.
+    pub(super) fn ask_afresh(&mut self, deployment: usize) {
+        self.mends.push((deployment, BEGINNING.to_owned(), Mend::Afresh));
+        self.rotation.give_again(deployment);
+    }
+
     /// Begins anew after the answer broke off, with whom the rules leave.
     pub(super) fn begin_again(&mut self) {
         // The client has waited for the next word already: silence is bounded as in a stream, but

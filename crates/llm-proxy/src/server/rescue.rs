@@ -84,10 +84,13 @@ fn is_plain_prompt(intake: &Intake) -> bool {
     is_text && is_off("suffix", b"\"\"") && is_off("echo", b"false") && is_off("best_of", b"1")
 }
 
-/// Finds a provider that goes on, else gives what was left unsaid; the journey in any case.
+/// Finds a provider that goes on, else gives what was left unsaid; the journey in any case. The
+/// deployment `misread`, or another one, may have been given the text and have said something else:
+/// if nobody is left, it is asked afresh.
 pub(super) async fn rescue(
     mut journey: Journey,
     told: Told,
+    mut misread: Option<usize>,
 ) -> (Journey, Result<Answered, Option<Bytes>>) {
     journey.begin_again();
     let mut asked = BTreeSet::new();
@@ -98,11 +101,17 @@ pub(super) async fn rescue(
                 asked.insert(attempt.lease.candidate);
                 match journey.attempt_as(attempt, Some(&told)).await {
                     Ok(answered) => return (journey, Ok(answered)),
-                    Err(failed) => drop(journey.settle(failed)),
+                    Err(failed) => {
+                        misread = misread.or(failed.misread());
+                        journey.settle(failed);
+                    }
                 }
             }
             Step::WaitUntil(moment) => journey.wait(moment).await,
-            Step::Refuse(_) => break,
+            Step::Refuse(_) => match misread.take() {
+                Some(deployment) => journey.ask_afresh(deployment),
+                None => break,
+            },
         }
     }
     (journey, Err(told.unsaid))

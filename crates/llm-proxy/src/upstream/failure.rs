@@ -7,6 +7,9 @@ use http::{HeaderMap, StatusCode};
 
 use super::client::SendError;
 
+/// What the rotation header says of a stream that does not go on with the one before it.
+const OTHER_TEXT: &str = "other-text";
+
 /// The provider's own answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Original {
@@ -60,7 +63,12 @@ impl Failure {
     pub(crate) fn other_text() -> Self {
         let detail = "it did not repeat what was sent already";
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Request, detail);
-        Self::mute(fault, Remedy::None, "other-text")
+        Self::mute(fault, Remedy::None, OTHER_TEXT)
+    }
+
+    /// Whether it is a stream that says something else than what it was to go on with.
+    pub(crate) fn is_other_text(&self) -> bool {
+        self.word == OTHER_TEXT
     }
 
     /// A reply that is no answer.

@@ -282,6 +282,11 @@ impl EventStream {
         self.filter.usage.as_ref()
     }
 
+    /// Whether the provider was given the beginning of this answer.
+    pub(crate) fn was_given_the_text(&self) -> bool {
+        self.filter.was_given_the_text()
+    }
+
     /// What the client has of the answer, if another provider could go on with it.
     pub(crate) fn take_told(&mut self) -> Option<Told> {
         let unsaid = self.filter.unsaid();

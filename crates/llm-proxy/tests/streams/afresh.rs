@@ -99,3 +99,36 @@ async fn a_refusal_that_may_mean_anything_is_not_remembered() {
         proxy.send(post("/reset")).await;
     }
 }
+
+#[tokio::test]
+async fn the_only_one_left_that_may_repeat_a_line_or_not_is_asked_afresh() {
+    const LINE: &str = "All work and no play.\n";
+    for rest in ["Makes Jack", LINE] {
+        let a = always(A.cut(&[LINE])).await;
+        let b = always(B.whole(&[LINE, rest])).await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_one_answer(&broken_again(&proxy).await, &format!("{LINE}{rest}"));
+        assert_eq!(last_message(&b.requests()[0])["role"], "assistant");
+        assert_eq!(last_message(&b.requests()[1])["role"], "user");
+        assert_eq!((a.count(), b.count()), (1, 2));
+        let b = proxy.provider("b").await;
+        assert_eq!((&b["available"], &b["last_error"]), (&json!(true), &Value::Null), "{b}");
+    }
+    // Where another one is left, that one comes first.
+    let a = always(A.cut(&[LINE])).await;
+    let (b, c) = (always(B.whole(&[LINE, "x"])).await, always(Part("c").whole(&["It"])).await);
+    let setup = Setup::new().provider("a", &a).provider("b", &b).with("prefill: true");
+    let proxy = setup.provider("c", &c).with("prefill: true").start().await;
+    assert_one_answer(&broken_again(&proxy).await, &format!("{LINE}It"));
+    assert_eq!((b.count(), c.count()), (1, 1));
+    // And one that says something else once more is not asked for ever.
+    let a = always(A.cut(&[LINE])).await;
+    let b = asked(|request: &Recorded| {
+        let is_given = last_message(request)["role"] == "assistant";
+        B.whole(if is_given { &[LINE, "x"] } else { &["Else"] })
+    });
+    let b = b.await;
+    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+    assert_interrupted(&broken_again(&proxy).await, LINE, "a");
+    assert_eq!((a.count(), b.count()), (1, 2));
+}
