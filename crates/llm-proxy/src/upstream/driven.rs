@@ -23,9 +23,9 @@ use super::read_on::ReadOn;
 /// The largest head of a reply, and so much of a request waits at most for the system to take it.
 const LARGEST_BUFFER: usize = 128 << 10;
 
-/// Some edges add dozens of headers to those of the provider. Room for each costs instructions with
-/// every reply.
-const MOST_HEADERS: usize = 200;
+/// How many headers a reply may have where one had more than the library's usual 100. Room for them
+/// costs instructions with every reply.
+const MANY_HEADERS: usize = 1_000;
 
 /// A connection that carries one request at a time.
 pub(super) struct Driven {
@@ -35,9 +35,12 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+    pub(super) async fn new(stream: Stream, has_many_headers: bool) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(LARGEST_BUFFER).max_headers(MOST_HEADERS);
+        builder.max_buf_size(LARGEST_BUFFER);
+        if has_many_headers {
+            builder.max_headers(MANY_HEADERS);
+        }
         let (sender, connection) = builder.handshake(ReadOn::from(stream)).await?;
         Ok(Self { sender, connection: Some(connection) })
     }

@@ -95,11 +95,24 @@ async fn one_connection_carries_requests_in_turn() {
 }
 
 #[tokio::test]
-async fn a_reply_with_more_headers_than_usual_is_read() {
-    let headers = "x-more: y\r\n".repeat(190);
-    let reply = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 4\r\n\r\nfine");
-    let server = Server::start(reply.leak(), 1).await;
-    assert_eq!(whole(&client(), &server).await, "fine");
+async fn a_reply_with_more_headers_than_usual_is_read_and_expected_from_then_on() {
+    let reply = |lines| {
+        let headers = "x-more: y\r\n".repeat(lines);
+        format!("HTTP/1.1 200 OK\r\n{headers}content-length: 4\r\n\r\nfine").leak()
+    };
+    let (client, server) = (client(), Server::start(reply(900), usize::MAX).await);
+    for _ in 0..3 {
+        assert_eq!(whole(&client, &server).await, "fine");
+    }
+    assert_eq!(server.connections(), 2);
+    // There is an end to it, and it is not looked for again.
+    let server = Server::start(reply(1_100), 1).await;
+    for connections in [2, 3] {
+        let error = soon(client.send(&server.request())).await.unwrap_err();
+        let said = super::super::send::describe(&error);
+        assert!(said.contains("message head is too large"), "{said}");
+        assert_eq!(server.connections(), connections);
+    }
 }
 
 #[tokio::test]
