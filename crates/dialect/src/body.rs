@@ -156,6 +156,11 @@ impl ErrorBody {
         FIELDS.iter().find_map(field)
     }
 
+    /// Why an answer ended, by its own word.
+    pub(crate) fn finish_reason(&self) -> Option<&str> {
+        walk(&self.value).find(|(key, _)| *key == "finish_reason")?.1.as_str()
+    }
+
     /// Whether a body that came with a 200 tells of an error all the same.
     pub(crate) fn carries_error(&self) -> bool {
         let root = self.value.get(0).unwrap_or(&self.value);
@@ -213,12 +218,19 @@ fn event_data(text: &str) -> Option<String> {
 
 /// The provider's message: the words of whoever really failed, where an aggregator has kept them.
 fn own_words(value: &Value) -> String {
-    let message = message_of(value, 0).unwrap_or_default();
+    let Some(message) = message_of(value, 0) else { return words_in_choice(value) };
     if !message.eq_ignore_ascii_case("provider returned error") {
         return message;
     }
     let raw = walk(value).find(|(key, _)| *key == "raw").and_then(|(_, raw)| scalar(raw));
     raw.map_or(message, |raw| clipped(&raw, TEXT_KEPT).to_owned())
+}
+
+/// The words of an error that stands in the choice which it ended.
+fn words_in_choice(value: &Value) -> String {
+    let choices = value.get("choices").into_iter().flat_map(walk);
+    let mut errors = choices.filter(|(key, _)| *key == "error");
+    errors.find_map(|(_, error)| message_of(error, 0)).unwrap_or_default()
 }
 
 fn message_of(value: &Value, depth: usize) -> Option<String> {

@@ -4,6 +4,7 @@
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
 mod ability;
+mod beginning;
 mod beside;
 mod body;
 mod ceiling;
@@ -109,6 +110,14 @@ pub fn error_in_success(reply: &Reply<'_>, data: &[u8]) -> Option<Reading> {
     body.carries_error().then(|| within_success(reply, body))
 }
 
+/// Reads the data of a stream's event that is known to be an error, by the event's name or by a
+/// finish reason: of any shape, words too. `None` if it says nothing at all.
+pub fn error_event(reply: &Reply<'_>, data: &[u8]) -> Option<Reading> {
+    let body = ErrorBody::read(data);
+    let is_mute = body.message.is_empty() && body.labels.is_empty();
+    (!is_mute).then(|| within_success(reply, body))
+}
+
 /// Reads what the headers of any reply say is left, and those that an aggregator has put into
 /// the error body.
 pub fn budgets(reply: &Reply<'_>, body: Option<&[u8]>) -> Vec<Budget> {
@@ -131,6 +140,12 @@ pub fn shared_class(provider: &str) -> Option<&'static str> {
 /// messages that another provider has left there. `None` if it is not known to be that.
 pub fn refused_history(body: &[u8], request: &[u8]) -> Option<HistoryFault> {
     history::refused(&ErrorBody::read(body), &Sent::new(request))
+}
+
+/// Whether a reply to a request that ends with the beginning of its answer refuses that it does,
+/// whatever the beginning is.
+pub fn refuses_beginning(body: &[u8], request: &[u8]) -> bool {
+    beginning::is_refused(&ErrorBody::read(body), &Sent::new(request))
 }
 
 /// The top-level name of the parameter that a [`FaultKind::ParameterRefused`] is about, of
@@ -206,11 +221,21 @@ fn reading(seen: &Evidence<'_>) -> Reading {
 
 fn fault(seen: &Evidence<'_>) -> Fault {
     let meaning = rules::meaning(seen);
-    let detail = match seen.body.message.as_str() {
-        "" => format!("status {} without a message ({})", seen.status, meaning.name),
-        message => detail::shown(message, &seen.shared),
+    let detail = match (seen.body.message.as_str(), seen.status) {
+        ("", 0) => wordless(&seen.body),
+        ("", status) => format!("status {status} without a message ({})", meaning.name),
+        (message, _) => detail::shown(message, &seen.shared),
     };
     Fault { kind: meaning.kind, scope: meaning.scope, resume: meaning.resume, detail }
+}
+
+/// What is told of an error that names neither a status nor a reason in words.
+fn wordless(body: &ErrorBody) -> String {
+    let reason = body.finish_reason().map(|reason| detail::shown(reason, &Shared::default()));
+    reason.map_or_else(
+        || "an error without a message".to_owned(),
+        |reason| format!("it ended with finish_reason {reason}"),
+    )
 }
 
 fn within_success(reply: &Reply<'_>, body: ErrorBody) -> Reading {

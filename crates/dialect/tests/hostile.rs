@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use dialect::{
-    Reading, Reply, budgets, error_in_success, failure, refused_history, refused_parameter,
-    refuses_value_only, replacement_for, stated_ceiling,
+    Reading, Reply, budgets, error_event, error_in_success, failure, refused_history,
+    refused_parameter, refuses_value_only, replacement_for, stated_ceiling,
 };
 use engine::{Fault, FaultKind, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -86,6 +86,9 @@ fn ask_everything(reply: &Reply<'_>, body: &[u8]) {
     let fault = failure(reply, body).fault;
     assert!(bounded(&fault, reply.now), "{fault:?}");
     if let Some(Reading { fault, .. }) = error_in_success(reply, body) {
+        assert!(bounded(&fault, reply.now), "{fault:?}");
+    }
+    if let Some(Reading { fault, .. }) = error_event(reply, body) {
         assert!(bounded(&fault, reply.now), "{fault:?}");
     }
     let budgets = budgets(reply, Some(body));
@@ -217,5 +220,33 @@ fn a_page_or_an_answer_is_not_an_error_in_a_success() {
     let harmless: &[&[u8]] = &[b"", b"null", b"[DONE]", b"<html>error</html>", b"[]", b"\"error\""];
     for data in harmless {
         assert_eq!(error_in_success(&reply, data), None);
+    }
+}
+
+#[test]
+fn an_error_event_is_read_whatever_its_shape() {
+    let headers = HeaderMap::new();
+    let reply = Reply { status: 200, ..reply(&headers) };
+    let of = |data: &[u8]| error_event(&reply, data).map(|read| read.fault);
+    for mute in [&b""[..], b"{}", b"null", b"[]"] {
+        assert_eq!(of(mute), None);
+    }
+    for (data, kind, detail) in [
+        (&b"overloaded"[..], FaultKind::Overloaded, "overloaded"),
+        (b"\"oh dear\"", FaultKind::ServerError, "oh dear"),
+        (b"{\"message\":\"oh dear\"}", FaultKind::ServerError, "oh dear"),
+        (
+            br#"{"choices":[{"error":{"message":"oh dear","code":503},"finish_reason":"error"}]}"#,
+            FaultKind::Overloaded,
+            "oh dear",
+        ),
+        (
+            br#"{"choices":[{"delta":{},"finish_reason":"abort"}]}"#,
+            FaultKind::ServerError,
+            "it ended with finish_reason abort",
+        ),
+    ] {
+        let fault = of(data).unwrap();
+        assert_eq!((fault.kind, fault.detail.as_str()), (kind, detail));
     }
 }

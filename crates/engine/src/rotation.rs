@@ -5,6 +5,7 @@
 //! deployments broken is answered by the twelfth. Repeats in place and waits are bounded apart.
 
 mod findings;
+mod onward;
 mod resort;
 
 use std::sync::Arc;
@@ -156,16 +157,6 @@ impl Rotation {
     /// How many different deployments were tried.
     pub fn deployments_tried(&self) -> usize {
         self.progress.iter().filter(|progress| progress.tries > 0).count()
-    }
-
-    /// Begins anew with the deployments that were not tried yet, until another deadline.
-    pub fn begin_again(&mut self, deadline: Timestamp) {
-        for progress in &mut self.progress {
-            progress.spent |= progress.tries > 0;
-        }
-        self.deadline = deadline;
-        self.waited = Duration::ZERO;
-        self.waiting_since = None;
     }
 
     /// What to do at `now`.

@@ -55,6 +55,35 @@ fn a_request_does_not_wait_in_place_for_ever() {
 }
 
 #[test]
+fn an_answer_that_broke_off_goes_on_with_whom_was_limited_only_and_not_with_whom_had_begun_it() {
+    let mut world = World::new(plain(4));
+    let journey = world.request();
+    let broken = || fault(FaultKind::TimedOut, Scope::Deployment);
+    for seen in [broken(), limited(world.now, 2 * SECOND)] {
+        world.next_door(journey).unwrap();
+        world.fail(journey, seen, Remedy::None);
+    }
+    assert_eq!(world.next_door(journey).unwrap(), "p2/k/m");
+    world.succeed(journey, None);
+    let deadline = at(NOON + MINUTE);
+    world.journeys[journey].rotation.begin_again(|left| {
+        assert_eq!(left, 2);
+        deadline
+    });
+    assert_eq!(world.next_door(journey).unwrap(), "p3/k/m");
+    world.fail(journey, fault(FaultKind::NotAnAnswer, Scope::Request), Remedy::None);
+    assert_eq!(world.next(journey), Said::Wait(NOON + 2 * SECOND));
+    world.now = at(NOON + 2 * SECOND);
+    assert_eq!(world.next_door(journey).unwrap(), "p1/k/m");
+    world.fail(journey, fault(FaultKind::NotAnAnswer, Scope::Request), Remedy::None);
+    assert!(matches!(world.next(journey), Said::Refuse(..)));
+    world.journeys[journey].rotation.give_again(2);
+    assert_eq!(world.next_door(journey).unwrap(), "p2/k/m", "it can be asked in another way");
+    world.fail(journey, fault(FaultKind::NotAnAnswer, Scope::Request), Remedy::None);
+    assert!(matches!(world.next(journey), Said::Refuse(..)));
+}
+
+#[test]
 fn a_limit_of_zero_is_no_wait() {
     let mut specs = plain(1);
     specs[0].limits.requests_per_minute = Some(0);

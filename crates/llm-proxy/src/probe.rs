@@ -99,7 +99,7 @@ async fn answer(world: &World, clock: &Arc<Clock>, index: usize) -> Finding {
         clock: Arc::clone(clock),
         recovery: Recovery::Off,
     };
-    let limits = Limits { first: PATIENCE, stall: PATIENCE, attempt: PATIENCE };
+    let limits = Limits { first: PATIENCE, stall: PATIENCE, quiet: PATIENCE, attempt: PATIENCE };
     match send(&world.client, &prepared, &asked, limits).await.result {
         Ok(_) => Finding { good: true, told: format!("answered as {model}") },
         Err(failure) => {

@@ -39,7 +39,12 @@ pub(crate) enum Mend {
     Off,
     /// Mend the messages, whatever the parameters are.
     Messages(MessageRefusal),
+    /// Give it no beginning of an answer as the last message: it starts afresh.
+    Afresh,
 }
+
+/// Under which name it is known that no beginning of an answer is taken.
+pub(crate) const BEGINNING: &str = "messages.prefill";
 
 /// Values of a parameter as a request writes them, by their digests; the newest last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::Timestamp;
 use http::StatusCode;
+use settings::Prefill;
 use wire::usage::Usage;
 
 use super::discover::discover;
@@ -13,6 +14,7 @@ use super::journey::Journey;
 use super::recording::Hop;
 use super::rescue::continued;
 use crate::app::Held;
+use crate::refused::BEGINNING;
 use crate::upstream::{Answer, Asked, Failure, Limits, Outcome, Recovery, Told, prepare, send};
 use crate::world::{AUTO_MODEL, Route};
 
@@ -37,6 +39,16 @@ pub(crate) struct Failed {
     pub(super) asked_for_usage: bool,
     /// Parameters that were mended before it was sent.
     pub(super) adapted: Vec<String>,
+    /// Whether it was given the beginning of its answer.
+    pub(super) had_beginning: bool,
+}
+
+impl Failed {
+    /// The deployment, if it was given the beginning of its answer and said something else.
+    pub(super) fn misread(&self) -> Option<usize> {
+        let has_misread = self.had_beginning && self.failure.is_other_text();
+        has_misread.then(|| self.held.deployment())
+    }
 }
 
 /// Where one attempt goes.
@@ -58,6 +70,7 @@ struct Sent {
     outcome: Outcome,
     adapted: Vec<String>,
     asked_for_usage: bool,
+    had_beginning: bool,
 }
 
 impl Journey {
@@ -84,7 +97,7 @@ impl Journey {
         let hop = self.hop(&target, &sent.outcome, started, took);
         self.recording.tried(hop);
         let Target { route, model, .. } = target;
-        let Sent { outcome, adapted, asked_for_usage } = sent;
+        let Sent { outcome, adapted, asked_for_usage, had_beginning } = sent;
         match outcome.result {
             Ok(answer) => {
                 held.answered(&outcome.budgets, matches!(answer, Answer::Stream(_)));
@@ -98,7 +111,9 @@ impl Journey {
                 if let Some(size) = failure.size {
                     held.learn_size(size);
                 }
-                Err(Failed { held, failure, route, model, asked_for_usage, adapted })
+                let failed =
+                    Failed { held, failure, route, model, asked_for_usage, adapted, had_beginning };
+                Err(failed)
             }
         }
     }
@@ -123,24 +138,35 @@ impl Journey {
     async fn send(&mut self, target: &mut Target, limits: Limits, told: Option<&Told>) -> Sent {
         if let Err(failure) = self.find_model(target, limits).await {
             let outcome = Outcome { budgets: Vec::new(), result: Err(failure) };
-            return Sent { outcome, adapted: Vec::new(), asked_for_usage: false };
+            let (asked_for_usage, had_beginning) = (false, false);
+            return Sent { outcome, adapted: Vec::new(), asked_for_usage, had_beginning };
         }
         let Target { deployment, route, key, model, told: name, series, .. } = target;
         self.recording.tries(route, *key, name, *series);
-        let continued = told.map(|told| continued(&self.intake, route, model, told));
+        let mut mends = self.app.refused.of(&route.provider.name, model);
+        let once = self.mends.iter().filter(|(at, ..)| *at == *deployment);
+        mends.extend(once.map(|(_, name, mend)| (name.clone(), mend.clone())));
+        let way = if mends.contains_key(BEGINNING) {
+            Prefill::No
+        } else {
+            route.provider.prefill_for(model)
+        };
+        let continued = told.map(|told| continued(&self.intake, way, told));
         let (intake, recovery) = match &continued {
             Some(continued) => (&continued.intake, continued.recovery.clone()),
             None => (&self.intake, self.recovery()),
         };
-        let mut mends = self.app.refused.of(&route.provider.name, model);
-        let once = self.mends.iter().filter(|(at, ..)| *at == *deployment);
-        mends.extend(once.map(|(_, name, mend)| (name.clone(), mend.clone())));
+        let had_beginning = recovery.gives_beginning();
         let repairs = self.repairs.iter().filter(|(at, _)| *at == *deployment);
         let repairs: Vec<_> = repairs.map(|(_, repair)| repair).collect();
         let prepared = prepare(intake, route, *key, model, &mends, &repairs);
         let asked = self.asked(route, model, name, recovery);
-        let outcome = send(&self.world.client, &prepared, &asked, limits).await;
-        Sent { outcome, adapted: prepared.adapted, asked_for_usage: prepared.hide_usage }
+        let mut outcome = send(&self.world.client, &prepared, &asked, limits).await;
+        if let (true, Err(failure)) = (had_beginning, &mut outcome.result) {
+            failure.blame_beginning(&self.intake.body);
+        }
+        let (adapted, asked_for_usage) = (prepared.adapted, prepared.hide_usage);
+        Sent { outcome, adapted, asked_for_usage, had_beginning }
     }
 
     /// Puts a real model in the place of `auto`.
@@ -183,7 +209,9 @@ impl Journey {
         let usual = self.world.first_limit(route, model, stream, target.shown);
         let attempt = route.provider.timeouts.request.map_or(left, |own| own.min(left));
         let first = if is_last { attempt } else { usual.min(attempt) };
-        Limits { first, stall: self.world.stall_limit(route), attempt }
+        let stall = self.world.stall_limit(route);
+        let quiet = self.world.settings.rotation.request_timeout.max(stall);
+        Limits { first, stall, quiet, attempt }
     }
 
     fn hop(&self, target: &Target, outcome: &Outcome, started: Timestamp, took: Duration) -> Hop {

@@ -15,9 +15,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::sse::data_event;
 
 use super::body::ClientBody;
+use super::error::ProxyError;
 use super::intake::Intake;
 use super::relay::relay;
 use crate::app::App;
@@ -66,13 +68,14 @@ pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<Clie
     let Some(every) = wanted else {
         return relay(app, intake).await;
     };
+    let ending = Box::pin(app.ending.clone().cancelled_owned());
     let app = Arc::clone(app);
     let mut relaying: Relaying = Box::pin(async move { relay(&app, intake).await });
     if let Ok(response) = tokio::time::timeout(every, &mut relaying).await {
         return response;
     }
     let beat = Beat::new(Duration::ZERO, every);
-    let waiting = Waiting { stage: Stage::Relaying(relaying), beat };
+    let waiting = Waiting { stage: Stage::Relaying(relaying), beat, ending };
     let mut response = Response::new(ClientBody::Waiting(Box::new(waiting)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -85,6 +88,8 @@ pub(crate) async fn relay_alive(app: &Arc<App>, intake: Intake) -> Response<Clie
 pub(crate) struct Waiting {
     stage: Stage,
     beat: Beat,
+    /// Ready when the process ends.
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 enum Stage {
@@ -104,13 +109,16 @@ impl Waiting {
         loop {
             match &mut self.stage {
                 Stage::Relaying(relaying) => {
-                    if let Poll::Ready(response) = relaying.as_mut().poll(cx) {
-                        let status = response.status();
-                        let body = Box::new(response.into_body());
-                        self.stage = Stage::Answering { status, body };
-                        continue;
-                    }
-                    return self.beat.poll(cx).map(Some);
+                    let response = match relaying.as_mut().poll(cx) {
+                        Poll::Ready(response) => response,
+                        Poll::Pending if self.ending.as_mut().poll(cx).is_ready() => {
+                            ProxyError::stopping().into_response()
+                        }
+                        Poll::Pending => return self.beat.poll(cx).map(Some),
+                    };
+                    let status = response.status();
+                    let body = Box::new(response.into_body());
+                    self.stage = Stage::Answering { status, body };
                 }
                 Stage::Answering { status, body } => {
                     let is_error = !status.is_success();

@@ -23,7 +23,7 @@ use super::report;
 use super::rescue::{MOST_TRIED, refuses_recovery};
 use super::wishes::Wishes;
 use crate::app::App;
-use crate::refused::{Mend, Values};
+use crate::refused::{BEGINNING, Mend, Values};
 use crate::repairs;
 use crate::upstream::{Original, is_at_most, is_longer};
 use crate::world::{AUTO_MODEL, World};
@@ -46,7 +46,7 @@ pub(crate) struct Journey {
     originals: Vec<Option<Original>>,
     /// Repairs of the history, by the deployment that wants them.
     pub(super) repairs: Vec<(usize, Repair)>,
-    /// Parameters that a deployment refuses beside the others of this request only.
+    /// What a deployment refuses of this request only.
     pub(super) mends: Vec<(usize, String, Mend)>,
 }
 
@@ -169,7 +169,25 @@ impl Journey {
             Some(fault) => self.repair_history(failed, fault),
             None => self.mend_parameter(failed, body),
         };
-        if is_mended { Remedy::Repair } else { Remedy::None }
+        if is_mended || self.start_afresh(failed, body) { Remedy::Repair } else { Remedy::None }
+    }
+
+    /// Leaves out the beginning of the answer that a provider was given and refuses: from now on for
+    /// its model if that is what it says, else for this request.
+    fn start_afresh(&mut self, failed: &Failed, body: &[u8]) -> bool {
+        if !failed.had_beginning || self.intake.endpoint == Endpoint::Completions {
+            return false;
+        }
+        let provider = &failed.route.provider.name;
+        self.app.log.info(format_args!(
+            "{provider}: does not go on with a text that it is given, asking it afresh"
+        ));
+        if dialect::refuses_beginning(body, &self.intake.body) {
+            self.app.refused.remember(provider, &failed.model, BEGINNING, Mend::Afresh);
+            self.app.memory.touch();
+        }
+        self.mends.push((failed.held.deployment(), BEGINNING.to_owned(), Mend::Afresh));
+        true
     }
 
     /// Whether a parameter, or a field of the messages, is refused though it was mended: who says so
@@ -356,18 +374,25 @@ impl Journey {
         response
     }
 
-    /// Begins anew after the answer broke off, with whom was not tried yet.
+    /// Lets a deployment be asked once more, without the beginning that it was given.
+    pub(super) fn ask_afresh(&mut self, deployment: usize) {
+        self.mends.push((deployment, BEGINNING.to_owned(), Mend::Afresh));
+        self.rotation.give_again(deployment);
+    }
+
+    /// Begins anew after the answer broke off, with whom the rules leave.
     pub(super) fn begin_again(&mut self) {
         // The client has waited for the next word already: silence is bounded as in a stream, but
         // one provider that hangs must not use up the time of all who come after it.
         let rotation = &self.world.settings.rotation;
-        let untried = self.rotation.chain().len() - self.rotation.deployments_tried();
-        let before_last = untried.min(MOST_TRIED).saturating_sub(1) as u32;
-        let for_others = rotation.first_token_timeout.saturating_mul(before_last);
-        let patience = rotation.stall_timeout.saturating_add(for_others);
-        let patience = patience.min(rotation.request_timeout);
-        self.deadline = self.app.clock.now().after(patience);
-        self.rotation.begin_again(self.deadline);
+        let now = self.app.clock.now();
+        self.rotation.begin_again(|left| {
+            let before_last = left.min(MOST_TRIED).saturating_sub(1) as u32;
+            let for_others = rotation.first_token_timeout.saturating_mul(before_last);
+            let patience = rotation.stall_timeout.saturating_add(for_others);
+            self.deadline = now.after(patience.min(rotation.request_timeout));
+            self.deadline
+        });
     }
 
     /// How many different deployments were tried.

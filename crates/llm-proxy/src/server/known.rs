@@ -85,6 +85,7 @@ fn done(mend: &Mend) -> String {
         Mend::Messages(MessageRefusal::NullContent) => "empty instead of null".to_owned(),
         Mend::Messages(MessageRefusal::ContentParts) => "one text instead of parts".to_owned(),
         Mend::Messages(MessageRefusal::StrictTools) => "left out of tools".to_owned(),
+        Mend::Afresh => "not used".to_owned(),
     }
 }
 

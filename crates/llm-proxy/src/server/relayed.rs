@@ -275,6 +275,8 @@ impl Relayed {
             failure.word
         ));
         self.broken.get_or_insert_with(|| (name.clone(), detail.clone()));
+        let has_misread = failure.is_other_text() && playing.stream.was_given_the_text();
+        let misread = has_misread.then(|| playing.held.deployment());
         let set_aside = playing.held.broken(&failure.fault);
         if let Some(recording) = self.recording() {
             recording.broke(&failure.fault, set_aside);
@@ -284,7 +286,7 @@ impl Relayed {
         match (told, self.journey.take()) {
             (Some(told), Some(journey)) if self.rescues < MOST_RESCUES => {
                 self.rescues += 1;
-                self.state = State::Seeking(Box::pin(rescue(*journey, told)));
+                self.state = State::Seeking(Box::pin(rescue(*journey, told, misread)));
                 None
             }
             (told, journey) => {

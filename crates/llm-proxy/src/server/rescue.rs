@@ -2,13 +2,16 @@
 //! one choice, no tool call begun. Either the other provider continues an assistant message that
 //! is given to it, or it starts afresh and repeats exactly what was sent, which is swallowed.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use engine::Step;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use settings::Prefill;
 use wire::Endpoint;
-use wire::continuation::{Continuation, Habit, put_beginning};
+use wire::continuation::{Continuation, Habit, lengthen_prompt, put_beginning};
+use wire::json::Kind;
 use wire::request::RequestScan;
 use wire::splice::{Edit, splice};
 
@@ -17,7 +20,6 @@ use super::error::ProxyError;
 use super::intake::Intake;
 use super::journey::Journey;
 use crate::upstream::{Continuing, Recovery, Told};
-use crate::world::Route;
 
 /// A request header that switches recovery off: `off`; `auto` is as it is configured.
 pub(crate) const STREAM_RECOVERY: HeaderName = HeaderName::from_static("x-stream-recovery");
@@ -50,7 +52,11 @@ impl Journey {
     pub(super) fn recovery(&self) -> Recovery {
         let scan = &self.intake.scan;
         let is_on = self.world.settings.rotation.stream_recovery == settings::StreamRecovery::Auto;
-        let is_plain = self.intake.endpoint == Endpoint::Chat
+        let is_of_text = match self.intake.endpoint {
+            Endpoint::Chat => true,
+            Endpoint::Completions => is_plain_prompt(&self.intake),
+        };
+        let is_plain = is_of_text
             && scan.stream
             && scan.n.is_none_or(|n| n <= 1)
             && !wants_logprobs(&self.intake);
@@ -69,63 +75,82 @@ fn wants_logprobs(intake: &Intake) -> bool {
     value.is_some_and(|value| !value.is_null() && value.raw() != b"false")
 }
 
-/// Finds a provider that goes on, else gives what was left unsaid; the journey in any case.
+/// Whether a legacy request asks for nothing but what follows one text.
+fn is_plain_prompt(intake: &Intake) -> bool {
+    let is_off = |name: &str, off: &[u8]| {
+        intake.parameter(name).is_none_or(|given| given.is_null() || given.raw() == off)
+    };
+    let is_text = intake.parameter("prompt").is_some_and(|prompt| prompt.kind() == Kind::String);
+    is_text && is_off("suffix", b"\"\"") && is_off("echo", b"false") && is_off("best_of", b"1")
+}
+
+/// Finds a provider that goes on, else gives what was left unsaid; the journey in any case. The
+/// deployment `misread`, or another one, may have been given the text and have said something else:
+/// if nobody is left, it is asked afresh.
 pub(super) async fn rescue(
     mut journey: Journey,
     told: Told,
+    mut misread: Option<usize>,
 ) -> (Journey, Result<Answered, Option<Bytes>>) {
     journey.begin_again();
-    let before = journey.deployments_tried();
+    let mut asked = BTreeSet::new();
     // A wait counts for nothing: news of others may end it many times. The deadline bounds it.
-    while journey.deployments_tried() - before < MOST_TRIED {
+    while asked.len() < MOST_TRIED {
         match journey.next() {
-            Step::Try(attempt) => match journey.attempt_as(attempt, Some(&told)).await {
-                Ok(answered) => return (journey, Ok(answered)),
-                Err(failed) => drop(journey.settle(failed)),
-            },
+            Step::Try(attempt) => {
+                asked.insert(attempt.lease.candidate);
+                match journey.attempt_as(attempt, Some(&told)).await {
+                    Ok(answered) => return (journey, Ok(answered)),
+                    Err(failed) => {
+                        misread = misread.or(failed.misread());
+                        journey.settle(failed);
+                    }
+                }
+            }
             Step::WaitUntil(moment) => journey.wait(moment).await,
-            Step::Refuse(_) => break,
+            Step::Refuse(_) => match misread.take() {
+                Some(deployment) => journey.ask_afresh(deployment),
+                None => break,
+            },
         }
     }
     (journey, Err(told.unsaid))
 }
 
 /// The request for a provider that is to go on: with the text so far as the beginning of its own
-/// answer where it is known to continue that, else as it was.
-pub(super) fn continued(intake: &Intake, route: &Route, model: &str, told: &Told) -> Continued {
+/// answer where it continues that in some `way`, else as it was.
+pub(super) fn continued(intake: &Intake, way: Prefill, told: &Told) -> Continued {
     let (id, spent) = (told.id.clone(), told.spent);
-    let way = route.provider.prefill_for(model);
     let habit = match way {
         Prefill::Message { repeats: true, .. } => Habit::Repeats,
         Prefill::Message { .. } | Prefill::Body(_) => Habit::GoesOn,
         Prefill::Unknown | Prefill::No | Prefill::Plain => Habit::Unknown,
     };
-    let (intake, join) = match prefilled(intake, way, told) {
-        Some(intake) => (intake, Continuation::after_prefill(id, &told.text, habit, spent)),
-        None => (intake.clone(), Continuation::afresh(id, told.text.clone(), spent)),
+    let endpoint = intake.endpoint;
+    let (intake, join) = match (begun(intake, way, told), endpoint) {
+        (Some(begun), Endpoint::Chat) => {
+            (begun, Continuation::after_prefill(id, &told.text, habit, spent))
+        }
+        (Some(begun), Endpoint::Completions) => (begun, Continuation::after_prompt(id, spent)),
+        (None, _) => (intake.clone(), Continuation::afresh(id, told.text.clone(), spent)),
     };
+    let join = join.on(endpoint);
     let continuing = Continuing { told: told.clone(), join };
     Continued { intake, recovery: Recovery::Continuing(Box::new(continuing)) }
 }
 
-/// The request with the text so far as its last message, with the flag that the provider wants for
-/// that, and with as many tokens less as were told; `None` where it is not known to continue one.
-fn prefilled(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
-    let raw = |(name, value): (&String, &Value)| (name.clone(), Bytes::from(value.to_string()));
-    let (of_message, of_body): (Vec<_>, Vec<_>) = match way {
-        Prefill::Unknown | Prefill::No => return None,
-        Prefill::Plain => (Vec::new(), Vec::new()),
-        Prefill::Message { fields, .. } => (fields.iter().map(raw).collect(), Vec::new()),
-        Prefill::Body(fields) => (Vec::new(), fields.iter().map(raw).collect()),
-    };
-    let scan = &intake.scan;
+/// The request with the text so far in it, and with as many tokens less as were told; `None` where
+/// that is not known to be continued.
+fn begun(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
+    let (scan, layout) = (&intake.scan, &intake.scan.layout);
     if scan.wants_json_object || scan.wants_json_schema {
         // A form that goes on in another layout, or in a fence, is broken without a sign of it.
         return None;
     }
-    let layout = &scan.layout;
-    let mut edits = vec![put_beginning(&intake.body, layout, &told.text, &of_message)?];
-    edits.extend(of_body.iter().flat_map(|(name, value)| Edit::set(layout, name, value)));
+    let mut edits = match intake.endpoint {
+        Endpoint::Chat => with_message(intake, way, &told.text)?,
+        Endpoint::Completions => vec![lengthen_prompt(&intake.body, layout, &told.text)?],
+    };
     for (name, most) in
         [("max_tokens", scan.max_tokens), ("max_completion_tokens", scan.max_completion_tokens)]
     {
@@ -136,4 +161,20 @@ fn prefilled(intake: &Intake, way: Prefill, told: &Told) -> Option<Intake> {
     let body = splice(&intake.body, layout, &edits).to_bytes();
     let scan = RequestScan::parse(&body, intake.endpoint).ok()?;
     Some(Intake { body, scan, ..intake.clone() })
+}
+
+/// The edits that make the text so far the last message, with the flag that the provider wants for
+/// that; `None` where it is not known to continue one.
+fn with_message(intake: &Intake, way: Prefill, text: &str) -> Option<Vec<Edit>> {
+    let raw = |(name, value): (&String, &Value)| (name.clone(), Bytes::from(value.to_string()));
+    let (of_message, of_body): (Vec<_>, Vec<_>) = match way {
+        Prefill::Unknown | Prefill::No => return None,
+        Prefill::Plain => (Vec::new(), Vec::new()),
+        Prefill::Message { fields, .. } => (fields.iter().map(raw).collect(), Vec::new()),
+        Prefill::Body(fields) => (Vec::new(), fields.iter().map(raw).collect()),
+    };
+    let layout = &intake.scan.layout;
+    let mut edits = vec![put_beginning(&intake.body, layout, text, &of_message)?];
+    edits.extend(of_body.iter().flat_map(|(name, value)| Edit::set(layout, name, value)));
+    Some(edits)
 }

@@ -82,7 +82,8 @@ impl Client {
     }
 
     /// Sends a request and waits for the reply's head. A fault of a connection that had been
-    /// kept is nobody's, and is repeated once on a new one.
+    /// kept is nobody's, and is repeated once on a new one; so is a head that was too large, the
+    /// first time that an address sends one.
     pub(crate) async fn send(
         &self,
         request: &Request<Segments>,
@@ -93,9 +94,25 @@ impl Client {
         {
             return Ok(reply);
         }
+        match self.send_anew(&origin, request).await {
+            Err(SendError::Lost(error))
+                if error.is_parse_too_large() && origin.expect_many_headers() =>
+            {
+                Box::pin(self.send_anew(&origin, request)).await
+            }
+            reply => reply,
+        }
+    }
+
+    /// Sends a request on a new connection.
+    async fn send_anew(
+        &self,
+        origin: &Arc<Origin>,
+        request: &Request<Segments>,
+    ) -> Result<Response<ReplyBody>, SendError> {
         // Boxed, since it is rare and large: a future has room for all that it may become.
-        let connection = Box::pin(self.connect(&origin, request.uri())).await?;
-        exchange(connection, &origin, request).await.map_err(SendError::Lost)
+        let connection = Box::pin(self.connect(origin, request.uri())).await?;
+        exchange(connection, origin, request).await.map_err(SendError::Lost)
     }
 
     /// Keeps no connection to this address any longer: one of them was silent, and the others may
@@ -124,7 +141,9 @@ impl Client {
                 Kept::Shared(shared)
             })
         } else {
-            Driven::new(stream).await.map(|driven| Kept::Driven(Box::new(driven)))
+            Driven::new(stream, origin.has_many_headers())
+                .await
+                .map(|driven| Kept::Driven(Box::new(driven)))
         };
         made.map_err(|error| SendError::Unreachable(error.into()))
     }

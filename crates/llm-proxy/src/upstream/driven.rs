@@ -27,6 +27,10 @@ use super::read_on::ReadOn;
 /// The largest head of a reply, and so much of a request waits at most for the system to take it.
 const LARGEST_BUFFER: usize = 128 << 10;
 
+/// How many headers a reply may have where one had more than the library's usual 100. Room for them
+/// costs instructions with every reply.
+const MANY_HEADERS: usize = 1_000;
+
 /// A connection that carries one request at a time.
 pub(super) struct Driven {
     sender: SendRequest<Segments>,
@@ -41,9 +45,12 @@ pub(super) struct Driven {
 const ASKED_ANYWAY: u32 = 2;
 
 impl Driven {
-    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+    pub(super) async fn new(stream: Stream, has_many_headers: bool) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(LARGEST_BUFFER);
+        if has_many_headers {
+            builder.max_headers(MANY_HEADERS);
+        }
         let (sender, connection) = builder.handshake(ReadOn::from(stream)).await?;
         Ok(Self { sender, connection: Some(connection), in_vain: 0 })
     }

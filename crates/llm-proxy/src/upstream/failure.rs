@@ -7,6 +7,9 @@ use http::{HeaderMap, StatusCode};
 
 use super::client::SendError;
 
+/// What the rotation header says of a stream that does not go on with the one before it.
+const OTHER_TEXT: &str = "other-text";
+
 /// The provider's own answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Original {
@@ -70,7 +73,12 @@ impl Failure {
     pub(crate) fn other_text() -> Self {
         let detail = "it did not repeat what was sent already";
         let fault = Fault::new(FaultKind::NotAnAnswer, Scope::Request, detail);
-        Self::mute(fault, Remedy::None, "other-text")
+        Self::mute(fault, Remedy::None, OTHER_TEXT)
+    }
+
+    /// Whether it is a stream that says something else than what it was to go on with.
+    pub(crate) fn is_other_text(&self) -> bool {
+        self.word == OTHER_TEXT
     }
 
     /// A reply that is no answer.
@@ -93,6 +101,22 @@ impl Failure {
             failure.fault.scope = Scope::Request;
         }
         failure
+    }
+
+    /// Takes a refusal of a request for one of the answer's beginning that was put into it for this
+    /// attempt: as the client has sent it, it may be taken.
+    pub(crate) fn blame_beginning(&mut self, request: &[u8]) {
+        let body = self.original.as_ref().map_or(&[][..], |original| &original.body);
+        let kind = self.fault.kind;
+        let is_refused = matches!(kind, FaultKind::CallerMistake | FaultKind::DoubtfulMistake)
+            || kind == FaultKind::CapabilityMissing && self.lacks.is_empty()
+            // A server of one's own breaks down over messages that its template does not know.
+            || kind == FaultKind::ServerError && dialect::refuses_beginning(body, request);
+        if is_refused {
+            self.fault.kind = FaultKind::ParameterRefused;
+            self.fault.scope = Scope::Request;
+            self.remedy = Remedy::Repair;
+        }
     }
 
     /// A list of models that was refused.

@@ -233,6 +233,11 @@ impl Filter {
         self.output || self.may_be_empty()
     }
 
+    /// Whether the provider was given the beginning of this answer.
+    pub(super) fn was_given_the_text(&self) -> bool {
+        self.asked.recovery.gives_beginning()
+    }
+
     /// Whether every choice has ended, so that only marks and counts can follow.
     pub(super) const fn is_finished(&self) -> bool {
         self.ends.are_all()

@@ -1,6 +1,7 @@
 //! One provider's address with the connections to it that are open and free.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) enum Kept {
 pub(super) struct Origin {
     /// What a request of HTTP/1.1 calls it.
     pub(super) host: Option<HeaderValue>,
+    /// Whether a reply had more headers than are usually read.
+    has_many_headers: AtomicBool,
     connections: Mutex<Connections>,
 }
 
@@ -54,7 +57,17 @@ impl Origin {
             _ => host.to_owned(),
         });
         let host = host.and_then(|host| HeaderValue::try_from(host).ok());
-        Self { host, connections: Mutex::default() }
+        Self { host, has_many_headers: AtomicBool::default(), connections: Mutex::default() }
+    }
+
+    /// Whether its replies may have more headers than are usually read.
+    pub(super) fn has_many_headers(&self) -> bool {
+        self.has_many_headers.load(Ordering::Relaxed)
+    }
+
+    /// Expects many headers from now on; whether that is news.
+    pub(super) fn expect_many_headers(&self) -> bool {
+        !self.has_many_headers.swap(true, Ordering::Relaxed)
     }
 
     /// A connection that is open and free, as far as one can tell.

@@ -72,7 +72,8 @@ fn lasting(route: &Route, model: &str, mends: &Mends) -> Vec<Repair> {
         | Mend::Rename(_)
         | Mend::AtMost(_)
         | Mend::First(_)
-        | Mend::Off => None,
+        | Mend::Off
+        | Mend::Afresh => None,
     });
     known.chain(seen).map(repair_for).collect()
 }
@@ -184,7 +185,7 @@ impl Adaptation<'_> {
             }
             Mend::AtMost(most) => self.change(name, self.lowered(name, *most)),
             Mend::First(most) => self.change(name, self.shortened(name, *most)),
-            Mend::Off | Mend::Messages(_) => {}
+            Mend::Off | Mend::Messages(_) | Mend::Afresh => {}
         }
     }
 

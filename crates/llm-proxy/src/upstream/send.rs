@@ -11,6 +11,7 @@ use dialect::Reading;
 use engine::{Budget, Fault, FaultKind, Remedy, Scope, policy};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
+use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use wire::Endpoint;
 use wire::reply::{NoCompletion, completion_to_events, events_to_completion};
@@ -38,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) first: Duration,
     /// Between pieces after that.
     pub(crate) stall: Duration,
+    /// Between meaningful events of a stream, whatever else keeps it alive.
+    pub(crate) quiet: Duration,
     /// The whole attempt until its answer begins.
     pub(crate) attempt: Duration,
 }
@@ -68,6 +71,13 @@ pub(crate) enum Recovery {
     Possible,
     /// This one goes on with one that broke off.
     Continuing(Box<Continuing>),
+}
+
+impl Recovery {
+    /// Whether the request has the beginning of its answer in it.
+    pub(crate) fn gives_beginning(&self) -> bool {
+        matches!(self, Self::Continuing(continuing) if continuing.join.was_given_the_text())
+    }
 }
 
 /// The beginning of an answer.
@@ -231,11 +241,9 @@ impl Asked {
     /// Whether an answer that ended for this reason is as it should be though nothing is in it: a
     /// filter emptied it, or it was to go on with a text that it was given, and that is all.
     pub(super) fn may_be_empty(&self, finish_reason: Option<&str>) -> bool {
-        match (finish_reason, &self.recovery) {
-            (Some("content_filter"), _) => true,
-            (Some("stop"), Recovery::Continuing(continuing)) => {
-                continuing.join.was_given_the_text()
-            }
+        match finish_reason {
+            Some("content_filter") => true,
+            Some("stop") => self.recovery.gives_beginning(),
             _ => false,
         }
     }
@@ -303,7 +311,8 @@ impl Asked {
 
     /// An error in the place of a stream's event.
     pub(super) fn error_event(&self, status: u16, data: &[u8]) -> Failure {
-        self.error_inside(status, &HeaderMap::new(), data).unwrap_or_else(|| {
+        let found = self.failure_inside(status, &HeaderMap::new(), data, dialect::error_event);
+        found.unwrap_or_else(|| {
             let mut failure = Failure::lost("the provider sent an error in the middle");
             "error-event".clone_into(&mut failure.word);
             failure
@@ -317,11 +326,20 @@ impl Asked {
         headers: &HeaderMap,
         data: &[u8],
     ) -> Option<Failure> {
+        self.failure_inside(status, headers, data, dialect::error_in_success)
+    }
+
+    fn failure_inside(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        data: &[u8],
+        read: fn(&dialect::Reply<'_>, &[u8]) -> Option<Reading>,
+    ) -> Option<Failure> {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let body = self.route.redactor.apply(&Bytes::copy_from_slice(data));
-        let reply = self.reply(status, headers);
         let Reading { mut fault, budget, ceiling, size, lacks } =
-            dialect::error_in_success(&reply, &body)?;
+            read(&self.reply(status, headers), &body)?;
         fault.detail = self.shown(&fault.detail);
         let word = format!("{}-{}", status.as_u16(), fault.kind.as_str().replace('_', "-"));
         // The client gets the status that the error would have had in the place of the success.
@@ -332,6 +350,13 @@ impl Asked {
         };
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+        let body = if body.trim_ascii_start().starts_with(b"{") {
+            body
+        } else {
+            let error = json!({"message": fault.detail, "type": "upstream_error", "param": null,
+                "code": null});
+            json!({"error": error}).to_string().into()
+        };
         let original = self.original(status, headers, &body);
         let original = Some(Box::new(original));
         Some(Failure { fault, remedy: Remedy::None, word, original, budget, ceiling, size, lacks })

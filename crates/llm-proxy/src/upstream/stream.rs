@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use wire::sse::{DONE, Event};
 use wire::usage::Usage;
 
@@ -58,7 +58,10 @@ pub(crate) struct EventStream {
     filter: Filter,
     ready: VecDeque<Bytes>,
     stall: Duration,
+    quiet: Duration,
     silence: Pin<Box<Sleep>>,
+    /// Until when signs of life alone are enough; `None` after a meaningful event.
+    quiet_until: Option<Instant>,
     /// Ends the holding back of a continuation's first words; there once some are held.
     release: Option<Pin<Box<Sleep>>>,
     end: Option<StreamEnd>,
@@ -82,6 +85,8 @@ impl EventStream {
             headers,
             ready: VecDeque::new(),
             stall: limits.stall,
+            quiet: limits.quiet,
+            quiet_until: None,
             silence: Box::pin(tokio::time::sleep(limits.stall)),
             release: None,
             end: None,
@@ -181,7 +186,10 @@ impl EventStream {
             self.be_patient();
         }
         match passed {
-            Passed::Forward { event, .. } => self.push_ready(event),
+            Passed::Forward { event, meaningful } => {
+                self.push_ready(event);
+                self.quiet_until.take_if(|_| meaningful);
+            }
             Passed::Hidden => {}
             Passed::Done(event) => {
                 self.ready.push_back(event);
@@ -198,14 +206,17 @@ impl EventStream {
     }
 
     /// Waits anew for what comes next. After the finish reason that is not much, and no sign of
-    /// life makes it more.
+    /// life makes it more; a provider that gives nothing else is not waited for without end.
     fn be_patient(&mut self) {
         let patience = match (self.filter.is_finished(), &self.filter.usage) {
             (false, _) => self.stall,
             (true, None) => AFTER_FINISH,
             (true, Some(_)) => AFTER_COUNTS,
         };
-        self.silence.as_mut().reset(clock::deadline_in(patience.min(self.stall)));
+        let until = clock::deadline_in(patience.min(self.stall));
+        let more = self.quiet.saturating_sub(self.stall);
+        let latest = *self.quiet_until.get_or_insert(until.checked_add(more).unwrap_or(until));
+        self.silence.as_mut().reset(until.min(latest));
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -269,6 +280,11 @@ impl EventStream {
     /// The token counts seen so far.
     pub(crate) const fn usage(&self) -> Option<&Usage> {
         self.filter.usage.as_ref()
+    }
+
+    /// Whether the provider was given the beginning of this answer.
+    pub(crate) fn was_given_the_text(&self) -> bool {
+        self.filter.was_given_the_text()
     }
 
     /// What the client has of the answer, if another provider could go on with it.

@@ -8,6 +8,7 @@ mod harness;
 
 mod parts;
 
+mod afresh;
 mod again;
 mod beating;
 mod before;
@@ -16,6 +17,7 @@ mod counted;
 mod ends;
 mod gathered;
 mod held;
+mod legacy;
 mod nothing;
 mod onward;
 mod pace;
@@ -25,3 +27,5 @@ mod refused_onward;
 mod seams;
 mod silence;
 mod splits;
+mod waiting;
+mod words;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use simulated::Reply;
 
 use crate::harness::{
-    CHAT, LEGACY, MS, SOON, Setup, always, error, good, now, post, question, raw_stream, script,
+    CHAT, MS, SOON, Setup, always, error, good, now, post, question, raw_stream, script,
 };
 use crate::parts::{Part, ZERO, assert_interrupted, assert_one_answer, seconds};
 
@@ -126,17 +126,6 @@ async fn another_choice_that_nobody_asked_for_is_not_continued() {
     let proxy = Setup::chain([&a, &b]).start().await;
     let heard = proxy.chat(true).await;
     assert!(heard.text().contains("upstream_stream_interrupted"));
-    assert_eq!(b.count(), 0);
-}
-
-#[tokio::test]
-async fn legacy_completions_are_not_continued() {
-    let (a, b) = (always(Reply::stream(&["one "]).cut()).await, good("one two").await);
-    let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
-    let body = json!({"model": "default", "prompt": "x", "stream": true});
-    let heard = proxy.send(post(LEGACY).json(&body)).await;
-    assert!(heard.text().contains("upstream_stream_interrupted"), "{}", heard.text());
-    assert!(!heard.text().contains("[DONE]"));
     assert_eq!(b.count(), 0);
 }
 

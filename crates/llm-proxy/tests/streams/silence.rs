@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use serde_json::json;
 use simulated::{Events, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -124,4 +125,22 @@ async fn a_long_request_on_a_slow_line_is_not_a_silent_provider() {
     assert!(start.elapsed() > seconds(2), "the line was not slow: {:?}", start.elapsed());
     assert_one_answer(&heard, "one");
     assert_eq!(heard.header("x-provider"), Some("a"));
+}
+
+#[tokio::test]
+async fn comments_and_empty_events_alone_do_not_hold_the_client_for_ever() {
+    let empty = A.delta(&json!({"content": ""}));
+    for sign in [Events::comment("ping"), empty] {
+        let signs = std::iter::repeat_n((MS * 50, sign), 200);
+        let writes = [(ZERO, A.begun(&["one "])), (MS * 600, A.text("two "))].into_iter();
+        let a = always(Reply::events(writes.chain(signs).collect())).await;
+        let b = always(B.whole(&["one two ", "three"])).await;
+        let setup = Setup::chain([&a, &b]).rotation("stall_timeout: 900ms");
+        let proxy = setup.rotation("request_timeout: 1100ms").start().await;
+        let start = now();
+        assert_one_answer(&proxy.chat(true).await, "one two three");
+        let took = start.elapsed();
+        assert!(took >= MS * 1600 && took < seconds(9), "{took:?}");
+        assert_eq!((a.count(), b.count()), (1, 1));
+    }
 }

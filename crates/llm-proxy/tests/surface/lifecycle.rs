@@ -114,6 +114,27 @@ async fn who_still_waits_at_the_end_is_told_so() {
     assert_eq!(proxy.ended().await.code(), Some(0));
 }
 
+#[tokio::test]
+async fn who_waits_behind_a_heartbeat_is_told_so_in_an_event() {
+    let upstream = acting(Behaviour::always(Reply::hang())).await;
+    let configuration = only("one", &upstream) + "rotation:\n  heartbeat: 100ms\n";
+    let mut proxy = Proxy::of(&configuration).await;
+    let mut wire = Wire::open(proxy.address).await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost";
+    wire.write(format!("{head}\r\ncontent-length: {}\r\n\r\n{STREAMED}", STREAMED.len())).await;
+    wire.until(b": waiting\n").await;
+    proxy.signal(Signal::TERM);
+    proxy.closed().await;
+    proxy.signal(Signal::TERM);
+    wire.until(b"data: {\"error\":").await;
+    wire.until(b"\"proxy_stopping\"").await;
+    // The event is whole, and so is the response.
+    wire.until(b"\n\n").await;
+    wire.until(b"\r\n0\r\n\r\n").await;
+    assert_eq!(proxy.ended().await.code(), Some(0));
+    assert!(upstream.wait_until(Duration::from_secs(10), |one| one.cancelled().len() == 1).await);
+}
+
 /// Starts it below a shell that waits for it and prints its id.
 async fn below_a_shell(arguments: &str) -> (Proxy, u32) {
     let upstream = provider(&["hi"]).await;

@@ -66,10 +66,11 @@ fn at_end(text: &str, data: &[u8]) -> Option<u16> {
     text.ends_with(REPLACEMENT).then(|| content(data)).flatten().and_then(half_at_end)
 }
 
-/// The text of the first choice's delta as it stands in an event's data.
+/// The text of the first choice as it stands in an event's data.
 fn content(data: &[u8]) -> Option<&[u8]> {
     let choice = View::parse(data.trim_ascii()).ok()?.get("choices")?.elements().next()?;
-    let content = choice.get("delta")?.get("content")?;
+    let delta = choice.get("delta");
+    let content = delta.map_or_else(|| choice.get("text"), |delta| delta.get("content"))?;
     (content.kind() == Kind::String).then(|| content.raw())
 }
 
@@ -99,6 +100,17 @@ mod tests {
         assert_eq!(joining, telling);
         joined += &joining.join("", b"[DONE]", true);
         (joined, told, telling.is_open())
+    }
+
+    #[test]
+    fn halves_of_a_legacy_text_are_one_character_too() {
+        let (mut told, mut halves) = (String::new(), Halves::default());
+        for half in [r"\ud83d", r"\ude00"] {
+            let data = format!(r#"{{"choices":[{{"index":0,"text":"{half}"}}]}}"#);
+            let facts = crate::chunk::classify(data.as_bytes(), None);
+            halves.append(&mut told, &facts.text.unwrap_or_default(), data.as_bytes());
+        }
+        assert_eq!((told.as_str(), halves.is_open()), ("😀", false));
     }
 
     #[test]

@@ -7,11 +7,12 @@ mod prompt;
 mod seam;
 
 pub use halves::Halves;
-pub use prompt::put_beginning;
+pub use prompt::{lengthen_prompt, put_beginning};
 pub use seam::Habit;
 
 use bytes::Bytes;
 
+use crate::Endpoint;
 use crate::chunk::{ChunkFacts, ChunkKind};
 use crate::json::{Kind, Layout, ObjectText, View, array_text, quote};
 use crate::splice::{Edit, splice};
@@ -40,6 +41,8 @@ pub enum Joined {
 #[derive(Debug, Clone)]
 pub struct Continuation {
     id: Option<String>,
+    /// Whose events these are.
+    endpoint: Endpoint,
     stage: Stage,
     /// Whether the provider was given the text that the client has.
     was_given: bool,
@@ -88,10 +91,22 @@ impl Continuation {
         Self::of(id, Stage::Repeating { sent, caught_up: 0 }, earlier)
     }
 
+    /// The other provider goes on with a prompt that ends with the text: all that it says is new.
+    pub fn after_prompt(id: Option<String>, earlier: Spent) -> Self {
+        Self { was_given: true, ..Self::of(id, Stage::Joined, earlier) }
+    }
+
+    /// The same for the events of another endpoint than that of chats.
+    #[must_use]
+    pub fn on(self, endpoint: Endpoint) -> Self {
+        Self { endpoint, ..self }
+    }
+
     fn of(id: Option<String>, stage: Stage, earlier: Spent) -> Self {
         let halves = Halves::default();
         let (was_given, is_finished) = (false, false);
-        Self { id, stage, was_given, halves, earlier, is_finished, repeated: Vec::new() }
+        let (endpoint, repeated) = (Endpoint::Chat, Vec::new());
+        Self { id, endpoint, stage, was_given, halves, earlier, is_finished, repeated }
     }
 
     /// Whether the provider was given the text that the client has, so that it may say that this
@@ -150,18 +165,27 @@ impl Continuation {
     /// An event of ours with text that was held back, and with this finish reason, in JSON.
     fn own_event(&self, text: &str, finish_reason: &[u8]) -> Vec<u8> {
         let mut choice = ObjectText::new();
-        let mut delta = ObjectText::new();
-        if !text.is_empty() {
-            delta.put("content", &quote(text));
-        }
         choice.put("index", b"0");
-        choice.put("delta", &delta.close());
+        let object: &[u8] = match self.endpoint {
+            Endpoint::Chat => {
+                let mut delta = ObjectText::new();
+                if !text.is_empty() {
+                    delta.put("content", &quote(text));
+                }
+                choice.put("delta", &delta.close());
+                b"\"chat.completion.chunk\""
+            }
+            Endpoint::Completions => {
+                choice.put("text", &quote(text));
+                b"\"text_completion\""
+            }
+        };
         choice.put("finish_reason", finish_reason);
         let mut chunk = ObjectText::new();
         if let Some(id) = &self.id {
             chunk.put("id", &quote(id));
         }
-        chunk.put("object", b"\"chat.completion.chunk\"");
+        chunk.put("object", object);
         for (name, raw) in &self.repeated {
             chunk.put(name, raw);
         }
@@ -276,7 +300,7 @@ impl Continuation {
             edits.extend(Edit::set(&layout, "usage", &usage_json(usage, &all)));
         }
         if let Some(text) = text.filter(|text| facts.text.as_deref().unwrap_or_default() != *text) {
-            match content_edit(&layout, &data, text) {
+            match content_edit(&layout, &data, text, self.endpoint) {
                 Some(edit) => edits.push(edit),
                 None => return Joined::Mismatch,
             }
@@ -316,19 +340,25 @@ fn one_line(data: &[u8]) -> Bytes {
     data.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect()
 }
 
-/// The edit that gives the first choice's delta this text in the place of its own; `None` if it
-/// holds something else than text.
-fn content_edit(layout: &Layout, data: &[u8], text: &str) -> Option<Edit> {
+/// The edit that gives the first choice this text in the place of its own; `None` if it holds
+/// something else than text.
+fn content_edit(layout: &Layout, data: &[u8], text: &str, endpoint: Endpoint) -> Option<Edit> {
     let choice = member(layout, "choices", data)?.elements().next()?;
-    let delta = choice.get("delta").filter(|delta| delta.kind() == Kind::Object)?;
+    let (object, name) = match endpoint {
+        Endpoint::Chat => (choice.get("delta")?, "content"),
+        Endpoint::Completions => (choice, "text"),
+    };
+    if object.kind() != Kind::Object {
+        return None;
+    }
     let span = |view: View<'_>| {
         let start = (view.raw().as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
         Some(start..start + view.raw().len())
     };
-    let Some(content) = delta.get("content") else {
-        let end = span(delta)?.end;
-        let comma = if delta.members().next().is_some() { "," } else { "" };
-        let with = [comma.as_bytes(), b"\"content\":", &quote(text), b"}"].concat();
+    let Some(content) = object.get(name) else {
+        let end = span(object)?.end;
+        let comma = if object.members().next().is_some() { "," } else { "" };
+        let with = [comma.as_bytes(), &quote(name), b":", &quote(text), b"}"].concat();
         return Some(Edit::Replace { span: end - 1..end, with: with.into() });
     };
     let is_text = matches!(content.kind(), Kind::String | Kind::Null);

@@ -30,6 +30,15 @@ pub fn put_beginning(
     Some(Edit::Replace { span: end..member.value.end, with: with.into() })
 }
 
+/// The edit that gives a request of the legacy kind a prompt which ends with `text`. `None` where
+/// its prompt is not one text.
+pub fn lengthen_prompt(body: &[u8], layout: &Layout, text: &str) -> Option<Edit> {
+    let (_, member) = layout.named("prompt").last()?;
+    let prompt = member.view(body).filter(|view| view.kind() == Kind::String)?.as_str()?;
+    let with = quote(&(prompt.into_owned() + text));
+    Some(Edit::Replace { span: member.value.clone(), with })
+}
+
 fn said_by(message: View<'_>) -> Option<String> {
     message.get("role").and_then(View::as_str).map(Into::into)
 }
@@ -84,6 +93,21 @@ mod tests {
             ),
         ] {
             assert_eq!(put(body, &[]).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_prompt_of_one_text_is_lengthened() {
+        let put = |body: &'static str| {
+            let body = Bytes::from_static(body.as_bytes());
+            let layout = Layout::of(&body).unwrap();
+            let edit = lengthen_prompt(&body, &layout, "so\n")?;
+            Some(String::from_utf8(splice(&body, &layout, &[edit]).to_bytes().to_vec()).unwrap())
+        };
+        let seen = put(r#"{"prompt":"\u0041nd ","n":1}"#);
+        assert_eq!(seen.as_deref(), Some(r#"{"prompt":"And so\n","n":1}"#));
+        for other in [r#"{"prompt":["a"]}"#, r#"{"prompt":[1,2]}"#, r#"{"prompt":null}"#, "{}"] {
+            assert_eq!(put(other), None, "{other}");
         }
     }
 

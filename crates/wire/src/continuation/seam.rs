@@ -7,7 +7,7 @@
 //!
 //! | What comes | What becomes of it |
 //! |---|---|
-//! | the whole text, if it [says much](says_much) | left out |
+//! | the whole text, if it [says much](says_much) and is long or no line or sentence ends at the joint | left out |
 //! | the whole text of 4 bytes or more else, or one that repeats itself | no continuation |
 //! | a distinctive end of the text, where a line or a sentence ends at the joint | no continuation |
 //! | a distinctive end of the text, that ends as the text before it does | no continuation |
@@ -303,7 +303,9 @@ impl Seam {
 
     /// What the whole text is that came again.
     fn verdict_of_whole(&self) -> Verdict {
-        if self.beginning > 0 || self.is_part_of_word(&self.sent) {
+        // Who is to say a sentence or a line several times goes on by saying it.
+        let may_be_meant = !self.is_long() && self.is_end_of_sentence();
+        if self.beginning > 0 && !may_be_meant || self.is_part_of_word(&self.sent) {
             Verdict::Again
         } else if self.sent.len() < PART_OF_WORD {
             Verdict::New
@@ -455,11 +457,27 @@ mod tests {
         assert_new("Hello ", "\nworld", "\nworld");
         assert_new("if x:\n    ", "    y()", "    y()");
         assert_new("Hello there, all ", "Hello there, all of you", "of you");
-        assert_new("Hello there, all.\n\n", "Hello there, all.\n\nYou", "You");
-        assert_new("Hello there, all.\n\n", "Hello there, all. You", " You");
+        let long = format!("{SENT} so on, until {} of them are in.", "many ".repeat(20));
+        assert_new(&format!("{long}\n\n"), &format!("{long}\n\nYou"), "You");
+        assert_new(&format!("{long}\n\n"), &format!("{long} You"), " You");
         assert_new("Hello there, all ", " Hello there, all of you", "of you");
         assert_new("Hello ", " ", " ");
         assert_new("Hello there, all\u{2003}", "Hello there, all\u{2002}x", "\u{2002}x");
+    }
+
+    #[test]
+    fn a_short_text_that_comes_again_behind_its_last_line_or_sentence_may_be_meant() {
+        for (sent, came) in [
+            ("Hello there, all.\n\n", "Hello there, all.\n\nYou"),
+            ("Hello there, all.\n\n", "Hello there, all. You"),
+            ("All work and no play.\n", "All work and no play.\nAll work and no play.\n"),
+            ("We will, we will rock you\n", "We will, we will rock you\nSing it!"),
+            ("Row, row, row your boat", "\nRow, row, row your boat\n"),
+            ("Say it again: \"I will be good.\" ", "Say it again: \"I will be good.\" Now"),
+        ] {
+            assert_eq!(new_of(sent, &[came], Habit::Unknown), Err(Other), "{sent:?}");
+        }
+        assert_new("We will, we will rock", "We will, we will rock you", " you");
     }
 
     #[test]

@@ -142,6 +142,27 @@ async fn who_takes_a_piece_of_a_reply_is_not_woken_by_that() {
 }
 
 #[tokio::test]
+async fn a_reply_with_more_headers_than_usual_is_read_and_expected_from_then_on() {
+    let reply = |lines| {
+        let headers = "x-more: y\r\n".repeat(lines);
+        format!("HTTP/1.1 200 OK\r\n{headers}content-length: 4\r\n\r\nfine").leak()
+    };
+    let (client, server) = (client(), Server::start(reply(900), usize::MAX).await);
+    for _ in 0..3 {
+        assert_eq!(whole(&client, &server).await, "fine");
+    }
+    assert_eq!(server.connections(), 2);
+    // There is an end to it, and it is not looked for again.
+    let server = Server::start(reply(1_100), 1).await;
+    for connections in [2, 3] {
+        let error = soon(client.send(&server.request())).await.unwrap_err();
+        let said = super::super::send::describe(&error);
+        assert!(said.contains("message head is too large"), "{said}");
+        assert_eq!(server.connections(), connections);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_was_closed_is_replaced() {
     for reply in [KNOWN_LENGTH, IN_CHUNKS, LAST_ONE, TO_THE_END] {
         let (client, server) = (client(), Server::start(reply, 1).await);
