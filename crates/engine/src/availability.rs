@@ -208,10 +208,14 @@ fn judged(
     if ledger.usage(deployment.key_usage).is_full(limits.concurrent) {
         return closed(Reason::Busy, None, Origin::Declared);
     }
+    if usages().any(|usage| usage.is_claimed(now)) {
+        return closed(Reason::Busy, None, Origin::Learned);
+    }
     if gates.probing {
         return closed(Reason::Probing, gates.over, Origin::Guessed);
     }
-    if limits.context.is_some_and(|context| demand.estimated > context)
+    // What a provider reserves for an answer without a maximum is no part of its window.
+    if limits.context.is_some_and(|context| needs.tokens > context)
         || usages().any(|usage| usage.cannot_hold(demand, now))
     {
         return closed(Reason::DoesNotFit, None, Origin::Declared);

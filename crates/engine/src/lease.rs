@@ -25,6 +25,8 @@ pub struct Lease {
     pub candidate: usize,
     /// When it was taken.
     pub started: Timestamp,
+    /// Its number among all of the ledger, in the order in which they were taken.
+    number: u64,
     /// Whether the model asked for is not one that the configuration lists.
     pub foreign_model: bool,
     /// Whether it probes a scope whose guessed time is over.
@@ -84,10 +86,13 @@ impl Ledger {
         }
         let tally = self.tally_mut(registry.provider_of(chosen).slot);
         tally.requests = tally.requests.saturating_add(1);
+        let number = self.leases_taken;
+        self.leases_taken += 1;
         Lease {
             deployment,
             candidate,
             started: now,
+            number,
             foreign_model,
             is_doubtful,
             exceeds_ceiling,
@@ -141,7 +146,7 @@ impl Ledger {
         let used = spent.map_or(0, |spent| spent.used);
         for slot in deployment.usages() {
             let usage = self.usage_mut(slot);
-            usage.release(lease.demand);
+            usage.release(lease.demand, lease.number);
             if let Some(spent) = spent {
                 usage.correct(lease.demand, spent, lease.started);
             }
@@ -256,10 +261,13 @@ impl Ledger {
     ) {
         let deployment = &registry.deployments()[lease.deployment];
         let slot = deployment.reported_usage(&registry.provider_of(deployment).spec.limits);
+        let next = self.leases_taken;
         self.usage_mut(slot).learn(&Told {
             budgets,
             demand: lease.demand,
             asked: lease.started,
+            request: lease.number,
+            next,
             refused_until,
             latest: lease.started.after(crate::policy::LONGEST_STATED),
         });

@@ -114,6 +114,7 @@ pub struct Ledger {
     pub(crate) today_changed: bool,
     pub(crate) is_urgent: bool,
     pub(crate) cooldowns_begun: u64,
+    pub(crate) leases_taken: u64,
 }
 
 impl Ledger {
@@ -131,6 +132,7 @@ impl Ledger {
             today_changed: false,
             is_urgent: false,
             cooldowns_begun: 0,
+            leases_taken: 0,
         }
     }
 

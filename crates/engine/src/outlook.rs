@@ -155,7 +155,7 @@ mod tests {
         for minute in from * 60..to * 60 {
             let demand = Demand { foreseen: tokens, ..Demand::default() };
             usage.take(demand, at(f64::from(minute) / 60.0));
-            usage.release(demand);
+            usage.release(demand, 0);
         }
     }
 
@@ -243,7 +243,9 @@ mod tests {
     fn learn(usage: &mut Usage, budget: Budget, asked: Timestamp) {
         let (demand, latest) = (Demand::default(), at(99.0));
         let budgets = &[budget];
-        usage.learn(&Told { budgets, demand, asked, refused_until: None, latest });
+        let (request, next) = (0, 1);
+        let refused_until = None;
+        usage.learn(&Told { budgets, demand, asked, request, next, refused_until, latest });
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub(crate) struct Told<'a> {
     /// The request that was answered, and when it began.
     pub(crate) demand: Demand,
     pub(crate) asked: Timestamp,
+    /// Its number, and that of the next request.
+    pub(crate) request: u64,
+    pub(crate) next: u64,
     /// When it can be sent again, if it was refused and this was stated.
     pub(crate) refused_until: Option<Timestamp>,
     /// No later time is believed.
@@ -156,9 +159,12 @@ impl Usage {
     }
 
     /// A request that was taken with `demand` has ended.
-    pub(crate) const fn release(&mut self, demand: Demand) {
+    pub(crate) fn release(&mut self, demand: Demand, request: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.tokens_in_flight = self.tokens_in_flight.saturating_sub(demand.foreseen);
+        for learned in &mut self.learned {
+            learned.release(request, amount(learned.budget.dimension, demand.foreseen));
+        }
     }
 
     /// Replaces the tokens that were counted by those that the request really cost. Where replies
@@ -206,7 +212,8 @@ impl Usage {
                 new.refused_until(at, told.demand);
             } else {
                 let dimension = new.budget.dimension;
-                new.reserve_under_way(self.under_way_besides(told.demand, dimension));
+                let besides = self.under_way_besides(told.demand, dimension);
+                new.reserve_under_way(besides, told.request, told.next);
             }
             self.take_newer(new);
         }
@@ -283,6 +290,12 @@ impl Usage {
             dimension == Dimension::Tokens
                 && limit.is_some_and(|limit| limit > 0 && demand.estimated > limit)
         })
+    }
+
+    /// Whether those under way hold all that is left, as far as replies told: one that ends may
+    /// set some of it free.
+    pub(crate) fn is_claimed(&self, now: Timestamp) -> bool {
+        self.learned.iter().any(|learned| learned.is_claimed(now))
     }
 
     /// Whether as many requests are under way as may be.
@@ -393,7 +406,9 @@ mod tests {
         refused_until: Option<Timestamp>,
     ) {
         let latest = at(1_000_000);
-        usage.learn(&Told { budgets: &[budget], demand, asked, refused_until, latest });
+        let (request, next) = (0, 8);
+        let budgets = &[budget];
+        usage.learn(&Told { budgets, demand, asked, request, next, refused_until, latest });
     }
 
     #[test]
@@ -412,7 +427,8 @@ mod tests {
             let mut usage = Usage::default();
             let (demand, asked, latest) = (of(2_000), at(0), at(1_000_000));
             let refused_until = Some(at(5));
-            usage.learn(&Told { budgets, demand, asked, refused_until, latest });
+            let (request, next) = (0, 1);
+            usage.learn(&Told { budgets, demand, asked, request, next, refused_until, latest });
             usage
         };
         let usage = told(&[minute(0, 5, 5), day.clone()]);
@@ -467,7 +483,7 @@ mod tests {
         assert!(usage.cannot_hold(of(183), after(1_000)));
         assert!(!usage.cannot_hold(of(183), after(1_100)), "but another one each half second");
         for _ in 0..21 {
-            usage.release(of(183));
+            usage.release(of(183), 0);
         }
         hear(&mut usage, unknown(100, 59_700), of(183), after(492));
         assert!(!usage.cannot_hold(of(183), after(900)), "as long as the limit is the same");
@@ -488,7 +504,7 @@ mod tests {
         let mut usage = Usage::default();
         usage.take(of(0), at(0));
         tell(&mut usage, bucket, of(0), at(0), Some(after(17)));
-        usage.release(of(0));
+        usage.release(of(0), 0);
         let mut sent = 0;
         while usage.used_up(of(0), after(120)).is_none() && sent < 50 {
             usage.take(of(0), after(120));
@@ -522,10 +538,43 @@ mod tests {
         usage.take(of(500), at(10));
         hear(&mut usage, minute(2_500, 11, 45), of(500), at(10));
         assert!(usage.cannot_hold(of(600), at(10)), "the first one is still under way");
-        usage.release(of(2_000));
-        usage.release(of(500));
+        usage.release(of(2_000), 0);
+        usage.release(of(500), 0);
         hear(&mut usage, minute(2_500, 11, 45), of(0), at(11));
         assert!(!usage.cannot_hold(of(600), at(10)));
+    }
+
+    #[test]
+    fn those_under_way_hold_what_is_left_of_a_day_until_they_end() {
+        let day = Budget {
+            dimension: Dimension::Requests,
+            window: Window::Day,
+            limit: Some(14_400),
+            ..minute(4, 50_000, 50_000)
+        };
+        let mut usage = Usage::default();
+        for _ in 0..8 {
+            usage.take(of(0), at(0));
+        }
+        hear(&mut usage, day, of(0), at(0));
+        assert!(usage.is_claimed(at(1)), "the seven others may not be counted yet");
+        assert_eq!(usage.used_up(of(0), at(1)), None, "nobody knows that they are not");
+        usage.release(of(0), 0);
+        assert!(usage.is_claimed(at(1)), "who was told is counted");
+        for request in 1..=4 {
+            assert!(usage.is_claimed(at(1)), "{request}");
+            usage.release(of(0), request);
+        }
+        assert!(!usage.is_claimed(at(1)), "three hold three of four");
+        usage.take(of(0), at(1));
+        assert!(usage.is_claimed(at(1)));
+        usage.release(of(0), 8);
+        assert!(usage.is_claimed(at(1)), "who came later is counted besides");
+        for request in 5..=7 {
+            usage.release(of(0), request);
+        }
+        let left = usage.learned().next().and_then(|budget| budget.remaining);
+        assert_eq!((usage.is_claimed(at(1)), left), (false, Some(3)));
     }
 
     #[test]

@@ -23,6 +23,17 @@ pub(crate) struct Learned {
     pub(crate) asked: Timestamp,
     /// How long all of it takes to come back bit by bit; `None` if it comes back at once.
     refill: Option<Duration>,
+    held: Held,
+}
+
+/// What requests hold that were under way when a budget was reported, which comes back at once at
+/// a time that may be far: whether the report counts them, nobody knows before they end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    amount: u64,
+    /// The request that was answered with the report, and the first that began after it.
+    reporter: u64,
+    next: u64,
 }
 
 impl Learned {
@@ -36,7 +47,7 @@ impl Learned {
         } else {
             None
         };
-        Self { budget, asked, refill }
+        Self { budget, asked, refill, held: Held::default() }
     }
 
     /// Whether it is a report of the same budget.
@@ -106,15 +117,40 @@ impl Learned {
         }
     }
 
-    /// Counts `used`, which was under way when this was told, as gone: at most what is left, since
-    /// whatever finds no room is refused, and then costs nothing.
-    pub(super) fn reserve_under_way(&mut self, used: u64) {
+    /// Counts `used`, which was under way when the request `reporter` was told this, before the
+    /// request `next` began, as gone: at most what is left, since whatever finds no room is
+    /// refused, and then costs nothing. What comes back at once is only held for them.
+    pub(super) fn reserve_under_way(&mut self, used: u64, reporter: u64, next: u64) {
+        if self.refill.is_none() {
+            self.held = Held { amount: used, reporter, next };
+            return;
+        }
         let most = self.budget.remaining.unwrap_or(used);
         let gone = used.min(most);
         self.budget.remaining = self.budget.remaining.map(|left| left - gone);
         if let (Some(full_at), Some(span)) = (self.budget.full_at, self.span_of(gone)) {
             self.budget.full_at = Some(full_at.after(span));
         }
+    }
+
+    /// A request has ended. If it was counted behind the report, its own reply told so.
+    pub(super) const fn release(&mut self, request: u64, used: u64) {
+        let Held { amount, reporter, next } = self.held;
+        if request < next && request != reporter {
+            self.held.amount = amount.saturating_sub(used);
+        }
+    }
+
+    /// What is left besides what is held.
+    fn free(&self) -> Option<u64> {
+        self.budget.remaining.map(|left| left.saturating_sub(self.held.amount))
+    }
+
+    /// Whether all that is left is held by requests that are under way.
+    pub(super) fn is_claimed(&self, now: Timestamp) -> bool {
+        self.free() == Some(0)
+            && self.budget.remaining != Some(0)
+            && self.budget.next_at.is_some_and(|at| now < at)
     }
 
     /// How long `amount` takes to come back bit by bit; `None` if all comes back at once.
@@ -133,7 +169,7 @@ impl Learned {
     /// Whether too little for `demand` was left when it was last told, and has not come back.
     pub(super) fn lacks_room(&self, demand: Demand, now: Timestamp) -> bool {
         self.budget.dimension == Dimension::Tokens
-            && self.budget.remaining.is_some_and(|left| left < demand.foreseen)
+            && self.free().is_some_and(|left| left < demand.foreseen)
             && self.back_at(demand.foreseen).is_some_and(|at| now < at)
     }
 

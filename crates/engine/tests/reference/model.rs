@@ -72,6 +72,19 @@ struct Sent {
     doubtful: bool,
 }
 
+/// What a provider said is left.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) door: String,
+    pub(super) amount: u64,
+    until: i64,
+    /// When the request began that was told so, and which it is.
+    asked: i64,
+    by: usize,
+    /// The first attempt that was sent after it.
+    next: usize,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Tries {
     count: u32,
@@ -121,8 +134,7 @@ pub(crate) struct Model {
     providers: Vec<ProviderSpec>,
     memories: Vec<(String, Memory)>,
     sent: Vec<Sent>,
-    /// Door, what was left, until when, and when the request began that was told so.
-    left: Vec<(String, u64, i64, i64)>,
+    left: Vec<Left>,
     /// Door, estimated and really used.
     reports: Vec<(String, u64, u64)>,
     off: Vec<String>,
@@ -167,7 +179,7 @@ impl Model {
     pub(crate) fn reset(&mut self, provider: &str) {
         let prefix = format!("{provider}/");
         self.memories.retain(|(place, _)| !place.starts_with(&prefix));
-        self.left.retain(|(door, ..)| !door.starts_with(&prefix));
+        self.left.retain(|left| !left.door.starts_with(&prefix));
     }
 
     /// How many try a place now.
@@ -264,6 +276,9 @@ impl Model {
         if door.limits.concurrent.is_some_and(|limit| busy >= limit) {
             return State::Closed(Cause::Busy, None);
         }
+        if self.left.iter().any(|left| left.door == door.name() && self.is_claimed(left)) {
+            return State::Closed(Cause::Busy, None);
+        }
         if let Some(until) = probing {
             return State::Closed(Cause::Probing, until);
         }
@@ -319,10 +334,20 @@ impl Model {
                 latest = latest.max(Some(moment));
             }
         }
-        let spent = self.left.iter().filter(|(name, left, until, _)| {
-            *name == door.name() && *left == 0 && *until > self.now
+        let spent = self
+            .left
+            .iter()
+            .filter(|left| left.door == door.name() && left.amount == 0 && left.until > self.now);
+        latest.max(spent.map(|left| left.until).max())
+    }
+
+    /// Whether all that is left may be used up by attempts that were under way already.
+    fn is_claimed(&self, left: &Left) -> bool {
+        let earlier = self.sent.iter().enumerate().take(left.next);
+        let held = earlier.filter(|(index, sent)| {
+            *index != left.by && sent.under_way && sent.door.name() == left.door
         });
-        latest.max(spent.map(|(_, _, until, _)| *until).max())
+        left.amount > 0 && left.until > self.now && held.count() as u64 >= left.amount
     }
 
     fn sent_by<'a>(&'a self, door: &Door) -> impl Iterator<Item = &'a Sent> {
@@ -346,13 +371,18 @@ impl Model {
         let (_, sent) = self.journeys[number].trying.take().unwrap();
         let (door, started) = (self.sent[sent].door.clone(), self.sent[sent].at);
         if let Some((left, wait)) = left {
-            let others = self.sent_by(&door).filter(|sent| sent.under_way).count() as u64 - 1;
-            let left = left.saturating_sub(others);
-            let known = self.left.iter().position(|(name, ..)| *name == door.name());
+            let known = self.left.iter().position(|known| known.door == door.name());
             let known = known.map(|index| self.left.remove(index));
-            let asked = known.as_ref().map_or(started, |(.., asked)| started.max(*asked));
-            let kept = known.filter(|(_, other, _, asked)| started <= *asked && left >= *other);
-            self.left.push(kept.unwrap_or((door.name(), left, self.now + wait, asked)));
+            let asked = known.as_ref().map_or(started, |known| started.max(known.asked));
+            let kept = known.filter(|known| started <= known.asked && left >= known.amount);
+            self.left.push(kept.unwrap_or(Left {
+                door: door.name(),
+                amount: left,
+                until: self.now + wait,
+                asked,
+                by: sent,
+                next: self.sent.len(),
+            }));
         }
         self.forgive(&door, started);
         if let Some(used) = tokens.filter(|used| *used > 0) {

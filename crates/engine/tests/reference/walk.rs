@@ -71,8 +71,8 @@ impl Model {
         let (door, tokens) = (journey.chain[index].clone(), journey.needs.tokens);
         let (estimated, tokens) = (tokens, self.foreseen(&door, tokens));
         let name = door.name();
-        for (_, left, ..) in self.left.iter_mut().filter(|(other, ..)| *other == name) {
-            *left = left.saturating_sub(1);
+        for left in self.left.iter_mut().filter(|left| left.door == name) {
+            left.amount = left.amount.saturating_sub(1);
         }
         let mut probes = door.places();
         probes.retain(|place| self.turn(place) == State::HalfOpen);
