@@ -226,7 +226,8 @@ fn fault(seen: &Evidence<'_>) -> Fault {
         ("", status) => format!("status {status} without a message ({})", meaning.name),
         (message, _) => detail::shown(message, &seen.shared),
     };
-    Fault { kind: meaning.kind, scope: meaning.scope, resume: meaning.resume, detail }
+    let rules::Meaning { kind, scope, resume, is_vague, .. } = meaning;
+    Fault { kind, scope, resume, detail, is_vague }
 }
 
 /// What is told of an error that names neither a status nor a reason in words.

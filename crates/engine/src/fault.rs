@@ -188,12 +188,14 @@ pub struct Fault {
     pub resume: Option<Resume>,
     /// The provider's own words, short; free of keys before it is shown.
     pub detail: String,
+    /// Whether it may be the key's or what this request asked of it, and nothing tells which.
+    pub is_vague: bool,
 }
 
 impl Fault {
     /// A fault without a known end.
     pub fn new(kind: FaultKind, scope: Scope, detail: impl Into<String>) -> Self {
-        Self { kind, scope, resume: None, detail: detail.into() }
+        Self { kind, scope, resume: None, detail: detail.into(), is_vague: false }
     }
 
     /// When it is over, unless that is a guess.

@@ -112,6 +112,7 @@ impl Ledger {
         for slot in deployment.usages().filter(|_| lease.exceeds_ceiling) {
             self.usage_mut(slot).disprove_ceilings(lease.started);
         }
+        self.usage_mut(deployment.key_usage).has_served = true;
         let today = self.is_today(lease.started);
         let tally = self.tally_mut(registry.provider_of(deployment).slot);
         tally.consecutive_errors = 0;
@@ -204,8 +205,12 @@ impl Ledger {
     ) {
         self.end_probes(lease);
         let deployment = &registry.deployments()[lease.deployment];
-        let foreign = lease.foreign_model
-            && matches!(fault.kind, FaultKind::ModelMissing | FaultKind::NoAllowance);
+        let of_what_was_asked = self.of_what_was_asked(deployment, fault);
+        let is_of_the_model =
+            matches!(fault.kind, FaultKind::ModelMissing | FaultKind::NoAllowance)
+                || of_what_was_asked.is_some();
+        let foreign = lease.foreign_model && is_of_the_model;
+        let fault = of_what_was_asked.as_ref().unwrap_or(fault);
         let scope = if foreign { None } else { deployment.scopes.of(&narrowed(fault)) };
         let Some(slot) = scope else {
             self.forgive(deployment, lease.started, now);
@@ -223,6 +228,16 @@ impl Ledger {
             at: now,
             text: format!("{}: {}", fault.kind.as_str(), fault.detail),
         });
+    }
+
+    /// What a vague fault is if the key has served before: not the key's, but of what it was asked
+    /// for, and for nobody knows how long.
+    fn of_what_was_asked(&self, deployment: &Deployment, fault: &Fault) -> Option<Fault> {
+        let is_good = fault.is_vague && self.usage(deployment.key_usage).has_served;
+        is_good.then(|| {
+            let detail = fault.detail.clone();
+            Fault::new(FaultKind::ServerError, Scope::Deployment, detail)
+        })
     }
 
     /// Forgives the scopes of a deployment that is seen to be at work, be it by an answer or by a

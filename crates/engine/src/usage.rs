@@ -61,6 +61,8 @@ pub(crate) struct Usage {
     tokens_in_flight: u64,
     pub(crate) requests_today: u64,
     pub(crate) tokens_today: u64,
+    /// Whether it has ever served.
+    pub(crate) has_served: bool,
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
     pub(crate) pace: Pace,

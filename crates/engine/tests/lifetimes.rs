@@ -248,3 +248,26 @@ fn states(world: &mut World) -> Vec<(String, State)> {
     });
     doors.collect()
 }
+
+#[test]
+fn a_vague_refusal_parks_no_key_that_has_served() {
+    let vague = || engine::Fault { is_vague: true, ..fault(FaultKind::KeyRejected, Scope::Key) };
+    let mut world = World::new(vec![provider("p", &["k"], &["m"]), provider("q", &["k"], &["m"])]);
+    assert_eq!(world.served_by().unwrap(), "p/k/m");
+    for _ in 0..2 {
+        let journey = world.request();
+        world.next(journey);
+        world.fail(journey, vague(), Remedy::None);
+        world.abandon(journey);
+        world.pass(SECOND);
+    }
+    world.pass(MINUTE);
+    assert_eq!(world.served_by().unwrap(), "p/k/m", "it is only set aside as after a fault");
+
+    let mut world = World::new(vec![provider("p", &["k"], &["m"]), provider("q", &["k"], &["m"])]);
+    let journey = world.request();
+    world.next(journey);
+    world.fail(journey, vague(), Remedy::None);
+    world.pass(400 * 24 * HOUR);
+    assert_eq!(world.served_by().unwrap(), "q/k/m", "one that has never served is bad");
+}

@@ -56,6 +56,8 @@ enum Whom {
     Deployment,
     Model,
     Key,
+    /// The key, unless it is known to be good: then what this request asked of it.
+    KeyPerhaps,
     Provider,
     /// All models of the key that are free of charge.
     FreeModels,
@@ -111,6 +113,8 @@ pub(crate) struct Meaning {
     pub(crate) kind: FaultKind,
     pub(crate) scope: Scope,
     pub(crate) resume: Option<Resume>,
+    /// Whether it is the key's fault only if that has never served.
+    pub(crate) is_vague: bool,
 }
 
 /// The status that a type, a code or a status word stands for, where no number is given.
@@ -147,7 +151,8 @@ pub(crate) fn status_of(body: &ErrorBody) -> Option<u16> {
 pub(crate) fn meaning(seen: &Evidence<'_>) -> Meaning {
     let rule = first(seen);
     let (name, kind) = (rule.name, kind(rule.kind, seen));
-    Meaning { name, kind, scope: rule.scope(seen), resume: resume(rule.clock, seen) }
+    let is_vague = matches!(rule.whom, Whom::KeyPerhaps);
+    Meaning { name, kind, scope: rule.scope(seen), resume: resume(rule.clock, seen), is_vague }
 }
 
 /// The kind of fault that a rule names, narrowed by what is refused.
@@ -207,7 +212,7 @@ impl Rule {
             Whom::Request => Scope::Request,
             Whom::Deployment => Scope::Deployment,
             Whom::Model => Scope::Model,
-            Whom::Key => Scope::Key,
+            Whom::Key | Whom::KeyPerhaps => Scope::Key,
             Whom::Provider => Scope::Provider,
             Whom::FreeModels => Scope::ModelClass(":free".to_owned()),
             Whom::Bucket => seen.bucket(),

@@ -39,7 +39,7 @@ pub(super) const RULES: &[Rule] = &[
         statuses: Statuses::Of(&[403]),
         signs: &[Sign::Wordless],
         kind: KeyRejected,
-        whom: Whom::Key,
+        whom: Whom::KeyPerhaps,
         ..ANY
     },
     // It may be for what this request has in it, whatever the type says of permissions.
@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
             "organization",
         ],
         kind: KeyRejected,
-        whom: Whom::Key,
+        whom: Whom::KeyPerhaps,
         ..ANY
     },
     Rule {
