@@ -159,6 +159,13 @@ impl Cell {
         self.faults = self.faults.saturating_add(1);
     }
 
+    /// Remembers faults in a row that answers had begun to make up for, and then did not. `after` so
+    /// many it is set aside.
+    pub(crate) fn recall(&mut self, faults: u32, after: u32) {
+        self.faults = self.faults.max(faults);
+        self.strikes = self.strikes.max((faults + 1).saturating_sub(after));
+    }
+
     /// Takes a fault of an attempt that began at `started`.
     pub(crate) fn strike(
         &mut self,

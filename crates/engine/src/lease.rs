@@ -7,6 +7,7 @@ use crate::calibration::Demand;
 use crate::cell::Gate;
 use crate::ledger::Ledger;
 use crate::ledger::ScopeSlot;
+use crate::policy::SetAside;
 use crate::registry::{Deployment, Patience, Registry};
 use crate::usage::{Spent, Told};
 use crate::{Abilities, Budget, Ceiling, Fault, FaultKind, Scope, Timestamp};
@@ -119,6 +120,38 @@ impl Ledger {
         tally.successes = tally.successes.saturating_add(u64::from(today));
     }
 
+    /// An answer has come whole.
+    pub fn came_whole(&mut self, registry: &Registry, lease: &Lease) {
+        let slot = registry.deployments()[lease.deployment].usage;
+        self.usage_mut(slot).breaks = 0;
+    }
+
+    /// An answer broke off. Its beginning has forgiven the fault of the one before, so that those
+    /// that follow one another are counted apart; what broke off together counts once.
+    pub fn break_off(
+        &mut self,
+        registry: &Registry,
+        lease: &mut Lease,
+        fault: &Fault,
+        patience: &Patience,
+        now: Timestamp,
+    ) {
+        let deployment = &registry.deployments()[lease.deployment];
+        let usage = self.usage_mut(deployment.usage);
+        if usage.broke_at.is_none_or(|at| at < lease.started) {
+            usage.breaks = usage.breaks.saturating_add(1);
+            usage.broke_at = Some(now);
+        }
+        let before = usage.breaks.saturating_sub(1);
+        let slot = deployment.scopes.of(&narrowed(fault));
+        if let (SetAside::Breaker { after }, Some(slot)) =
+            (crate::policy::rule(fault.kind).set_aside, slot.filter(|_| before > 0))
+        {
+            self.cell_mut(slot).recall(before, after);
+        }
+        self.strike(registry, lease, fault, patience, now);
+    }
+
     /// The first word of a stream has come: how long the deployment thinks is remembered.
     pub fn first_word(&mut self, registry: &Registry, lease: &Lease, now: Timestamp) {
         let slot = registry.deployments()[lease.deployment].usage;
@@ -193,9 +226,8 @@ impl Ledger {
         self.end(registry, lease, Some(Spent::default()));
     }
 
-    /// A fault of an attempt whose lease goes on, such as one that is repeated in place, or of a
-    /// stream that was cut after it had begun.
-    pub fn strike(
+    /// A fault of an attempt whose lease goes on, such as one that is repeated in place.
+    fn strike(
         &mut self,
         registry: &Registry,
         lease: &mut Lease,

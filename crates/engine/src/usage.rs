@@ -63,6 +63,9 @@ pub(crate) struct Usage {
     pub(crate) tokens_today: u64,
     /// Whether it has ever served.
     pub(crate) has_served: bool,
+    /// Answers in a row that broke off, and when the last one did.
+    pub(crate) breaks: u32,
+    pub(crate) broke_at: Option<Timestamp>,
     /// The usual time to the first word of a stream.
     pub(crate) first_word: Option<Duration>,
     pub(crate) pace: Pace,

@@ -271,3 +271,45 @@ fn a_vague_refusal_parks_no_key_that_has_served() {
     world.pass(400 * 24 * HOUR);
     assert_eq!(world.served_by().unwrap(), "q/k/m", "one that has never served is bad");
 }
+
+#[test]
+fn whoever_breaks_off_each_answer_is_set_aside() {
+    let lost = fault(FaultKind::ConnectionLost, Scope::Deployment);
+    let mut world = World::new(plain(2));
+    let break_off = |world: &mut World| {
+        let journey = world.request();
+        assert_eq!(world.next_door(journey).unwrap(), "p0/k/m");
+        world.break_off(journey, &lost);
+        world.pass(1);
+    };
+    break_off(&mut world);
+    assert_eq!(world.served_by().unwrap(), "p0/k/m", "a single break is no habit");
+    for seconds in [2, 4, 8, 15, 15] {
+        if seconds == 2 {
+            break_off(&mut world);
+        }
+        break_off(&mut world);
+        assert_eq!(world.served_by().unwrap(), "p1/k/m");
+        world.pass(seconds * SECOND - 2);
+        assert_eq!(world.served_by().unwrap(), "p1/k/m", "{seconds}");
+        world.pass(2);
+    }
+    assert_eq!(world.served_by().unwrap(), "p0/k/m");
+    break_off(&mut world);
+    assert_eq!(world.served_by().unwrap(), "p0/k/m", "a whole answer makes up for it");
+}
+
+#[test]
+fn answers_that_break_off_together_count_once() {
+    let lost = fault(FaultKind::ConnectionLost, Scope::Deployment);
+    let mut world = World::new(plain(2));
+    let journeys: Vec<_> = (0..4).map(|_| world.request()).collect();
+    for journey in &journeys {
+        assert_eq!(world.next_door(*journey).unwrap(), "p0/k/m");
+    }
+    world.pass(SECOND);
+    world.break_off(journeys[0], &lost);
+    world.break_off(journeys[1], &lost);
+    world.pass(1);
+    assert_eq!(world.served_by().unwrap(), "p0/k/m", "each had begun to answer");
+}

@@ -283,11 +283,21 @@ impl Held {
                 ledger.first_word(&self.world.registry, lease, now);
             }
             ledger.answer(&self.world.registry, lease, now);
+            if !is_stream {
+                ledger.came_whole(&self.world.registry, lease);
+            }
             ledger.learn(&self.world.registry, lease, budgets, None);
             drop(ledger);
             if was_probe {
                 self.app.news.notify_waiters();
             }
+        }
+    }
+
+    /// A stream has come to its end.
+    pub(crate) fn came_whole(&self) {
+        if let Some(lease) = &self.lease {
+            self.app.ledger().came_whole(&self.world.registry, lease);
         }
     }
 
@@ -344,7 +354,7 @@ impl Held {
         let Some(lease) = &mut self.lease else { return false };
         let mut ledger = self.app.ledger();
         let before = ledger.cooldowns_begun();
-        ledger.strike(&self.world.registry, lease, fault, &self.world.patience, now);
+        ledger.break_off(&self.world.registry, lease, fault, &self.world.patience, now);
         ledger.cooldowns_begun() > before
     }
 }

@@ -195,7 +195,19 @@ impl World {
         let journey = &mut self.journeys[journey];
         let mut lease = journey.lease.take().unwrap();
         self.ledger.answer(&journey.registry, &mut lease, self.now);
+        self.ledger.came_whole(&journey.registry, &lease);
         self.ledger.finish(&journey.registry, &mut lease, tokens);
+        journey.over = true;
+    }
+
+    /// The provider begins to answer, and breaks off.
+    pub(crate) fn break_off(&mut self, journey: usize, fault: &Fault) {
+        let journey = &mut self.journeys[journey];
+        let mut lease = journey.lease.take().unwrap();
+        self.ledger.answer(&journey.registry, &mut lease, self.now);
+        let patience = &self.patience;
+        self.ledger.break_off(&journey.registry, &mut lease, fault, patience, self.now);
+        self.ledger.finish(&journey.registry, &mut lease, None);
         journey.over = true;
     }
 

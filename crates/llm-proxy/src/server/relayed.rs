@@ -235,6 +235,7 @@ impl Relayed {
         match playing.stream.take_end() {
             Some(StreamEnd::Interrupted(failure)) => self.mend(playing, &failure),
             Some(StreamEnd::Complete) | None => {
+                playing.held.came_whole();
                 self.count(playing.held, &playing.stream);
                 self.ended(Outcome::Answered);
                 if self.broken.is_some() {
