@@ -26,6 +26,24 @@ pub(super) enum Passed {
     Failed(Failure),
 }
 
+/// What is no part of an answer.
+#[derive(Debug)]
+enum Oddity {
+    /// Part of an event.
+    Broken,
+    /// Whatever this says.
+    Said(Bytes),
+}
+
+/// So much of an oddity is kept.
+const LONGEST_ODDITY: usize = 4 << 10;
+
+impl Oddity {
+    fn said(data: &[u8]) -> Self {
+        Self::Said(Bytes::copy_from_slice(&data[..data.len().min(LONGEST_ODDITY)]))
+    }
+}
+
 /// What has been seen of a stream.
 #[derive(Debug)]
 pub(super) struct Filter {
@@ -40,6 +58,8 @@ pub(super) struct Filter {
     ends: Ends,
     /// Events that could not be read. Whatever they said is missing.
     broken: usize,
+    /// What came last of the answer, if it is no part of one: the provider may have failed.
+    oddity: Option<Oddity>,
     /// Bytes of text that came.
     pub(super) text_bytes: u64,
     /// What the client has; `None` where nobody would go on with it.
@@ -68,6 +88,7 @@ impl Filter {
             finish_reason: None,
             ends: Ends::of(prepared.choices),
             broken: 0,
+            oddity: None,
             text_bytes: 0,
             told,
             join,
@@ -86,10 +107,19 @@ impl Filter {
             // By the standard it is no event at all, yet some clients look for JSON in it.
             return Passed::Hidden;
         }
+        let (name, has_data) = (said.name, said.data.is_some());
         let data = said.data.unwrap_or_default();
-        let facts = classify(&data, said.name);
+        let facts = classify(&data, name);
         if facts.usage.is_some() {
             self.usage.clone_from(&facts.usage);
+        }
+        if facts.kind == ChunkKind::Done
+            && let Some(failure) = self.odd_end()
+        {
+            return Passed::Failed(failure);
+        }
+        if name.is_none_or(|name| name == "message") {
+            self.note_oddity(&facts, if has_data { &data } else { event.raw() });
         }
         if facts.kind == ChunkKind::Broken {
             return self.pass_broken();
@@ -120,6 +150,31 @@ impl Filter {
                 Passed::Forward { event: shown(event.raw()), meaningful: false }
             }
         }
+    }
+
+    /// Notes what is no part of an answer, as an error of unknown form may be. What goes on after
+    /// that takes it back.
+    fn note_oddity(&mut self, facts: &ChunkFacts, data: &[u8]) {
+        let is_foreign = facts.choices == 0 && facts.id.is_none() && !facts.has_usage;
+        let looks_like_json = || data.trim_ascii_start().starts_with(b"{");
+        match facts.kind {
+            ChunkKind::Content => self.oddity = None,
+            ChunkKind::Broken => self.oddity = Some(Oddity::Broken),
+            ChunkKind::Stray => self.oddity = Some(Oddity::said(data)),
+            ChunkKind::Preamble if is_foreign && looks_like_json() => {
+                self.oddity = Some(Oddity::said(data));
+            }
+            ChunkKind::Done | ChunkKind::Error | ChunkKind::Preamble | ChunkKind::UsageOnly => {}
+        }
+    }
+
+    /// Why an end mark is none: something odd came before it in the place of a finish reason.
+    fn odd_end(&mut self) -> Option<Failure> {
+        let oddity = self.oddity.take().filter(|_| self.output && self.finish_reason.is_none())?;
+        Some(match oddity {
+            Oddity::Broken => Failure::lost("an event was broken, and nothing followed it"),
+            Oddity::Said(data) => self.asked.error_event(self.status, &data),
+        })
     }
 
     /// Whether an event behind the answer was to tell counts that only we asked for, and has none.

@@ -136,3 +136,46 @@ async fn plain_words_before_the_answer_are_an_error_in_json_for_the_client() {
     assert_one_answer(&proxy.chat(true).await, "fine");
     assert!(proxy.provider("a").await["last_error"].as_str().unwrap().contains("oh dear"));
 }
+
+/// Errors in forms that nobody knows beforehand, each before an end mark.
+const ODD: &[&str] = &[
+    "data: \"Tokens per minute limit exceeded\"\n\n",
+    "data: upstream connect error or disconnect/reset before headers\n\n",
+    "data: <html>502</html>\n\n",
+    "data: {\"code\": 429, \"msg\": \"too many requests\"}\n\n",
+    "data: {\"base_resp\": {\"status_code\": 1002, \"status_msg\": \"rate limit\"}}\n\n",
+    "data: {\"status\":\"error\",\"message\":\"boom\"}\n\n",
+    "data: {\"error_code\":336,\"error_msg\":\"rate limit\"}\n\n",
+    "{\"error\":{\"message\":\"boom\",\"code\":500}}\n\n",
+    "data: {\"error\":{\"message\":\"bo\n\n",
+    "data: {\"id\":\"cc\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"los\n\n",
+];
+
+#[tokio::test]
+async fn an_end_mark_behind_an_odd_event_is_no_end() {
+    for odd in ODD {
+        let end = Bytes::from([odd, "data: [DONE]\n\n"].concat());
+        let heard = heard_of(end).await;
+        assert_interrupted(&heard, "one ", "a");
+        assert!(!message(&heard).is_empty(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn an_odd_event_in_the_midst_or_behind_the_finish_is_none_of_ours() {
+    for odd in ODD {
+        let done = Bytes::from_static(b"data: [DONE]\n\n");
+        let odd = Bytes::from(*odd);
+        for rest in [
+            joined(&[odd.clone(), A.text("two"), A.finish(), done.clone()]),
+            joined(&[A.text("two"), A.finish(), odd.clone(), done.clone()]),
+            joined(&[odd.clone(), A.text("two"), done.clone()]),
+        ] {
+            let a = always(raw_stream(joined(&[A.begun(&["one "]), rest]))).await;
+            let proxy = Setup::chain([&a]).start().await;
+            let heard = proxy.ask(&question(true)).await;
+            assert_eq!(heard.said(), "one two", "{odd:?}");
+            assert!(heard.text().ends_with("data: [DONE]\n\n"), "{odd:?}");
+        }
+    }
+}
