@@ -253,6 +253,8 @@ impl Usage {
         self.learned.clear();
         self.ceilings.clear();
         self.keeps_reserved = false;
+        self.has_served = false;
+        self.breaks = 0;
     }
 
     pub(crate) fn learned(&self) -> impl Iterator<Item = &Budget> {

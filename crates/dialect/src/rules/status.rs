@@ -62,17 +62,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "key, by what is spoken of",
         statuses: Statuses::Of(&[403]),
-        any: &[
-            "key",
-            "auth",
-            "token",
-            "permission",
-            "permitted",
-            "credential",
-            "forbidden",
-            "account",
-            "organization",
-        ],
+        any: &["key", "token", "credential"],
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "key, by what it may not do",
+        statuses: Statuses::Of(&[403]),
+        any: &["auth", "permission", "permitted", "forbidden", "account", "organization"],
         kind: KeyRejected,
         whom: Whom::KeyPerhaps,
         ..ANY
