@@ -5,6 +5,7 @@ use engine::Abilities;
 use serde_json::Value;
 
 use crate::body::ErrorBody;
+use crate::choices;
 use crate::combined;
 use crate::list;
 use crate::number;
@@ -109,12 +110,6 @@ const WORDINGS: &[Wording] = &[
             "missing",
         ],
     },
-    Wording {
-        ability: Abilities::SEVERAL_CHOICES,
-        asked: &["n"],
-        things: &["n=1", "n = 1", "n>1", "n > 1", "multiple choices", "multiple completions"],
-        narrower: &["stream"],
-    },
 ];
 
 /// What is said of a thing that is not taken.
@@ -206,7 +201,6 @@ const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
         ],
     ),
     (Abilities::JSON_SCHEMA, &["not support structured outputs"]),
-    (Abilities::SEVERAL_CHOICES, &["only supports n=1", "only support n=1"]),
 ];
 
 /// What is said of a form of pictures, and forms that models with eyes do take: who refuses one of
@@ -229,6 +223,9 @@ pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
         .filter(|sentence| says(sentence, NOT_TAKEN) && !combined::names_optional(sentence, sent));
     let is_missing = !by_name.is_empty() || combined::is_refused(body, sent);
     let mut found = (is_missing, by_name);
+    if choices::are_refused(body, sent) {
+        found = (true, found.1 | Abilities::SEVERAL_CHOICES);
+    }
     for sentence in said {
         for wording in WORDINGS.iter().filter(|wording| has(sent, wording.asked)) {
             if names(sentence, wording.things) && !says(sentence, wording.narrower) {
@@ -276,6 +273,8 @@ pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
         && !plain.contains("expected text or ");
     let only_text = only_text || is_at_a_picture(body, sent);
     let of_model = if only_text { of_model | Abilities::IMAGES } else { of_model };
+    let one_only = choices::are_never_taken(body, sent);
+    let of_model = if one_only { of_model | Abilities::SEVERAL_CHOICES } else { of_model };
     found.both(of_model)
 }
 

@@ -8,6 +8,7 @@ mod beginning;
 mod beside;
 mod body;
 mod ceiling;
+mod choices;
 mod clock;
 mod combined;
 mod context;

@@ -154,6 +154,40 @@ fn what_is_wrong_with_this_request_alone_is_not_remembered() {
 }
 
 #[test]
+fn several_choices_are_lacked_in_whatever_words() {
+    let lack = |lacks| (FaultKind::CapabilityMissing, Scope::Request, lacks);
+    let several = |n: u32| with("n", json!(n));
+    for message in [
+        "Invalid n value (currently only n = 1 is supported)",
+        "n must be 1",
+        "`n` must be equal to 1",
+        "Only one completion choice allowed",
+        "Multiple candidates is not enabled for this model",
+        "n > 1 is not supported",
+        "This model only accepts `n` = 1",
+    ] {
+        assert_eq!(of(400, &error(message), &several(2)), lack(vec!["n"]), "{message}");
+        assert!(of(400, &error(message), &with("seed", json!(1))).2.is_empty(), "{message}");
+    }
+    // With another sampling it may take several.
+    for message in [
+        "n must be 1 when using greedy sampling, got 3.",
+        "best_of must be 1 when using greedy sampling; n must be 1 with temperature 0",
+        "Multiple choices are not supported with streaming",
+    ] {
+        assert_eq!(of(400, &error(message), &several(3)), lack(vec![]), "{message}");
+    }
+    for message in ["'min' must be 1", "column=1 only", "n must be 12 or less"] {
+        let (kind, ..) = of(400, &error(message), &several(3));
+        assert_ne!(kind, FaultKind::CapabilityMissing, "{message}");
+    }
+    let mut asked = several(2);
+    asked["messages"][0]["content"] = json!("say: n must be 1");
+    let echo = of(400, &error("Cannot read the message 'say: n must be 1'"), &asked);
+    assert_eq!(echo, (FaultKind::CallerMistake, Scope::Request, vec![]));
+}
+
+#[test]
 fn a_lack_that_names_the_model_does_not_park_it() {
     let seen = of(400, &error("Tool use is not available with m1"), &tools());
     assert_eq!(seen, (FaultKind::CapabilityMissing, Scope::Request, vec!["tools"]));

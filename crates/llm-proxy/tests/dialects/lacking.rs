@@ -49,7 +49,7 @@ async fn a_lack_is_paid_for_once() {
     let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
     let has_tools = |body: &Value| body.get("tools").is_some();
     let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
-    let table: [Lack; 5] = [
+    let table: [Lack; 7] = [
         ("messages[0].content must be a string", 400, picture(), has_parts),
         (
             "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
@@ -66,6 +66,13 @@ async fn a_lack_is_paid_for_once() {
             has_tools,
         ),
         ("This model only supports n=1", 400, with("n", json!(2)), many),
+        (
+            "Invalid n value (currently only n = 1 is supported)",
+            400,
+            with("n", json!(2)),
+            many,
+        ),
+        ("Only one completion choice allowed", 400, with("n", json!(3)), many),
     ];
     for (message, status, body, is_refused) in table {
         let a = picky(is_refused, refusal(status, message)).await;
