@@ -35,6 +35,7 @@ mod shares;
 mod size;
 mod times;
 mod tree;
+mod unknown;
 mod withheld;
 mod words;
 

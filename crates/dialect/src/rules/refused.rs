@@ -54,6 +54,7 @@ pub(super) const RULES: &[Rule] = &[
             "unsupported_value",
             "unknown_parameter",
             "extra_forbidden",
+            "value_error.extra",
             "literal_error",
             "wrong_api_format",
         ],
@@ -83,6 +84,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "several calls of tools at once",
         statuses: REFUSED,
         any: SINGLE_CALLS,
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "parameter that is not known",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::ParameterUnknown],
         kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY

@@ -66,12 +66,7 @@ async fn a_lack_is_paid_for_once() {
             has_tools,
         ),
         ("This model only supports n=1", 400, with("n", json!(2)), many),
-        (
-            "Invalid n value (currently only n = 1 is supported)",
-            400,
-            with("n", json!(2)),
-            many,
-        ),
+        ("Invalid n value (currently only n = 1 is supported)", 400, with("n", json!(2)), many),
         ("Only one completion choice allowed", 400, with("n", json!(3)), many),
     ];
     for (message, status, body, is_refused) in table {
