@@ -37,12 +37,13 @@ const UNKNOWN: &[&str] = &[
     "unrecognized",
     "unrecognised",
     "unexpected",
-    "unsupported",
+    UNSUPPORTED,
     "extra",
     "extraneous",
     "additional",
     "such",
 ];
+const UNSUPPORTED: &str = "unsupported";
 const INVALID: &str = "invalid";
 
 /// What is said to be not the case.
@@ -106,6 +107,16 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
 
 /// Whether a text speaks of a parameter that is not known as such, whatever its value.
 pub(crate) fn is_said(text: &str) -> bool {
+    is_said_with(UNKNOWN, text)
+}
+
+/// The same of one that the provider knows of no model.
+pub(crate) fn is_strange(text: &str) -> bool {
+    let strange: Vec<&str> = UNKNOWN.iter().copied().filter(|word| *word != UNSUPPORTED).collect();
+    is_said_with(&strange, text)
+}
+
+fn is_said_with(unknown: &[&str], text: &str) -> bool {
     let words = words(text);
     let is_unknown = |at: usize| {
         let noun = skip(&words[at + 1..], FILLERS);
@@ -122,7 +133,7 @@ pub(crate) fn is_said(text: &str) -> bool {
             is_taken(rest.get(article)) && (follows || is_of_noun)
         }
         "such" => at > 0 && words[at - 1].core == "no" && is_unknown(at),
-        word => UNKNOWN.contains(&word) && is_unknown(at),
+        word => unknown.contains(&word) && is_unknown(at),
     })
 }
 

@@ -337,3 +337,76 @@ fn what_nobody_behind_an_aggregator_takes_is_a_lack_of_that_model() {
     let gone = json!({"error": {"message": "No endpoints found for m1.", "code": 404}});
     assert_eq!(of(404, &gone, &tools()).0, FaultKind::ModelMissing);
 }
+
+#[test]
+fn a_value_that_holds_anyway_is_left_out_and_is_no_lack() {
+    let text = json!({"type": "text"});
+    for (name, plain, other) in [
+        ("n", json!(1), json!(2)),
+        ("tool_choice", json!("auto"), json!("required")),
+        ("response_format", text, json!({"type": "json_object"})),
+        ("modalities", json!(["text"]), json!(["text", "audio"])),
+    ] {
+        for message in [
+            format!("Unknown parameter: '{name}'."),
+            format!("unknown field: parameter '{name}' is not a valid field"),
+            format!("'{name}' is not supported"),
+        ] {
+            let ask = |value: &Value| {
+                let mut request = tools();
+                request[name] = value.clone();
+                of(400, &error(&message), &request)
+            };
+            let refused = (FaultKind::ParameterRefused, Scope::Request, vec![]);
+            assert_eq!(ask(&plain), refused, "{message}");
+            assert_eq!(ask(&other).0, FaultKind::CapabilityMissing, "{message}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_the_model_as_such_is_remembered() {
+    let schema = with("response_format", json!({"type": "json_schema", "json_schema": {}}));
+    let mut demanding = tools();
+    demanding["tool_choice"] = json!("required");
+    let lists: [(&Value, &str, &[&str]); 3] = [
+        (
+            &schema,
+            "json_schema",
+            &[
+                "This response_format type is unavailable now",
+                "Invalid parameter: 'response_format' of type 'json_schema' is not supported with \
+                 this model. Learn more about supported models at the Structured Outputs guide",
+                "This model does not support response format `json_schema`. See supported models \
+                 at https://example.com/docs/structured-outputs#supported-models",
+                "Unknown parameter: 'response_format'.",
+            ],
+        ),
+        (&tools(), "tools", &["unknown field: parameter 'tools' is not a valid field"]),
+        (
+            &demanding,
+            "required_tools",
+            &[
+                "Unknown parameter: 'tool_choice'.",
+                "Unsupported value: 'tool_choice' does not support 'required' with this model.",
+            ],
+        ),
+    ];
+    for (request, word, messages) in lists {
+        for message in messages {
+            let lack = (FaultKind::CapabilityMissing, Scope::Request, vec![word]);
+            assert_eq!(of(400, &error(message), request), lack, "{message}");
+        }
+    }
+    for (request, message) in [
+        (&schema, "Unknown parameter: 'response_format.json_schema.strict'."),
+        (&schema, "Unsupported parameter: 'response_format'"),
+        (&demanding, "tool_choice 'required' is not supported with thinking enabled"),
+        (&demanding, "'tool_choice' is not supported with this model when thinking is enabled"),
+        (&with("n", json!(200)), "Unsupported value: 'n' does not support 200 with this model."),
+    ] {
+        let (kind, _, lacks) = of(400, &error(message), request);
+        assert_ne!(kind, FaultKind::CallerMistake, "{message}");
+        assert!(lacks.is_empty(), "{message}");
+    }
+}

@@ -243,6 +243,22 @@ async fn a_parameter_of_the_api_that_is_called_unknown_is_stripped_and_remembere
     }
 }
 
+/// Another value of it is still sent: who takes that is not known.
+#[tokio::test]
+async fn one_choice_is_what_everybody_gives_so_that_a_refused_n_of_one_is_left_out() {
+    let a = picky(|body| body.get("n").map(|_| unknown("n"))).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    for count in [2, 3] {
+        let heard = proxy.ask(&with(&json!({"n": 1, "seed": 1}))).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("n"));
+        assert_eq!((a.count(), rest(&last_body(&a))), (count, json!({"seed": 1})));
+    }
+    proxy.ask(&with(&json!({"n": 2}))).await.assert_says("b");
+    assert_eq!(rest(&last_body(&b)), json!({"n": 2}));
+}
+
 #[tokio::test]
 async fn what_means_nothing_without_a_refused_parameter_goes_with_it() {
     let a = picky(|body| {
