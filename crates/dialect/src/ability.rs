@@ -4,12 +4,16 @@
 use engine::Abilities;
 use serde_json::Value;
 
+use crate::beside;
 use crate::body::ErrorBody;
+use crate::choices;
 use crate::combined;
+use crate::defaults;
 use crate::list;
 use crate::number;
 use crate::parameter;
 use crate::sent::Sent;
+use crate::unknown;
 
 /// How one ability is spoken of.
 struct Wording {
@@ -109,12 +113,6 @@ const WORDINGS: &[Wording] = &[
             "missing",
         ],
     },
-    Wording {
-        ability: Abilities::SEVERAL_CHOICES,
-        asked: &["n"],
-        things: &["n=1", "n = 1", "n>1", "n > 1", "multiple choices", "multiple completions"],
-        narrower: &["stream"],
-    },
 ];
 
 /// What is said of a thing that is not taken.
@@ -205,9 +203,21 @@ const OF_THE_MODEL: &[(Abilities, &[&str])] = &[
             "no endpoints found that support input audio",
         ],
     ),
-    (Abilities::JSON_SCHEMA, &["not support structured outputs"]),
-    (Abilities::SEVERAL_CHOICES, &["only supports n=1", "only support n=1"]),
+    (
+        Abilities::JSON_SCHEMA,
+        &[
+            "not support structured outputs",
+            "not support response format json_schema",
+            "json_schema is not supported with this model",
+            "json_schema is not supported by this model",
+            "response_format type is unavailable",
+        ],
+    ),
 ];
+
+/// What is said of a parameter that other models take.
+const WITH_THE_MODEL: &[&str] =
+    &["with this model", "by this model", "for this model", "this model does not support"];
 
 /// What is said of a form of pictures, and forms that models with eyes do take: who refuses one of
 /// those may see nothing at all.
@@ -229,6 +239,9 @@ pub(crate) fn missing(body: &ErrorBody, sent: &Sent<'_>) -> (bool, Abilities) {
         .filter(|sentence| says(sentence, NOT_TAKEN) && !combined::names_optional(sentence, sent));
     let is_missing = !by_name.is_empty() || combined::is_refused(body, sent);
     let mut found = (is_missing, by_name);
+    if choices::are_refused(body, sent) {
+        found = (true, found.1 | Abilities::SEVERAL_CHOICES);
+    }
     for sentence in said {
         for wording in WORDINGS.iter().filter(|wording| has(sent, wording.asked)) {
             if names(sentence, wording.things) && !says(sentence, wording.narrower) {
@@ -264,19 +277,44 @@ pub(crate) fn lasting(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
     let found = missing(body, sent).1;
     let said = |phrases: &[&str]| {
         sentences(&body.text).any(|sentence| {
-            says(sentence, phrases)
+            says(&unquoted(sentence), phrases)
                 && !says(sentence, &["more than", " url", "message"])
                 && !combined::names_several(sentence, sent)
         })
     };
     let of_model = OF_THE_MODEL.iter().filter(|(_, phrases)| said(phrases));
     let of_model = of_model.fold(Abilities::default(), |all, (ability, _)| all | *ability);
-    let plain = body.text.replace(['`', '\'', '"', '{', '}'], "");
+    let plain = unquoted(&body.text).replace(['{', '}'], "");
     let only_text = plain.contains("unknown variant image_url, expected text")
         && !plain.contains("expected text or ");
     let only_text = only_text || is_at_a_picture(body, sent);
     let of_model = if only_text { of_model | Abilities::IMAGES } else { of_model };
-    found.both(of_model)
+    let one_only = choices::are_never_taken(body, sent);
+    let of_model = if one_only { of_model | Abilities::SEVERAL_CHOICES } else { of_model };
+    found.both(of_model | of_parameter(body, sent))
+}
+
+/// What is lacked by who does not know the parameter for it, or says of a model that it does not
+/// take that.
+fn of_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
+    let named = refused_parameter(body, sent);
+    let is_inside = |(at, dot): (usize, &str)| {
+        body.text[at + dot.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let names_a_part = body.text.match_indices(['.', '[']).any(is_inside);
+    if named.is_empty() || names_a_part || beside::depends_on_others(body, sent) {
+        return Abilities::default();
+    }
+    let is_of_model = says(&body.text, WITH_THE_MODEL);
+    if unknown::is_strange(&body.text) || is_of_model && !parameter::is_of_the_value(body) {
+        return named;
+    }
+    // Where one value is refused, this is the one.
+    if is_of_model { named.both(Abilities::REQUIRED_TOOLS) } else { Abilities::default() }
+}
+
+fn unquoted(text: &str) -> String {
+    text.replace(['`', '\'', '"'], "")
 }
 
 /// Whether what is not taken is an unusual form of picture, or too long a list of tools: nothing
@@ -310,7 +348,8 @@ fn refuses_parts(body: &ErrorBody) -> bool {
 
 /// The ability that is refused by the name of its parameter, as such and not for a value.
 fn refused_parameter(body: &ErrorBody, sent: &Sent<'_>) -> Abilities {
-    let Some(name) = parameter::refused(body, sent) else {
+    let name = parameter::refused(body, sent);
+    let Some(name) = name.filter(|name| !defaults::holds_anyway(name, body, sent)) else {
         return Abilities::default();
     };
     let part = |end: &str| body.text.contains(&format!("{name}{end}"));

@@ -253,6 +253,17 @@ fn is_null(body: &ErrorBody) -> bool {
         entry.get("input").is_some_and(Value::is_null)
             && steps.contains(&"messages")
             && steps.contains(&"content")
+    }) || is_written_null(&body.message)
+}
+
+/// The same in a list that a validator in Python has written out as text. Only its first entry
+/// counts: what follows may repeat the request.
+fn is_written_null(message: &str) -> bool {
+    let entry = message.split_once("[{'type': 'string_type', 'loc': (").map(|(_, entry)| entry);
+    entry.and_then(|entry| entry.split_once(')')).is_some_and(|(place, rest)| {
+        let end = rest.find('}').unwrap_or(rest.len());
+        let has = |step: &str| place.split(',').any(|part| part.trim() == step);
+        has("'messages'") && has("'content'") && rest[..end].ends_with("'input': None")
     })
 }
 

@@ -8,9 +8,11 @@ mod beginning;
 mod beside;
 mod body;
 mod ceiling;
+mod choices;
 mod clock;
 mod combined;
 mod context;
+mod defaults;
 mod detail;
 mod echo;
 mod evidence;
@@ -34,6 +36,7 @@ mod shares;
 mod size;
 mod times;
 mod tree;
+mod unknown;
 mod withheld;
 mod words;
 
@@ -185,6 +188,12 @@ pub fn wants_single_calls(body: &[u8], request: &[u8]) -> bool {
 /// be taken. Not so if the provider takes nothing but the default.
 pub fn refuses_value_only(body: &[u8]) -> bool {
     parameter::is_of_the_value(&ErrorBody::read(body))
+}
+
+/// Whether an answer would be another one without a parameter, unless its value is what holds
+/// anyway: whatever is said of one value, another must still be sent.
+pub fn is_essential(param: &str) -> bool {
+    parameter::is_essential(param)
 }
 
 /// The parameter that the provider wants in the place of the refused one, if it says so.

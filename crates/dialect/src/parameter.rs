@@ -12,6 +12,7 @@ use crate::list;
 use crate::number;
 use crate::sent::Sent;
 use crate::tree::walk;
+use crate::unknown;
 
 const LONGEST: usize = 64;
 
@@ -109,8 +110,13 @@ const ONLY_THE_DEFAULT: &[&str] = &[
 ];
 
 /// Codes and types that refuse a parameter as such.
-const WHOLLY_LABELS: &[&str] =
-    &["unsupported_parameter", "unknown_parameter", "extra_forbidden", "wrong_api_format"];
+const WHOLLY_LABELS: &[&str] = &[
+    "unsupported_parameter",
+    "unknown_parameter",
+    "extra_forbidden",
+    "value_error.extra",
+    "wrong_api_format",
+];
 
 /// Codes and types that refuse a value.
 const VALUE_LABELS: &[&str] = &[
@@ -184,6 +190,7 @@ pub(crate) fn refused(body: &ErrorBody, sent: &Sent<'_>) -> Option<String> {
         .or_else(|| by_written_location(&body.message))
         .or_else(|| number::refused(body, sent))
         .or_else(|| refused_thinking(body, sent).map(str::to_owned))
+        .or_else(|| unknown::refused(body, sent))
         .or_else(|| in_prose(&body.message, sent))
         .or_else(|| refused_option(body, sent))
         .or_else(|| list::refused(body, sent));
@@ -263,7 +270,7 @@ pub(crate) fn replacement(param: &str, body: &ErrorBody, sent: &Sent<'_>) -> Opt
 pub(crate) fn is_of_the_value(body: &ErrorBody) -> bool {
     let text = body.text.as_str();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-    if says(ONLY_THE_DEFAULT) || body.is_labelled(WHOLLY_LABELS) {
+    if says(ONLY_THE_DEFAULT) || body.is_labelled(WHOLLY_LABELS) || unknown::is_said(text) {
         return false;
     }
     body.is_labelled(VALUE_LABELS) || says(VALUE) || !says(WHOLLY)
@@ -271,7 +278,7 @@ pub(crate) fn is_of_the_value(body: &ErrorBody) -> bool {
 
 /// The name in the `loc` of a validator's list: `["body", "reasoning"]`.
 fn by_location(body: &Value) -> Option<String> {
-    located(body, &["extra_forbidden", "literal_error"])
+    located(body, &["extra_forbidden", "value_error.extra", "literal_error"])
 }
 
 /// The same of a list that a validator in Python has written out as text. Only its first entry
@@ -379,6 +386,6 @@ fn is_in_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '.'
 }
 
-fn is_quote(c: char) -> bool {
+pub(crate) fn is_quote(c: char) -> bool {
     matches!(c, '\'' | '"' | '`')
 }

@@ -154,6 +154,40 @@ fn what_is_wrong_with_this_request_alone_is_not_remembered() {
 }
 
 #[test]
+fn several_choices_are_lacked_in_whatever_words() {
+    let lack = |lacks| (FaultKind::CapabilityMissing, Scope::Request, lacks);
+    let several = |n: u32| with("n", json!(n));
+    for message in [
+        "Invalid n value (currently only n = 1 is supported)",
+        "n must be 1",
+        "`n` must be equal to 1",
+        "Only one completion choice allowed",
+        "Multiple candidates is not enabled for this model",
+        "n > 1 is not supported",
+        "This model only accepts `n` = 1",
+    ] {
+        assert_eq!(of(400, &error(message), &several(2)), lack(vec!["n"]), "{message}");
+        assert!(of(400, &error(message), &with("seed", json!(1))).2.is_empty(), "{message}");
+    }
+    // With another sampling it may take several.
+    for message in [
+        "n must be 1 when using greedy sampling, got 3.",
+        "best_of must be 1 when using greedy sampling; n must be 1 with temperature 0",
+        "Multiple choices are not supported with streaming",
+    ] {
+        assert_eq!(of(400, &error(message), &several(3)), lack(vec![]), "{message}");
+    }
+    for message in ["'min' must be 1", "column=1 only", "n must be 12 or less"] {
+        let (kind, ..) = of(400, &error(message), &several(3));
+        assert_ne!(kind, FaultKind::CapabilityMissing, "{message}");
+    }
+    let mut asked = several(2);
+    asked["messages"][0]["content"] = json!("say: n must be 1");
+    let echo = of(400, &error("Cannot read the message 'say: n must be 1'"), &asked);
+    assert_eq!(echo, (FaultKind::CallerMistake, Scope::Request, vec![]));
+}
+
+#[test]
 fn a_lack_that_names_the_model_does_not_park_it() {
     let seen = of(400, &error("Tool use is not available with m1"), &tools());
     assert_eq!(seen, (FaultKind::CapabilityMissing, Scope::Request, vec!["tools"]));
@@ -302,4 +336,77 @@ fn what_nobody_behind_an_aggregator_takes_is_a_lack_of_that_model() {
     }
     let gone = json!({"error": {"message": "No endpoints found for m1.", "code": 404}});
     assert_eq!(of(404, &gone, &tools()).0, FaultKind::ModelMissing);
+}
+
+#[test]
+fn a_value_that_holds_anyway_is_left_out_and_is_no_lack() {
+    let text = json!({"type": "text"});
+    for (name, plain, other) in [
+        ("n", json!(1), json!(2)),
+        ("tool_choice", json!("auto"), json!("required")),
+        ("response_format", text, json!({"type": "json_object"})),
+        ("modalities", json!(["text"]), json!(["text", "audio"])),
+    ] {
+        for message in [
+            format!("Unknown parameter: '{name}'."),
+            format!("unknown field: parameter '{name}' is not a valid field"),
+            format!("'{name}' is not supported"),
+        ] {
+            let ask = |value: &Value| {
+                let mut request = tools();
+                request[name] = value.clone();
+                of(400, &error(&message), &request)
+            };
+            let refused = (FaultKind::ParameterRefused, Scope::Request, vec![]);
+            assert_eq!(ask(&plain), refused, "{message}");
+            assert_eq!(ask(&other).0, FaultKind::CapabilityMissing, "{message}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_the_model_as_such_is_remembered() {
+    let schema = with("response_format", json!({"type": "json_schema", "json_schema": {}}));
+    let mut demanding = tools();
+    demanding["tool_choice"] = json!("required");
+    let lists: [(&Value, &str, &[&str]); 3] = [
+        (
+            &schema,
+            "json_schema",
+            &[
+                "This response_format type is unavailable now",
+                "Invalid parameter: 'response_format' of type 'json_schema' is not supported with \
+                 this model. Learn more about supported models at the Structured Outputs guide",
+                "This model does not support response format `json_schema`. See supported models \
+                 at https://example.com/docs/structured-outputs#supported-models",
+                "Unknown parameter: 'response_format'.",
+            ],
+        ),
+        (&tools(), "tools", &["unknown field: parameter 'tools' is not a valid field"]),
+        (
+            &demanding,
+            "required_tools",
+            &[
+                "Unknown parameter: 'tool_choice'.",
+                "Unsupported value: 'tool_choice' does not support 'required' with this model.",
+            ],
+        ),
+    ];
+    for (request, word, messages) in lists {
+        for message in messages {
+            let lack = (FaultKind::CapabilityMissing, Scope::Request, vec![word]);
+            assert_eq!(of(400, &error(message), request), lack, "{message}");
+        }
+    }
+    for (request, message) in [
+        (&schema, "Unknown parameter: 'response_format.json_schema.strict'."),
+        (&schema, "Unsupported parameter: 'response_format'"),
+        (&demanding, "tool_choice 'required' is not supported with thinking enabled"),
+        (&demanding, "'tool_choice' is not supported with this model when thinking is enabled"),
+        (&with("n", json!(200)), "Unsupported value: 'n' does not support 200 with this model."),
+    ] {
+        let (kind, _, lacks) = of(400, &error(message), request);
+        assert_ne!(kind, FaultKind::CallerMistake, "{message}");
+        assert!(lacks.is_empty(), "{message}");
+    }
 }

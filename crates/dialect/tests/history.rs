@@ -202,6 +202,12 @@ fn a_validators_list_is_read() {
     check(&json!({"object": "error", "message": json!({"detail": list}).to_string()}), &names);
     let lacking = json!({"type": "string_type", "loc": ["body", "messages", 1, "content", "str"], "msg": "Input should be a valid string", "input": null});
     check(&json!({"detail": [lacking]}), &NullContent);
+    let written = "[{'type': 'string_type', 'loc': ('body', 'messages', 1, 'typed-dict', 'content'), \
+                   'msg': 'Input should be a valid string', 'input': None}]";
+    check(&json!({"object": "error", "message": written, "code": 400}), &NullContent);
+    let given = written.replace("None", "[{'text': 'x'}]");
+    let bytes = serde_json::to_vec(&json!({"object": "error", "message": given})).unwrap();
+    assert_ne!(refused_history(&bytes, b""), Some(NullContent));
     let place =
         json!({"message": "unexpected property", "location": "body.messages[3].reasoning_content"});
     check(

@@ -227,3 +227,11 @@ fn words_about_the_context_in_a_part_of_the_request_are_the_clients() {
         assert_eq!(kind(&body, &request), FaultKind::ContextTooLong, "{path}");
     }
 }
+
+#[test]
+fn words_about_thoughts_in_the_clients_message_are_the_clients() {
+    let said = "what does: must start with a thinking block, mean here";
+    let request = with(&json!({"messages": [{"role": "user", "content": said}]}));
+    let body = error(&format!("cannot read: {said}"), Value::Null);
+    assert_eq!(kind(&body, &request), FaultKind::CallerMistake);
+}

@@ -8,7 +8,9 @@ use crate::body::Form;
 use crate::echo::{self, Whose};
 use crate::profile::Refill;
 use crate::tree::{scalar, walk};
-use crate::{ability, beside, clock, context, fetched, history, list, number, parameter, words};
+use crate::{
+    ability, beside, clock, context, fetched, history, list, number, parameter, unknown, words,
+};
 
 /// What is shut for a violation, and how that is called. A warning that it may be is another
 /// sentence.
@@ -86,6 +88,8 @@ pub(crate) enum Sign {
     OptionRefused,
     /// What is refused is a number that another provider may take.
     NumberRefused,
+    /// What is refused is a parameter of the request that the provider does not know.
+    ParameterUnknown,
     /// A list of the request has too many entries.
     ListTooLong,
     /// A parameter is refused that means nothing in this request.
@@ -133,6 +137,7 @@ impl Evidence<'_> {
             Sign::HistoryRefused => history::refused(&self.body, &self.sent).is_some(),
             Sign::OptionRefused => self.refused_option().is_some(),
             Sign::NumberRefused => number::refused(&self.body, &self.sent).is_some(),
+            Sign::ParameterUnknown => unknown::refused(&self.body, &self.sent).is_some(),
             Sign::ListTooLong => list::refused(&self.body, &self.sent).is_some(),
             Sign::MeansNothing => beside::meaningless(&self.body, &self.sent).is_some(),
             Sign::AbilityMissing => ability::missing(&self.body, &self.sent).0,

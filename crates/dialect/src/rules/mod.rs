@@ -19,6 +19,7 @@ use engine::{FaultKind, Resume, Scope};
 
 use crate::body::ErrorBody;
 use crate::clock::{Clock, resume};
+use crate::defaults;
 use crate::evidence::{Evidence, Sign};
 use crate::form;
 use crate::parameter;
@@ -170,7 +171,9 @@ fn kind(found: FaultKind, seen: &Evidence<'_>) -> FaultKind {
 /// What it means that a parameter is refused.
 fn refused(seen: &Evidence<'_>) -> FaultKind {
     let name = parameter::refused(&seen.body, &seen.sent);
-    let is_essential = name.is_some_and(|name| parameter::is_essential(&name));
+    let is_essential = name.is_some_and(|name| {
+        parameter::is_essential(&name) && !defaults::holds_anyway(&name, &seen.body, &seen.sent)
+    });
     if is_essential && !seen.shows(Sign::MeansNothing) {
         FaultKind::CapabilityMissing
     } else {

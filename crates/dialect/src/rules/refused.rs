@@ -20,6 +20,20 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Request,
         ..ANY
     },
+    // A conversation that went on without the thoughts of who is asked now: what is missing cannot
+    // be made up, and another takes it as it is.
+    Rule {
+        name: "thoughts that are missing",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        any: &[
+            "expected `thinking` or `redacted_thinking`",
+            "expected thinking or redacted_thinking",
+            "must start with a thinking block",
+        ],
+        kind: CapabilityMissing,
+        whom: Whom::Request,
+        ..ANY
+    },
     Rule {
         name: "model's own failure",
         labels: &["tool_use_failed", "json_validate_failed"],
@@ -54,6 +68,7 @@ pub(super) const RULES: &[Rule] = &[
             "unsupported_value",
             "unknown_parameter",
             "extra_forbidden",
+            "value_error.extra",
             "literal_error",
             "wrong_api_format",
         ],
@@ -83,6 +98,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "several calls of tools at once",
         statuses: REFUSED,
         any: SINGLE_CALLS,
+        kind: ParameterRefused,
+        whom: Whom::Request,
+        ..ANY
+    },
+    Rule {
+        name: "parameter that is not known",
+        statuses: Statuses::Of(&[0, 400, 422]),
+        signs: &[Sign::ParameterUnknown],
         kind: ParameterRefused,
         whom: Whom::Request,
         ..ANY

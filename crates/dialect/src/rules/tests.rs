@@ -76,7 +76,12 @@ fn each_rule_has_a_reply_that_only_it_explains() {
         "request": r#"{"temperature":1.5}"#,
         "body": {"error": {"message": "temperature: range: 0..1"}},
     });
-    let cases = cases.chain([option, list, choice, picture, number]);
+    let unknown = serde_json::json!({
+        "status": 422,
+        "request": r#"{"user":"u"}"#,
+        "body": {"message": "unknown field: parameter 'user' is not a valid field"},
+    });
+    let cases = cases.chain([option, list, choice, picture, number, unknown]);
     let met: BTreeSet<&str> = cases.filter_map(|case| matched(&case)).collect();
     let idle: Vec<&str> = names().into_iter().filter(|name| !met.contains(name)).collect();
     assert!(idle.is_empty(), "no reply among the tests meets {idle:?}");

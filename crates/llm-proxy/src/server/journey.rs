@@ -316,7 +316,9 @@ impl Journey {
         }
         match dialect::stated_ceiling(name, body, request) {
             Some(most) if !is_at_most(given, most) => Mend::AtMost(most),
-            _ if dialect::refuses_value_only(body) => Mend::DropIf(Values::of(given.raw())),
+            _ if dialect::is_essential(name) || dialect::refuses_value_only(body) => {
+                Mend::DropIf(Values::of(given.raw()))
+            }
             _ => Mend::Drop,
         }
     }

@@ -326,3 +326,35 @@ async fn a_role_that_is_refused_without_a_name_is_mended_and_remembered() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_content_of_null_is_mended_where_a_validators_list_is_written_out() {
+    let says = "[{'type': 'string_type', 'loc': ('body', 'messages', 2, 'typed-dict', 'content'), \
+                'msg': 'Input should be a valid string', 'input': None}]";
+    let a = script([reply(&Refusal { says, status: 400 }), Reply::answer(&["a"])]).await;
+    let proxy = Setup::chain([&a]).start().await;
+    for count in [2, 3] {
+        let heard = ask(&proxy, conversation()).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("messages.content"));
+        assert_eq!(a.count(), count, "remembered");
+    }
+}
+
+#[tokio::test]
+async fn thoughts_that_are_missing_lead_to_the_next_provider_and_bench_nobody() {
+    let says = "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found \
+                `tool_use`. When `thinking` is enabled, a final `assistant` message must start \
+                with a thinking block";
+    let refusal = || reply(&Refusal { says, status: 400 });
+    let (a, b) = (always(refusal()).await, good("b").await);
+    let proxy = Setup::chain([&a, &b]).start().await;
+    ask(&proxy, conversation()).await.assert_says("b");
+    untouched(&b, 0, "b-model");
+    assert_eq!(a.count(), 1);
+    assert_eq!(proxy.provider("a").await["available"], true);
+    let alone = Setup::chain([&a]).start().await;
+    let heard = ask(&alone, conversation()).await;
+    assert_eq!((heard.status, heard.by()), (400, "a"));
+    assert_eq!(heard.json()["error"]["message"], says);
+}

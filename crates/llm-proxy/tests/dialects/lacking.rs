@@ -37,6 +37,11 @@ async fn picky(
     SimulatedProvider::start(behaviour).await.unwrap()
 }
 
+fn schema() -> Value {
+    let schema = json!({"name": "x", "schema": {"type": "object"}});
+    with("response_format", json!({"type": "json_schema", "json_schema": schema}))
+}
+
 async fn reset(proxy: &Proxy) {
     assert_eq!(proxy.send(post("/reset")).await.status, 200);
 }
@@ -48,8 +53,9 @@ type Lack = (&'static str, u16, Value, fn(&Value) -> bool);
 async fn a_lack_is_paid_for_once() {
     let has_parts = |body: &Value| body["messages"][0]["content"].is_array();
     let has_tools = |body: &Value| body.get("tools").is_some();
+    let has_schema = |body: &Value| body["response_format"]["type"] == "json_schema";
     let many = |body: &Value| body["n"].as_u64().is_some_and(|n| n > 1);
-    let table: [Lack; 5] = [
+    let table: [Lack; 9] = [
         ("messages[0].content must be a string", 400, picture(), has_parts),
         (
             "Failed to deserialize the JSON body into the target type: messages[0]: unknown \
@@ -66,6 +72,10 @@ async fn a_lack_is_paid_for_once() {
             has_tools,
         ),
         ("This model only supports n=1", 400, with("n", json!(2)), many),
+        ("Invalid n value (currently only n = 1 is supported)", 400, with("n", json!(2)), many),
+        ("This response_format type is unavailable now", 400, schema(), has_schema),
+        ("This model does not support response format `json_schema`.", 400, schema(), has_schema),
+        ("Only one completion choice allowed", 400, with("n", json!(3)), many),
     ];
     for (message, status, body, is_refused) in table {
         let a = picky(is_refused, refusal(status, message)).await;

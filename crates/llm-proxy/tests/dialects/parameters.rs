@@ -216,6 +216,50 @@ async fn an_unknown_parameter_is_stripped_once_and_remembered_for_that_model_alo
 }
 
 #[tokio::test]
+async fn a_parameter_of_the_api_that_is_called_unknown_is_stripped_and_remembered() {
+    for said in [
+        "unknown field: parameter '{f}' is not a valid field",
+        "{f}: unknown field",
+        "unrecognized field \"{f}\"",
+        "'{f}' is not a permitted field",
+        "This model does not support the `{f}` parameter",
+        "extra fields not permitted: {f}",
+        "Unknown request field: {f}",
+    ] {
+        for (name, values) in [("user", ["u", "v"]), ("stop", ["x", "y"]), ("foo_bar", ["1", "2"])]
+        {
+            let told = json!({"id": "x", "message": said.replace("{f}", name)});
+            let a = picky(move |body| body.get(name).map(|_| Reply::json(422, &told))).await;
+            let b = good("b").await;
+            let proxy = Setup::chain([&a, &b]).start().await;
+            for (count, value) in [2, 3].into_iter().zip(values) {
+                let heard = proxy.ask(&with(&json!({name: value, "top_p": 0.5}))).await;
+                heard.assert_says("a");
+                assert_eq!(heard.header("x-dropped-params"), Some(name), "{said}");
+                assert_eq!((a.count(), b.count()), (count, 0), "{said} {name}");
+            }
+            assert_eq!(rest(&last_body(&a)), json!({"top_p": 0.5}));
+        }
+    }
+}
+
+/// Another value of it is still sent: who takes that is not known.
+#[tokio::test]
+async fn one_choice_is_what_everybody_gives_so_that_a_refused_n_of_one_is_left_out() {
+    let a = picky(|body| body.get("n").map(|_| unknown("n"))).await;
+    let b = good("b").await;
+    let proxy = Setup::chain([&a, &b]).start().await;
+    for count in [2, 3] {
+        let heard = proxy.ask(&with(&json!({"n": 1, "seed": 1}))).await;
+        heard.assert_says("a");
+        assert_eq!(heard.header("x-dropped-params"), Some("n"));
+        assert_eq!((a.count(), rest(&last_body(&a))), (count, json!({"seed": 1})));
+    }
+    proxy.ask(&with(&json!({"n": 2}))).await.assert_says("b");
+    assert_eq!(rest(&last_body(&b)), json!({"n": 2}));
+}
+
+#[tokio::test]
 async fn what_means_nothing_without_a_refused_parameter_goes_with_it() {
     let a = picky(|body| {
         let name = ["logprobs", "top_logprobs"].into_iter().find(|name| body.get(name).is_some());
