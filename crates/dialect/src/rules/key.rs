@@ -3,6 +3,7 @@
 use engine::FaultKind::{KeyRejected, ModelMissing};
 
 use super::{ANY, Rule, Statuses, Whom};
+use crate::evidence::Sign;
 
 /// Statuses with which a key is refused.
 const REFUSALS: Statuses = Statuses::Of(&[0, 400, 401, 403, 404, 422]);
@@ -50,6 +51,16 @@ pub(super) const RULES: &[Rule] = &[
             "{model} is not available in your",
             "models is not allowed from unsupported",
         ],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
+    // Under the status of a refusal it is there for others.
+    Rule {
+        name: "model that is not there for this account",
+        statuses: Statuses::Of(&[401, 403]),
+        none: &["api key"],
+        signs: &[Sign::ModelAbsent],
         kind: ModelMissing,
         whom: Whom::Deployment,
         ..ANY
