@@ -84,7 +84,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
         kind: OutOfCredit,
         whom: Whom::Key,
-        clock: Clock::Stated,
+        clock: Clock::Plan,
         ..ANY
     },
     Rule {
