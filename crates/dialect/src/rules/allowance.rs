@@ -187,6 +187,15 @@ pub(super) const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        name: "money under the status of a breakdown",
+        statuses: Statuses::Of(&[500, 502]),
+        any: &["insufficient_quota", "litellm.budgetexceedederror"],
+        kind: OutOfCredit,
+        whom: Whom::Key,
+        clock: Clock::Reset,
+        ..ANY
+    },
+    Rule {
         name: "credit that is used up",
         statuses: LIMITS,
         any: &[

@@ -8,6 +8,24 @@ use crate::evidence::Sign;
 /// Statuses with which a key is refused.
 const REFUSALS: Statuses = Statuses::Of(&[0, 400, 401, 403, 404, 422]);
 
+/// What speaks of somebody else who may refuse a key: a server of tools, or of pictures.
+const ELSEWHERE: &[&str] = &[
+    "mcp",
+    "tool",
+    "connector",
+    "webhook",
+    "image",
+    "picture",
+    "audio",
+    "video",
+    "file",
+    "url",
+    "fetch",
+    "download",
+    "retriev",
+    "search",
+];
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "key without this model",
@@ -156,7 +174,6 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Key,
         ..ANY
     },
-    // Of somebody else it is said as well: of a server of tools, or of a picture's.
     Rule {
         name: "key, by sentence about who asks",
         statuses: REFUSALS,
@@ -176,25 +193,25 @@ pub(super) const RULES: &[Rule] = &[
             "no api key provided",
             "account deactivated",
         ],
-        none: &[
-            "mcp",
-            "tool",
-            "connector",
-            "webhook",
-            "image",
-            "picture",
-            "audio",
-            "video",
-            "file",
-            "url",
-            "fetch",
-            "download",
-            "retriev",
-            "search",
-            "upstream",
-        ],
+        none: ELSEWHERE,
         kind: KeyRejected,
         whom: Whom::Key,
+        ..ANY
+    },
+    // The account behind a gateway, which each of its models may have for itself.
+    Rule {
+        name: "key under the status of a breakdown",
+        statuses: Statuses::Of(&[500, 502]),
+        any: &[
+            "litellm.authenticationerror",
+            "incorrect api key",
+            "invalid api key",
+            "invalid_api_key",
+            "api key not valid",
+        ],
+        none: ELSEWHERE,
+        kind: KeyRejected,
+        whom: Whom::Deployment,
         ..ANY
     },
     Rule {
