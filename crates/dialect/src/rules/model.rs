@@ -132,6 +132,7 @@ pub(super) const RULES: &[Rule] = &[
         statuses: GONE,
         any: &[
             "model not found",
+            "model_not_found",
             "missing model",
             "model not exist",
             "model does not exist",
