@@ -65,7 +65,7 @@ pub(crate) fn read(headers: &Headers<'_>, profile: &Profile, now: Timestamp) -> 
         };
         match role {
             Role::Limit => row.limit = row.limit.or_else(|| count(value)),
-            Role::Remaining => row.remaining = row.remaining.or_else(|| count(value)),
+            Role::Remaining => row.remaining = row.remaining.or_else(|| left(value)),
             Role::Reset => row.reset = row.reset.or_else(|| reset(value, now)),
             Role::ResetMillis => {
                 let at = || in_millis(value, now).or_else(|| reset(value, now));
@@ -173,6 +173,14 @@ fn reset(value: &str, now: Timestamp) -> Option<Timestamp> {
 fn count(value: &str) -> Option<u64> {
     let (billionths, _) = number(value.trim())?;
     u64::try_from(billionths / 1_000_000_000).ok()
+}
+
+/// What is left; nothing where more was used than there is. With some, -1 means no limit.
+fn left(value: &str) -> Option<u64> {
+    match value.trim().strip_prefix('-') {
+        Some(over) => count(over).filter(|over| *over > 1).map(|_| 0),
+        None => count(value),
+    }
 }
 
 fn budget(row: &Row, profile: &Profile, now: Timestamp) -> Budget {
