@@ -31,6 +31,8 @@ pub(crate) enum Clock {
     Never,
     /// A stated time only.
     Stated,
+    /// A stated time, else the reset of the account's plan.
+    Plan,
     /// A stated time, else this many seconds, which the provider's documents name.
     StatedOr(u64),
     /// A stated time, else the reset of what is spent, else of what has too little left, else the
@@ -55,6 +57,7 @@ pub(crate) fn resume(clock: Clock, seen: &Evidence<'_>) -> Option<Resume> {
     match clock {
         Clock::Never => None,
         Clock::Stated => stated(seen),
+        Clock::Plan => stated(seen).or_else(|| plan(seen)),
         Clock::StatedOr(secs) => stated(seen).or_else(|| computed(Some(after(seen, secs)))),
         Clock::Limit => {
             let known = limit(seen).or_else(|| told::unspent(seen)).or_else(|| at_once(seen));
@@ -131,9 +134,15 @@ fn reset(seen: &Evidence<'_>) -> Option<Resume> {
     at.map(|at| Resume { at, origin: Origin::Stated })
 }
 
-/// A stated time, else the reset of what is spent.
+/// A stated time, else the reset of what is spent, else that of the plan.
 fn limit(seen: &Evidence<'_>) -> Option<Resume> {
-    stated(seen).or_else(|| by_figures(seen)).or_else(|| told::spent(seen))
+    let spent = || by_figures(seen).or_else(|| told::spent(seen));
+    stated(seen).or_else(spent).or_else(|| plan(seen))
+}
+
+fn plan(seen: &Evidence<'_>) -> Option<Resume> {
+    let at = seen.headers.plan_reset(seen.now)?;
+    Some(Resume { at, origin: Origin::Stated })
 }
 
 /// The end of the window that the text names.

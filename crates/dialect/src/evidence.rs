@@ -60,6 +60,8 @@ const CONTENTS: &[&str] =
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
     pub(crate) provider: &'a str,
+    /// The model that was asked for.
+    pub(crate) model: &'a str,
     pub(crate) now: Timestamp,
     /// The reply's status or, within a success, the one the error stands for; 0 if none.
     pub(crate) status: u16,
@@ -100,6 +102,7 @@ impl<'a> Evidence<'a> {
             pairs: Pairs::of(forms.map(String::as_str)),
             window: OnceCell::new(),
             provider,
+            model: reply.model,
             now,
             status,
             within_success: false,

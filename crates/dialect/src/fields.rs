@@ -14,6 +14,9 @@ const RETRY: &[&str] = &[
     "retryafterseconds",
     "retryinseconds",
     "retrydelay",
+    "retryin",
+    "retryat",
+    "availableat",
     "estimatedtime",
 ];
 
@@ -22,6 +25,8 @@ const RESET: &[&str] = &[
     "quotaresetdelay",
     "quotaresettimestamp",
     "resetafter",
+    "resetin",
+    "resetsin",
     "resetat",
     "resetsat",
     "resetinseconds",
@@ -29,9 +34,12 @@ const RESET: &[&str] = &[
     "resettime",
 ];
 
-/// The latest time that any field states.
+/// The latest time that any field states. Of several that were tried in the place of one another
+/// each has its own, and the soonest is enough.
 pub(crate) fn retry(body: &Value, now: Timestamp) -> Option<Timestamp> {
-    latest(body, now, |name| RETRY.contains(&name) || RESET.contains(&name))
+    let stated = |value| latest(value, now, |name| RETRY.contains(&name) || RESET.contains(&name));
+    let tried = body.get("attempts").and_then(Value::as_array).into_iter().flatten();
+    tried.filter_map(stated).min().or_else(|| stated(body))
 }
 
 /// Whether a field says to come back after no time at all.

@@ -45,6 +45,14 @@ impl<'r> Headers<'r> {
         let millis = self.get("retry-after-ms").and_then(|text| in_millis(text, now));
         millis.or_else(|| moment_by(self.get("retry-after")?, self.get("date"), now))
     }
+
+    /// When the plan of an account is whole again, unless it has something left.
+    pub(crate) fn plan_reset(&self, now: Timestamp) -> Option<Timestamp> {
+        let status = self.get("anthropic-ratelimit-unified-status");
+        let has_left = status.is_some_and(|status| status.starts_with("allowed"));
+        let reset = self.get("anthropic-ratelimit-unified-reset").filter(|_| !has_left);
+        reset.and_then(|text| moment_by(text, self.get("date"), now))
+    }
 }
 
 impl Headers<'_> {

@@ -4,6 +4,7 @@
 //! left, come out. Nothing here knows the clock, the network or what is done about a fault.
 
 mod ability;
+mod absent;
 mod beginning;
 mod beside;
 mod body;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::{Budget, Dimension, Timestamp, Window};
 
 use crate::evidence::Evidence;
-use crate::headers::Headers;
+use crate::headers::{Headers, in_millis};
 use crate::profile::{Profile, Refill};
 use crate::times::{moment, next_midnight, next_month, number};
 use crate::words;
@@ -16,6 +16,7 @@ use crate::words;
 const FAMILIES: &[(&str, Option<Dimension>)] = &[
     ("ratelimit-", None),
     ("rate-limit-", None),
+    ("ratelimitbysize-", Some(Dimension::Tokens)),
     ("tokenlimit-", Some(Dimension::Tokens)),
     ("endpoint-call-", Some(Dimension::Requests)),
 ];
@@ -32,6 +33,8 @@ enum Role {
     Limit,
     Remaining,
     Reset,
+    /// In milliseconds.
+    ResetMillis,
 }
 
 /// What one header is about, by its name.
@@ -62,10 +65,15 @@ pub(crate) fn read(headers: &Headers<'_>, profile: &Profile, now: Timestamp) -> 
         };
         match role {
             Role::Limit => row.limit = row.limit.or_else(|| count(value)),
-            Role::Remaining => row.remaining = row.remaining.or_else(|| count(value)),
+            Role::Remaining => row.remaining = row.remaining.or_else(|| left(value)),
             Role::Reset => row.reset = row.reset.or_else(|| reset(value, now)),
+            Role::ResetMillis => {
+                let at = || in_millis(value, now).or_else(|| reset(value, now));
+                row.reset = row.reset.or_else(at);
+            }
         }
     }
+    share_resets(&mut rows, now);
     let told = |row: &Row| row.limit.is_some() || row.remaining.is_some() || row.reset.is_some();
     let named = rows.into_iter().filter(told).map(|row| budget(&row, profile, now));
     named.chain(structured::read(headers, profile, now)).take(COUNT).collect()
@@ -88,6 +96,26 @@ pub(crate) fn in_words(seen: &Evidence<'_>) -> Option<Budget> {
         next_at: slot(window, figures.limit, seen.now),
         full_at: Some(seen.now.after(full_in)),
     })
+}
+
+/// One reset that names no window is told beside windows without one: it is that of the window
+/// which has as much left. Without it only the window's length would be known.
+fn share_resets(rows: &mut [Row], now: Timestamp) {
+    let is_general = |row: &&Row| row.subject.window.is_none() && row.subject.kinds.is_empty();
+    let general: Vec<_> = rows
+        .iter()
+        .filter(is_general)
+        .filter_map(|row| Some((row.subject.dimension, row.remaining?, row.reset?)))
+        .collect();
+    for row in rows.iter_mut().filter(|row| row.reset.is_none()) {
+        let Some(length) = row.subject.window.and_then(Window::length) else { continue };
+        let found = general.iter().find(|(dimension, remaining, reset)| {
+            *dimension == row.subject.dimension
+                && Some(*remaining) == row.remaining
+                && now.until(*reset) <= length
+        });
+        row.reset = found.map(|(_, _, reset)| *reset);
+    }
 }
 
 fn row_of(rows: &mut Vec<Row>, subject: Subject) -> Option<&mut Row> {
@@ -117,6 +145,8 @@ fn meaning(name: &str) -> Option<(Role, Subject)> {
             "limit" => role = Some(Role::Limit),
             "remaining" => role = Some(Role::Remaining),
             "reset" => role = Some(Role::Reset),
+            "ms" if role == Some(Role::Reset) => role = Some(Role::ResetMillis),
+            "after" if role == Some(Role::Reset) => {}
             "requests" | "request" | "req" => subject.dimension = Dimension::Requests,
             "tokens" | "token" => subject.dimension = Dimension::Tokens,
             "second" => subject.window = Some(Window::Second),
@@ -143,6 +173,14 @@ fn reset(value: &str, now: Timestamp) -> Option<Timestamp> {
 fn count(value: &str) -> Option<u64> {
     let (billionths, _) = number(value.trim())?;
     u64::try_from(billionths / 1_000_000_000).ok()
+}
+
+/// What is left; nothing where more was used than there is. With some, -1 means no limit.
+fn left(value: &str) -> Option<u64> {
+    match value.trim().strip_prefix('-') {
+        Some(over) => count(over).filter(|over| *over > 1).map(|_| 0),
+        None => count(value),
+    }
 }
 
 fn budget(row: &Row, profile: &Profile, now: Timestamp) -> Budget {

@@ -1,6 +1,8 @@
 //! Facts about a reply that no single phrase tells: each is a question of its own, so that the
 //! tables of rules stay tables.
 
+use std::ops::Range;
+
 use engine::{Dimension, Window};
 
 use super::{Evidence, LONG};
@@ -9,7 +11,8 @@ use crate::echo::{self, Whose};
 use crate::profile::Refill;
 use crate::tree::{scalar, walk};
 use crate::{
-    ability, beside, clock, context, fetched, history, list, number, parameter, unknown, words,
+    ability, absent, beside, clock, context, fetched, history, list, number, parameter, unknown,
+    words,
 };
 
 /// What is shut for a violation, and how that is called. A warning that it may be is another
@@ -60,6 +63,8 @@ pub(crate) enum Sign {
     TokensNamed,
     /// The text names the model that was asked for.
     ModelNamed,
+    /// A sentence says that the model is not there.
+    ModelAbsent,
     /// A limit is nothing at all.
     NoLimitAtAll,
     /// The request alone is larger than the limit.
@@ -120,6 +125,7 @@ impl Evidence<'_> {
             }
             Sign::TokensNamed => self.names_tokens(),
             Sign::ModelNamed => self.body.text.contains("{model}"),
+            Sign::ModelAbsent => self.says_model_is_absent(),
             Sign::NoLimitAtAll => self.has_no_limit_at_all(),
             Sign::PromptTooLong => self.says_prompt_too_long(),
             Sign::TooLarge => self.is_too_large(),
@@ -169,6 +175,12 @@ impl Evidence<'_> {
         let words: Vec<&str> = self.text().split_whitespace().collect();
         let named = (0..words.len()).filter(|&at| is_named(words[at])).take(MOST_MODEL_WORDS);
         named.map(|at| near(&words, at)).any(|phrase| self.is_own(&phrase))
+    }
+
+    fn says_model_is_absent(&self) -> bool {
+        let text = self.text();
+        let own = |place: Range<usize>| self.is_own(&text[place]);
+        absent::told(text, self.model).any(|place| own(place.said) && own(place.whole))
     }
 
     fn is_moderated(&self) -> bool {

@@ -32,6 +32,15 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Request,
         ..ANY
     },
+    // What is left pays for a shorter prompt.
+    Rule {
+        name: "credit too short for this prompt",
+        statuses: Statuses::Of(&[0, 402]),
+        any: &["prompt tokens limit exceeded"],
+        kind: OutOfCredit,
+        whom: Whom::Request,
+        ..ANY
+    },
     Rule {
         name: "free models of the day",
         labels: &["openrouter_free_tier_daily"],

@@ -39,7 +39,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "model that is not in memory",
         statuses: Statuses::Of(&[0, 400, 404, 500, 503]),
-        any: &["model unloaded", "model has crashed", "failed to load model"],
+        any: &[
+            "model unloaded",
+            "model has crashed",
+            "failed to load model",
+            "model is currently unavailable",
+            "{model} is currently unavailable",
+            "model is temporarily unavailable",
+            "{model} is temporarily unavailable",
+        ],
         kind: Overloaded,
         whom: Whom::Model,
         clock: Clock::Stated,

@@ -3,9 +3,28 @@
 use engine::FaultKind::{KeyRejected, ModelMissing};
 
 use super::{ANY, Rule, Statuses, Whom};
+use crate::evidence::Sign;
 
 /// Statuses with which a key is refused.
 const REFUSALS: Statuses = Statuses::Of(&[0, 400, 401, 403, 404, 422]);
+
+/// What speaks of somebody else who may refuse a key: a server of tools, or of pictures.
+const ELSEWHERE: &[&str] = &[
+    "mcp",
+    "tool",
+    "connector",
+    "webhook",
+    "image",
+    "picture",
+    "audio",
+    "video",
+    "file",
+    "url",
+    "fetch",
+    "download",
+    "retriev",
+    "search",
+];
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -54,6 +73,16 @@ pub(super) const RULES: &[Rule] = &[
         whom: Whom::Deployment,
         ..ANY
     },
+    // Under the status of a refusal it is there for others.
+    Rule {
+        name: "model that is not there for this account",
+        statuses: Statuses::Of(&[401, 403]),
+        none: &["api key", "api_key"],
+        signs: &[Sign::ModelAbsent],
+        kind: ModelMissing,
+        whom: Whom::Deployment,
+        ..ANY
+    },
     Rule {
         name: "model of which the account shuts out every provider",
         statuses: Statuses::Of(&[404]),
@@ -94,12 +123,16 @@ pub(super) const RULES: &[Rule] = &[
             "organization_restricted",
             "account_deactivated",
             "consumer_suspended",
+            "auth_error",
+            "token_not_found_in_db",
+            "expired_key",
         ],
         kind: KeyRejected,
         whom: Whom::Key,
         ..ANY
     },
-    // Z.ai: an account that is inactive, unknown or locked. Cloudflare: 6111 is a malformed header.
+    // Z.ai: an account that is inactive, unknown or locked. Cloudflare: 6111 is a malformed header,
+    // 9106, 9109 and 10001 are tokens and headers with which nobody can be told apart.
     Rule {
         name: "account, by number",
         providers: &["zai"],
@@ -112,7 +145,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "key, by number",
         statuses: REFUSALS,
         providers: &["cloudflare"],
-        labels: &["6111"],
+        labels: &["6111", "9106", "9109", "10001"],
         kind: KeyRejected,
         whom: Whom::Key,
         ..ANY
@@ -139,6 +172,49 @@ pub(super) const RULES: &[Rule] = &[
         ],
         kind: KeyRejected,
         whom: Whom::Key,
+        ..ANY
+    },
+    Rule {
+        name: "key, by sentence about who asks",
+        statuses: REFUSALS,
+        any: &[
+            "authentication failed",
+            "authentication error",
+            "invalid authentication",
+            "unable to authenticate",
+            "invalid access token",
+            "invalid bearer token",
+            "invalid proxy server token",
+            "access token is invalid",
+            "access token invalid",
+            "token is expired",
+            "token has expired",
+            "access token has expired",
+            "bad credentials",
+            "invalid x-api-key",
+            "missing api key",
+            "no api key provided",
+            "account deactivated",
+        ],
+        none: ELSEWHERE,
+        kind: KeyRejected,
+        whom: Whom::Key,
+        ..ANY
+    },
+    // The account behind a gateway, which each of its models may have for itself.
+    Rule {
+        name: "key under the status of a breakdown",
+        statuses: Statuses::Of(&[500, 502]),
+        any: &[
+            "litellm.authenticationerror",
+            "incorrect api key",
+            "invalid api key",
+            "invalid_api_key",
+            "api key not valid",
+        ],
+        none: ELSEWHERE,
+        kind: KeyRejected,
+        whom: Whom::Deployment,
         ..ANY
     },
     Rule {

@@ -199,6 +199,8 @@ pub(super) const RULES: &[Rule] = &[
             "rate limit reached",
             "rate limit was exceeded",
             "rate_limit_exceeded",
+            "litellm.ratelimiterror",
+            "exceeded your current quota",
             "too many requests",
         ],
         kind: RateLimited,

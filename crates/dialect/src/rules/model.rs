@@ -19,7 +19,6 @@ const ABSENT: &[&str] = &[
     "been deprecated",
     "been removed",
     "been retired",
-    "is not available",
     "is deprecated",
     "was removed",
 ];
@@ -133,6 +132,7 @@ pub(super) const RULES: &[Rule] = &[
         statuses: GONE,
         any: &[
             "model not found",
+            "model_not_found",
             "missing model",
             "model not exist",
             "model does not exist",
@@ -159,6 +159,13 @@ pub(super) const RULES: &[Rule] = &[
         any: ABSENT,
         all: &["model"],
         signs: &[Sign::ModelNamed],
+        kind: ModelMissing,
+        ..ANY
+    },
+    Rule {
+        name: "model, by the build of the sentence",
+        statuses: GONE,
+        signs: &[Sign::ModelAbsent],
         kind: ModelMissing,
         ..ANY
     },
