@@ -132,3 +132,26 @@ async fn the_only_one_left_that_may_repeat_a_line_or_not_is_asked_afresh() {
     assert_interrupted(&broken_again(&proxy).await, LINE, "a");
     assert_eq!((a.count(), b.count()), (1, 2));
 }
+
+#[tokio::test]
+async fn the_only_one_left_that_may_repeat_a_row_or_a_short_word_is_asked_afresh() {
+    const HEAD: &str = "| item | price | stock |\n|---|---|---|\n| pear | 1 | no |\n|";
+    const ROWS: &str = " pear | 1 | no |\n| apple | 2 | yes |\n";
+    for (begun, misread, rest) in [
+        (HEAD, ROWS, ROWS),
+        ("Yes", "Yes. That is right.", ". That is right."),
+        ("I", "I think so.", " think so."),
+    ] {
+        let whole = format!("{begun}{rest}");
+        let (misread, repeated) = (B.whole(&[misread]), B.whole(&[whole.as_str()]));
+        let a = always(A.cut(&[begun])).await;
+        let b = asked(move |request: &Recorded| {
+            let is_given = last_message(request)["role"] == "assistant";
+            if is_given { misread.clone() } else { repeated.clone() }
+        })
+        .await;
+        let proxy = Setup::chain([&a, &b]).with("prefill: true").start().await;
+        assert_one_answer(&broken_again(&proxy).await, &whole);
+        assert_eq!((a.count(), b.count()), (1, 2), "{begun}");
+    }
+}

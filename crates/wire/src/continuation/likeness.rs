@@ -22,6 +22,27 @@ pub(super) fn has_wide_gaps(text: &str) -> bool {
     text.lines().any(is_wide)
 }
 
+/// Whether a sentence is over where the text ends.
+pub(super) fn ends_a_sentence(text: &str) -> bool {
+    let closing = ['"', '\'', ')', ']', '*', '_', '”', '’', '»'];
+    text.trim_end_matches(closing).ends_with(['.', '!', '?', '…', '。', '！', '？'])
+}
+
+/// Whether a line or a sentence ends inside of a text, and something comes behind it. Some scripts
+/// put no space there.
+pub(super) fn spans_sentences(text: &str) -> bool {
+    let text = text.trim();
+    let mut words = text.split_whitespace();
+    words.next_back();
+    text.contains(['\n', '\r', '。', '！', '？']) || words.any(ends_a_sentence)
+}
+
+/// Whether two texts end with the same word.
+pub(super) fn end_with_one_word(one: &str, other: &str) -> bool {
+    let word = one.split_whitespace().next_back();
+    word.is_some() && word == other.split_whitespace().next_back()
+}
+
 /// What a text says again and again, at least twice and a part of the last time; white space
 /// between two times may be missing at the end.
 pub(super) fn repeated_unit(text: &str) -> Option<&str> {

@@ -8,8 +8,8 @@
 //! | What comes | What becomes of it |
 //! |---|---|
 //! | the whole text, if it [says much](says_much) and is long or no line or sentence ends at the joint | left out |
-//! | the whole text of 4 bytes or more else, or one that repeats itself | no continuation |
-//! | a distinctive end of the text, where a line or a sentence ends at the joint | no continuation |
+//! | the whole text else, or an end of it that says much again and again | no continuation |
+//! | a distinctive end of the text, where a line or a sentence ends in it or at the joint | no continuation |
 //! | a distinctive end of the text, that ends as the text before it does | no continuation |
 //! | a distinctive end of the text else | left out |
 //! | the word that the text ends inside of, from its first letter, at least 4 bytes | left out |
@@ -23,7 +23,8 @@
 //!
 //! Long is a text of more than 160 bytes: nobody says that again by chance.
 //! An end is distinctive if it [says much](says_much) and stands in the text only once. A word is
-//! one of letters only. Neither is a repetition itself: figures and `haha` do go on like that.
+//! one of letters only. Neither repeats itself: figures and `haha` do go on like that, and so does
+//! a long text of nothing else.
 //! Nobody begins an answer with a small letter, a figure or a comma: such words are new at once.
 //! Others are shown after a while all the same, see [`Seam::release`]; where the text's beginning
 //! comes behind words that were shown, the answer is no continuation.
@@ -37,8 +38,8 @@
 use memchr::memmem;
 
 use super::likeness::{
-    alike, begins_an_answer, common_end, distinctive_beginning, has_wide_gaps, repeated_unit,
-    says_much,
+    alike, begins_an_answer, common_end, distinctive_beginning, end_with_one_word, ends_a_sentence,
+    has_wide_gaps, repeated_unit, says_much, spans_sentences,
 };
 
 /// Bytes at the end of the text among which a repetition of the end only is looked for.
@@ -285,7 +286,8 @@ impl Seam {
         }
         if let Some(unit) = repeated_unit(end) {
             // What repeats itself may go on like that; nobody can tell whether it was begun anew.
-            return if says_much(unit) { Verdict::Ambiguous } else { Verdict::New };
+            let may_be_anew = says_much(unit) || at == 0 && !self.is_long();
+            return if may_be_anew { Verdict::Ambiguous } else { Verdict::New };
         }
         if at == 0 {
             return self.verdict_of_whole();
@@ -297,21 +299,19 @@ impl Seam {
             return Verdict::New;
         }
         // Lines and rows that begin alike: `- Do not run in here\n- Do not run `.
-        let is_row = common_end(self.sent[..at].trim_end(), end) >= PART_OF_ROW;
-        if is_row || self.is_end_of_sentence() { Verdict::Ambiguous } else { Verdict::Again }
+        let before = self.sent[..at].trim_end();
+        let is_row = common_end(before, end) >= PART_OF_ROW || end_with_one_word(before, end);
+        // A row's end and the next one's beginning, `no |\n|`: the next may be equal.
+        let may_be_meant = is_row || spans_sentences(end) || self.is_end_of_sentence();
+        if may_be_meant { Verdict::Ambiguous } else { Verdict::Again }
     }
 
-    /// What the whole text is that came again.
+    /// What the whole text is that came again, and does not repeat itself.
     fn verdict_of_whole(&self) -> Verdict {
         // Who is to say a sentence or a line several times goes on by saying it.
         let may_be_meant = !self.is_long() && self.is_end_of_sentence();
-        if self.beginning > 0 && !may_be_meant || self.is_part_of_word(&self.sent) {
-            Verdict::Again
-        } else if self.sent.len() < PART_OF_WORD {
-            Verdict::New
-        } else {
-            Verdict::Ambiguous
-        }
+        let is_again = self.beginning > 0 && !may_be_meant || self.is_part_of_word(&self.sent);
+        if is_again { Verdict::Again } else { Verdict::Ambiguous }
     }
 
     /// Whether the text is so long that nobody says all of it again by chance.
@@ -322,9 +322,7 @@ impl Seam {
     /// Whether a line or a sentence is over at the joint, so that the same one may follow.
     fn is_end_of_sentence(&self) -> bool {
         let is_line = [self.blank.as_str(), self.lead()].iter().any(|it| it.contains(['\n', '\r']));
-        let closing = ['"', '\'', ')', ']', '*', '_', '”', '’', '»'];
-        is_line
-            || self.sent.trim_end_matches(closing).ends_with(['.', '!', '?', '…', '。', '！', '？'])
+        is_line || ends_a_sentence(&self.sent)
     }
 
     /// Whether `end` is the word inside of which `sent` ends, and came again right at the joint.
@@ -444,7 +442,7 @@ mod tests {
         assert_new(SENT, "one, and", "one, and");
         assert_new("The cat and the", " cat and the dog", " cat and the dog");
         assert_new("| a | b |\n| a | b |", "| a | b |\n| c | d |", "| a | b |\n| c | d |");
-        let rule = "-".repeat(60);
+        let rule = "-".repeat(WINDOW + 1);
         assert_new(&rule, &rule, &rule);
         assert_new("He laughed: ha ha ha ha ha", "ha ha ha ha ha!", "ha ha ha ha ha!");
     }
@@ -506,7 +504,46 @@ mod tests {
         assert_other(&format!("Intro. {}", line.repeat(3)), &line.repeat(3));
         let letters = "e".repeat(60);
         assert_new(&format!("ID36 {}", &letters[20..]), &letters, &letters);
-        assert_new("abababab", "abababab", "abababab");
+        for whole in ["abababab", "11", "```", "ha ha"] {
+            assert_other(whole, &format!("{whole} and more"));
+        }
+    }
+
+    #[test]
+    fn the_whole_text_that_comes_again_is_no_continuation_from_one_byte_on() {
+        for (sent, came) in [
+            ("Yes", "Yes. That is right."),
+            ("I", "I think so."),
+            ("I ", "I think so."),
+            ("好", "好的"),
+            ("42", "\n42"),
+        ] {
+            assert_other(sent, came);
+        }
+        assert_new(" \n", " \nYes", " \nYes");
+    }
+
+    #[test]
+    fn an_end_that_spans_lines_or_sentences_may_be_meant() {
+        let head = "| item | price | stock |\n|---|---|---|\n";
+        for (sent, came) in [
+            (format!("{head}| pear | 1 | no |\n|"), " pear | 1 | no |\n| apple | 2 | yes |\n"),
+            (format!("{head}| pear | 1 | no |\n| "), "pear | 1 | no |\n| apple | 2 | yes |\n"),
+            ("the cat sat on the mat\nth".into(), "e cat sat on the mat\nthe cat"),
+            ("He sat. The cat saw it! The".into(), " cat saw it! The cat saw it!"),
+            ("He saw it. (No, he did not.) The".into(), "he did not.) The end"),
+            ("他说。我们现在开始讨论这个问题。我们".into(), "现在开始讨论这个问题。我们不"),
+        ] {
+            assert_other(&sent, came);
+        }
+        assert_new("He is 1.5 m tall, and v2.0 has", "1.5 m tall, and v2.0 has all", " all");
+    }
+
+    #[test]
+    fn an_end_that_the_text_has_begun_to_repeat_may_be_meant() {
+        let line = "We all live in a yellow submarine, We";
+        assert_other(line, " all live in a yellow submarine, We all live");
+        assert_other("| 1 | no | 2 pears |", " no | 2 pears | yes |");
     }
 
     #[test]
