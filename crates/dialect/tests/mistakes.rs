@@ -3,17 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reply, depends_on_others, failure, refused_parameter};
-use engine::{FaultKind, Scope, Timestamp};
-use http::HeaderMap;
+mod common;
+
+use common::read;
+use dialect::{depends_on_others, refused_parameter};
+use engine::{FaultKind, Scope};
 use serde_json::{Value, json};
 
 fn kind(body: &Value, request: &Value) -> FaultKind {
-    let (headers, request) = (HeaderMap::new(), request.to_string());
-    let now = Timestamp::from_secs(1_795_323_600);
-    let request = request.as_bytes();
-    let reply = Reply { provider: "", model: "m1", status: 400, headers: &headers, request, now };
-    let reading = failure(&reply, &serde_json::to_vec(body).unwrap());
+    let reading = read(400, body, request.to_string().as_bytes());
     assert_eq!(reading.fault.scope, Scope::Request, "{body}");
     if reading.fault.kind == FaultKind::CallerMistake {
         assert!(reading.lacks.is_empty(), "{body}");

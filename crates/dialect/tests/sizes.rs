@@ -2,17 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use dialect::{Reading, Reply, failure};
-use engine::{FaultKind, StatedSize, Timestamp};
-use http::HeaderMap;
-use serde_json::{Value, json};
+mod common;
 
-fn read(status: u16, body: &Value, request: &str) -> Reading {
-    let (headers, request) = (HeaderMap::new(), request.as_bytes());
-    let now = Timestamp::from_secs(1_795_323_600);
-    let reply = Reply { provider: "", model: "m1", status, headers: &headers, request, now };
-    failure(&reply, &serde_json::to_vec(body).unwrap())
-}
+use common::read;
+use engine::{FaultKind, StatedSize};
+use serde_json::{Value, json};
 
 fn error(message: &str) -> Value {
     json!({"error": {"message": message, "type": "invalid_request_error"}})
@@ -72,7 +66,7 @@ fn a_stated_limit_is_read_with_what_was_requested() {
             None,
         ),
     ] {
-        let seen = read(status, &error(message), "");
+        let seen = read(status, &error(message), b"");
         assert_eq!(seen.size, Some(StatedSize { most, requested }), "{message} {seen:?}");
     }
 }
@@ -83,7 +77,7 @@ fn a_limit_in_fields_of_its_own_is_read() {
         "message": "the request exceeds the available context size. try increasing it",
         "n_prompt_tokens": 5_000, "n_ctx": 4_096}});
     let stated = StatedSize { most: 4_096, requested: Some(5_000) };
-    assert_eq!(read(400, &body, "").size, Some(stated));
+    assert_eq!(read(400, &body, b"").size, Some(stated));
 }
 
 #[test]
@@ -98,7 +92,7 @@ fn without_a_refusal_for_the_size_no_limit_is_learned() {
         (400, "This model's maximum context length is 3 tokens."),
         (400, "This model's maximum context length is 99999999999 tokens."),
     ] {
-        assert_eq!(read(status, &error(message), "").size, None, "{message}");
+        assert_eq!(read(status, &error(message), b"").size, None, "{message}");
     }
 }
 
@@ -107,6 +101,6 @@ fn a_limit_in_the_words_of_the_client_is_none() {
     let said = "the maximum context length is 300 tokens, is it not";
     let request = json!({"messages": [{"role": "user", "content": said}]}).to_string();
     let body = error(&format!("prompt is too long. You said: {said}"));
-    let seen = read(400, &body, &request);
+    let seen = read(400, &body, request.as_bytes());
     assert_eq!((seen.fault.kind, seen.size), (FaultKind::ContextTooLong, None));
 }

@@ -14,6 +14,7 @@ mod home;
 mod intake;
 mod journey;
 mod known;
+mod mending;
 mod models;
 mod query;
 mod recording;

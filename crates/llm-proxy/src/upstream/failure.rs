@@ -57,6 +57,11 @@ impl Failure {
         Self::mute(fault, Remedy::None, "timeout")
     }
 
+    /// What the provider said, if it said something.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.original.as_ref().map_or(&[], |original| &original.body)
+    }
+
     /// A connection that ended before the answer did.
     pub(crate) fn lost(detail: impl Into<String>) -> Self {
         let fault = Fault::new(FaultKind::ConnectionLost, Scope::Model, detail);

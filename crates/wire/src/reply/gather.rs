@@ -180,8 +180,9 @@ struct Whole {
 impl Whole {
     /// Adds an event; breaks at the end mark.
     fn add(&mut self, event: &Event) -> Result<ControlFlow<()>, NoCompletion> {
-        let data = event.data();
-        let facts = classify(&data, event.name());
+        let said = event.said();
+        let data = said.data.unwrap_or_default();
+        let facts = classify(&data, said.name);
         let is_failure = facts.kind == ChunkKind::Error || facts.finish_is_error;
         match facts.kind {
             ChunkKind::Done => return Ok(ControlFlow::Break(())),
